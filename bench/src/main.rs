@@ -1,0 +1,2 @@
+//! tidewire-bench.
+fn main() {}

@@ -1,0 +1,2 @@
+//! schematic-gen.
+fn main() {}
