@@ -1,1 +1,24 @@
-//! tidewire-engine.
+//! The engine: what is done. It knows no socket and no wire.
+//!
+//! One enum in ([`Command`]), one enum out ([`Event`]); [`Reply`] answers the asker alone. Two desks take the
+//! commands, `chat` and `collections`; behind them are the agent with its model, and the store. A dialect
+//! (crate `tidewire-protocols`) translates between this vocabulary and frames, the server owns the sockets.
+//!
+//! **Architecture invariant.** `agent` and `model` import nothing from `store`, `bus`, `hub`, `chat` or
+//! `collections`: what their tools need is handed to them. Nothing but `store::entry` is serializable.
+
+pub mod agent;
+pub mod command;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod identity;
+pub mod model;
+pub mod query;
+pub mod store;
+
+pub use command::{ChatRef, Command, Reply};
+pub use error::{Code, Detail, Error, Result};
+pub use event::{AgentEvent, Answer, ChatBody, ChatEvent, Event};
+pub use id::{ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
+pub use identity::Identity;

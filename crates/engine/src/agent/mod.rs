@@ -1,0 +1,88 @@
+//! Agents: who answers.
+//!
+//! An agent turns one question into a stream of [`AgentEvent`]s. It knows models and tools, and neither sockets nor
+//! the store: what its tools read is handed to it as [`Records`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+use crate::event::AgentEvent;
+use crate::id::{ChatId, RunId};
+use crate::identity::Identity;
+use crate::model::{Message, ToolDefinition};
+use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+
+/// Where an agent's events go. It is bounded: an agent that is faster than the log waits.
+pub type Events = mpsc::Sender<AgentEvent>;
+
+/// One question and all that is needed to answer it.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// In which chat.
+    pub chat: ChatId,
+    /// Which run.
+    pub run: RunId,
+    /// In whose name; tools may read what it may read.
+    pub identity: Identity,
+    /// The conversation so far, oldest first; the last one is the question.
+    pub messages: Vec<Message>,
+    /// Cancelled when somebody stops the run.
+    pub cancel: CancellationToken,
+}
+
+/// Who answers.
+#[async_trait]
+pub trait Agent: Send + Sync + 'static {
+    /// Its name, for logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Answers. The first event is `RunStarted`, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
+    /// one of these is sent whatever happens, unless the receiver is gone.
+    ///
+    /// When `turn.cancel` is cancelled, the model and the tools are stopped at once and `RunStopped` follows with what
+    /// has been said so far. Dropping the future stops everything and sends nothing.
+    async fn run(&self, turn: Turn, events: Events);
+}
+
+/// Something that an agent can do beside talking.
+#[async_trait]
+pub trait Tool: Send + Sync + 'static {
+    /// As the model sees it.
+    fn definition(&self) -> &ToolDefinition;
+
+    /// Does it. The result is JSON for the model; an error's sentence is shown to the model too, which may try again.
+    /// Dropping the future stops it.
+    async fn call(&self, context: &ToolContext, arguments: Value) -> Result<Value>;
+}
+
+/// In whose name and for what a tool works.
+#[derive(Debug, Clone)]
+pub struct ToolContext {
+    /// In which chat.
+    pub chat: ChatId,
+    /// For which run.
+    pub run: RunId,
+    /// In whose name.
+    pub identity: Identity,
+}
+
+/// Reading records, as tools may. The collections desk implements it and judges each call by the identity.
+#[async_trait]
+pub trait Records: Send + Sync + 'static {
+    /// The records that fit.
+    async fn query(&self, identity: &Identity, query: Query) -> Result<Vec<Record>>;
+    /// How many fit.
+    async fn count(&self, identity: &Identity, collection: &str, filter: Option<Filter>) -> Result<u64>;
+    /// Full-text search.
+    async fn search(&self, identity: &Identity, search: Search) -> Result<Vec<Hit>>;
+    /// The collections that may be read.
+    async fn collections(&self, identity: &Identity) -> Result<Vec<CollectionInfo>>;
+}
+
+/// Records that are shared by several tools.
+pub type SharedRecords = Arc<dyn Records>;

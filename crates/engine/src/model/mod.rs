@@ -1,0 +1,134 @@
+//! Models: who phrases the answer.
+//!
+//! [`Model`] is the only thing that the agent knows of them. Implementations lie beside this file: providers over
+//! the network, the embedded model, and the scripted model of tests and demos.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::event::Usage;
+
+/// What a model streams.
+pub type ModelStream = BoxStream<'static, Result<ModelEvent>>;
+
+/// A language model, or what stands in for one.
+#[async_trait]
+pub trait Model: Send + Sync + 'static {
+    /// As people know it, for example `openai/gpt-5-mini`.
+    fn name(&self) -> &str;
+
+    /// Its context window in tokens, where it is known.
+    fn context_window(&self) -> Option<u64>;
+
+    /// Begins to answer. The stream ends with `End`, or with an error, after which nothing comes.
+    ///
+    /// Dropping the future or the stream stops the model at once: the request is closed, or the computation ends
+    /// before its next token. Nothing is left running.
+    async fn stream(&self, request: Request) -> Result<ModelStream>;
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// What it is and how it should behave.
+    pub system: String,
+    /// The conversation, oldest first; the last one is a user message or tool results.
+    pub messages: Vec<Message>,
+    /// The tools that it may call.
+    pub tools: Vec<ToolDefinition>,
+    /// At most so many tokens of answer; `None` is the model's own limit.
+    pub max_tokens: Option<u32>,
+    /// 0 is the most likely answer; `None` is the model's own habit.
+    pub temperature: Option<f64>,
+}
+
+/// One turn of the conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// What a person said.
+    User(String),
+    /// What the model said and called.
+    Assistant {
+        /// The text; empty if it only called.
+        text: String,
+        /// The calls, in order.
+        calls: Vec<ToolCall>,
+    },
+    /// What a tool answered.
+    Tool {
+        /// To which call.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// The result as JSON text.
+        content: String,
+        /// Whether it is an error that the model may react to.
+        is_error: bool,
+    },
+}
+
+/// A tool as a model sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolDefinition {
+    /// Its name: `a-z 0-9 _`.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of its arguments, an object.
+    pub parameters: Value,
+}
+
+/// A call that a model wants, with complete arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// Unique within the run.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// Its arguments, an object.
+    pub arguments: Value,
+}
+
+/// One thing that a model does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelEvent {
+    /// It is busy with others.
+    Queued {
+        /// How many are before us.
+        position: usize,
+    },
+    /// More text. Never empty.
+    Text(String),
+    /// More reasoning, where it shows it. Never empty.
+    Reasoning(String),
+    /// A call's arguments grow; to be shown, never to be executed.
+    CallProgress {
+        /// Which call.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The arguments' JSON text so far.
+        so_far: String,
+    },
+    /// A complete call.
+    Call(ToolCall),
+    /// What it cost so far; the last one counts.
+    Usage(Usage),
+    /// It is done.
+    End(StopReason),
+}
+
+/// Why a model is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// It said all that it wanted to.
+    Finished,
+    /// It waits for the results of its calls.
+    ToolCalls,
+    /// It reached `max_tokens` or its own limit.
+    Length,
+    /// The provider refused to go on.
+    Refused,
+}
