@@ -18,6 +18,7 @@
 //! ```
 
 pub mod auth;
+pub mod check;
 pub mod definition;
 pub mod message;
 pub mod policy;
@@ -27,6 +28,7 @@ pub mod schema;
 pub mod websocket;
 
 pub use auth::*;
+pub use check::Problem;
 pub use definition::*;
 pub use message::*;
 pub use policy::*;

@@ -1,6 +1,7 @@
 //! Everything that a file with a definition needs, in one line: `use schematic_define::prelude::*;`.
 
 pub use crate::auth::{AuthStrategy, AuthWay};
+pub use crate::check::Problem;
 pub use crate::definition::Definition;
 pub use crate::message::{
     BodyKind, Correlation, Envelope, EnvelopeId, Example, FrameKind, IdKind, JsonKind, Layout, MessageFacts,
