@@ -1,0 +1,91 @@
+//! One client's conversation in one dialect: the two directions of a codec.
+//!
+//! The socket owns a [`Session`], feeds it frames, replies and events in the order in which they happen, and writes
+//! out what it gives back. A session never waits; where it wants to speak later, it names a deadline.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use tidewire_engine::{Command, Error, Event, Reply};
+
+use crate::frame::{Frame, Incoming};
+
+/// Which command a reply belongs to. The session chooses it; within a connection it is used once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What follows from one frame: frames to send at once, then commands to execute in this order.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// To be sent at once.
+    pub frames: Vec<Frame>,
+    /// To be executed one after the other; each answers through [`Session::reply`].
+    pub commands: Vec<(Ticket, Command)>,
+}
+
+/// One client's conversation.
+///
+/// Frames that it gives are to be sent in the order given. After a [`Frame::Close`] it is not called again.
+pub trait Session: Send {
+    /// A frame came in. Bad input gives an error frame in the dialect's words, never a lost connection, unless the
+    /// dialect's rules say so.
+    fn decode(&mut self, frame: Incoming<'_>, now: Instant) -> Step;
+
+    /// A command was executed.
+    fn reply(&mut self, ticket: Ticket, result: Result<Reply, Error>, now: Instant, out: &mut Vec<Frame>);
+
+    /// Something happened that this connection follows.
+    fn event(&mut self, event: &Event, now: Instant, out: &mut Vec<Frame>);
+
+    /// When [`tick`](Self::tick) is wanted, if ever. It may change with every other call.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// The deadline has passed.
+    fn tick(&mut self, now: Instant, out: &mut Vec<Frame>);
+}
+
+/// How a connection begins: what its path and query said.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// The path's parameters by name, percent-decoded.
+    pub params: &'a [(&'a str, &'a str)],
+    /// The query's parameters in order, percent-decoded.
+    pub query: &'a [(&'a str, &'a str)],
+    /// When.
+    pub now: Instant,
+}
+
+impl Opening<'_> {
+    /// A parameter of the path; empty if the dialect's path has none of that name.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// Why a conversation does not begin. It is sent as a close frame after the upgrade, so that browsers can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The close code.
+    pub code: u16,
+    /// At most 123 bytes.
+    pub reason: Cow<'static, str>,
+}
+
+/// A dialect as a value: where it is spoken, how a conversation opens, and what the socket must know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Protocol {
+    /// Its name, for logs and metrics.
+    pub name: &'static str,
+    /// Where it is mounted, with parameters in braces.
+    pub path: &'static str,
+    /// Opens a conversation.
+    pub open: fn(Opening<'_>) -> Result<Box<dyn Session>, Refusal>,
+    /// The path's parameter that names what is rate limited together, if the dialect limits messages.
+    pub rate_key: Option<&'static str>,
+    /// The close code for an origin that is not allowed.
+    pub origin_close_code: u16,
+    /// The largest message in bytes that a client may send.
+    pub max_message: usize,
+    /// How often the socket pings (RFC 6455 §5.5.2).
+    pub ping_every: Duration,
+}

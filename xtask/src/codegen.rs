@@ -1,0 +1,36 @@
+//! Writing the generated code, or checking that it is fresh.
+
+use std::fs;
+use std::path::Path;
+
+use crate::run::{Result, cannot_write, root};
+
+/// Writes every generated file, or with `check` fails if one would change.
+pub(crate) fn run(check: bool) -> Result {
+    let stale: Vec<_> = files()?.into_iter().filter(|(path, text)| !is_fresh(path, text)).collect();
+    if !check {
+        return stale.iter().try_for_each(|(path, text)| write(path, text));
+    }
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = stale.iter().map(|(path, _)| path.as_str()).collect();
+    Err(format!("generated files are stale: {}; run `cargo xtask codegen` and commit", names.join(", ")))
+}
+
+fn is_fresh(path: &str, text: &str) -> bool {
+    fs::read_to_string(root().join(path)).is_ok_and(|found| found == text)
+}
+
+fn write(path: &str, text: &str) -> Result {
+    let full = root().join(path);
+    fs::create_dir_all(full.parent().unwrap_or(Path::new("."))).map_err(|e| cannot_write(&full, e))?;
+    fs::write(&full, text).map_err(|e| cannot_write(&full, e))?;
+    eprintln!("wrote {path}");
+    Ok(())
+}
+
+/// Every generated file: its path from the root, and its text.
+fn files() -> Result<Vec<(String, String)>> {
+    Ok(Vec::new())
+}

@@ -1,0 +1,116 @@
+//! Everything that is tested, in the order in which a failure is cheapest to find.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args as ClapArgs;
+
+use crate::run::{Result, cache, fingerprint, is_there, once, program, run, step};
+use crate::{codegen, models, page, walls};
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// Only the Rust side: formatting, lints, unit and integration tests.
+    #[arg(long)]
+    rust: bool,
+}
+
+/// Programs of other people that drive our dialects, by version.
+const FOREIGN: &[&str] = &["websockets==17.4", "fakellm==0.3.5"];
+
+/// Runs all tests; the first failure ends it.
+pub(crate) fn run_all(args: &Args) -> Result {
+    step("formatting", || run(program("cargo").args(["fmt", "--all", "--check"])))?;
+    step("walls of the house", walls::check)?;
+    step("generated code is fresh", || codegen::run(true))?;
+    models::ensure()?;
+    page::build()?;
+    let foreign = foreign()?;
+    step("lints", || run(cargo(&["clippy", "--all-targets"]).args(["--", "-D", "warnings"])))?;
+    step("Rust tests", || rust_tests(&foreign))?;
+    if args.rust {
+        return Ok(());
+    }
+    page::test()?;
+    step("Python clients", || python_tests(&foreign))?;
+    step("the page in Chromium", || in_chromium(&foreign))
+}
+
+fn cargo(words: &[&str]) -> Command {
+    let mut command = program("cargo");
+    command.args(words).args(["--workspace", "--all-features", "--locked"]);
+    command
+}
+
+fn rust_tests(foreign: &PathBuf) -> Result {
+    let runner: &[&str] =
+        if is_nextest_there() { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+    run(with_models(&mut cargo(runner)).env("TIDEWIRE_FAKELLM", foreign.join("bin/fakellm")))
+}
+
+fn is_nextest_there() -> bool {
+    program("cargo").args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+fn with_models(command: &mut Command) -> &mut Command {
+    command.env("TIDEWIRE_MODELS", models::folder())
+}
+
+/// A Python environment with other people's clients and servers.
+fn foreign() -> Result<PathBuf> {
+    let folder = cache().join("foreign");
+    let python = folder.join("bin/python");
+    once("foreign", fingerprint(&["xtask/src/test.rs"]), &python, || {
+        step("install foreign clients and servers", || {
+            run(program("python3").args(["-m", "venv"]).arg(&folder))?;
+            run(program(&python).args(["-m", "pip", "install", "--quiet"]).args(FOREIGN))
+        })
+    })?;
+    Ok(folder)
+}
+
+fn python_tests(foreign: &PathBuf) -> Result {
+    let mut command = program(foreign.join("bin/python"));
+    command.args(["-m", "unittest", "discover", "--start-directory", "tests/foreign", "--verbose"]);
+    run(with_models(&mut command).env("TIDEWIRE_BIN", binary()))
+}
+
+fn in_chromium(foreign: &PathBuf) -> Result {
+    let chromium = chromium()?;
+    let mut command = program("npm");
+    command.args(["run", "--silent", "e2e", "--workspace", "web"]).env("CHROMIUM", chromium);
+    run(with_models(&mut command)
+        .env("TIDEWIRE_BIN", binary())
+        .env("TIDEWIRE_FAKELLM", foreign.join("bin/fakellm")))
+}
+
+/// The server as the Rust tests have built it.
+fn binary() -> PathBuf {
+    crate::run::target().join("debug/tidewire")
+}
+
+/// A Chromium that can be driven; Debian's is installed if there is none and we may.
+fn chromium() -> Result<String> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    if let Some(found) = names.iter().find(|name| is_there(name)) {
+        return Ok((*found).to_owned());
+    }
+    step("install Chromium", || {
+        run(program("apt-get").args(["update", "-qq"]))?;
+        run(program("apt-get").args(["install", "--yes", "-qq", "chromium"]))
+    })
+    .map_err(|_| {
+        String::from("no Chromium was found and it cannot be installed here; install it and run this again")
+    })?;
+    Ok(String::from("chromium"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_programs_are_pinned() {
+        assert!(FOREIGN.iter().all(|name| name.contains("==")));
+    }
+}

@@ -1,0 +1,106 @@
+//! The direction of the house's arrows, checked.
+//!
+//! Between crates the compiler keeps it, but for the manifest's own additions; inside the engine nothing does but this.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{Result, root};
+
+/// Who must not name whom: a folder or manifest, the words that must not occur in it, and why.
+const WALLS: &[(&str, &[&str], &str)] = &[
+    (
+        "crates/engine/src/agent",
+        &["crate::store", "crate::bus", "crate::hub", "crate::collections", "crate::chat"],
+        "what an agent's tools need is handed to them",
+    ),
+    (
+        "crates/engine/src/model",
+        &["crate::store", "crate::bus", "crate::hub", "crate::collections", "crate::chat"],
+        "a model knows the conversation and nothing else",
+    ),
+    (
+        "crates/engine/Cargo.toml",
+        &["tidewire-protocols", "tidewire-server", "axum", "tungstenite"],
+        "the engine knows no socket and no wire",
+    ),
+    ("crates/protocols/Cargo.toml", &["tidewire-server", "axum", "tungstenite"], "a dialect knows no socket"),
+    (
+        "schematic/define/Cargo.toml",
+        &["tidewire", "tokio", "schematic-gen"],
+        "the words know nothing of those who use them",
+    ),
+    ("schematic/gen/Cargo.toml", &["tidewire"], "Schematic knows nothing of Tidewire"),
+    (
+        "crates/protocols/definitions/Cargo.toml",
+        &["tidewire-engine", "tidewire-protocols"],
+        "generation never builds its own output",
+    ),
+];
+
+/// Fails with every place where an arrow points the wrong way.
+pub(crate) fn check() -> Result {
+    let broken: Vec<String> = WALLS.iter().flat_map(|wall| breaches(wall)).collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(format!("arrows point the wrong way:\n{}", broken.join("\n")))
+}
+
+fn breaches((place, forbidden, why): &(&str, &[&str], &str)) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files(&root().join(place)) {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let named = forbidden.iter().find(|word| is_named(line, word, &file));
+            found.extend(
+                named.map(|word| format!("  {}:{}: names {word}, but {why}", file.display(), number + 1)),
+            );
+        }
+    }
+    found
+}
+
+/// Comments may speak of anything; a manifest names a dependency at the start of a line.
+fn is_named(line: &str, word: &str, file: &Path) -> bool {
+    let line = line.trim_start();
+    match file.extension().is_some_and(|e| e == "toml") {
+        true => line.starts_with(word),
+        false => !line.starts_with("//") && line.contains(word),
+    }
+}
+
+fn files(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_path_buf()];
+    }
+    let children = fs::read_dir(place).into_iter().flatten().flatten();
+    children
+        .flat_map(|entry| files(&entry.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "rs" || e == "toml"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_arrow_points_the_wrong_way() {
+        check().unwrap();
+    }
+
+    #[test]
+    fn a_breach_is_found_and_a_comment_is_none() {
+        assert!(is_named("use crate::store::Store;", "crate::store", Path::new("a.rs")));
+        assert!(!is_named("// see crate::store", "crate::store", Path::new("a.rs")));
+        assert!(is_named("axum = { workspace = true }", "axum", Path::new("Cargo.toml")));
+    }
+
+    #[test]
+    fn every_place_that_is_watched_exists() {
+        for (place, _, _) in WALLS {
+            assert!(root().join(place).exists(), "{place}");
+        }
+    }
+}
