@@ -3,6 +3,8 @@
 //! An agent turns one question into a stream of [`AgentEvent`]s. It knows models and tools, and neither sockets nor
 //! the store: what its tools read is handed to it as [`Records`].
 
+pub mod explorer;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -38,10 +38,36 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// The tools that it may call.
     pub tools: Vec<ToolDefinition>,
+    /// What the asker may speak of. A model that fills a tool's arguments by finding names in the question reads
+    /// them here; one that understands the question by itself ignores them.
+    pub names: Vec<Name>,
     /// At most so many tokens of answer; `None` is the model's own limit.
     pub max_tokens: Option<u32>,
     /// 0 is the most likely answer; `None` is the model's own habit.
     pub temperature: Option<f64>,
+}
+
+/// Something that a question may speak of, and the words that people have for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// What it is, and with that which argument it fills.
+    pub kind: NameKind,
+    /// As tools want it: a table's full name, a collection's name.
+    pub name: String,
+    /// Lowercase words as in a question, most telling first: `purchase orders`, `purchase order`,
+    /// `factv_purchase_order`. Never empty.
+    pub words: Vec<String>,
+}
+
+/// What a [`Name`] stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A table of the catalogue; the argument `table_name`.
+    Table,
+    /// A collection of records; the argument `collection`.
+    Collection,
+    /// A schema of the catalogue; the argument `schema`.
+    Schema,
 }
 
 /// One turn of the conversation.

@@ -1,0 +1,158 @@
+//! The words that people have for tables and collections, and which table they mean.
+//!
+//! `factv_purchase_order` is "purchase orders" in a question. Exact names win, then words, and what is only near is
+//! offered, never taken.
+
+use std::collections::BTreeSet;
+
+use super::catalog::{self, Catalog, Table};
+use crate::agent::Records;
+use crate::error::Result;
+use crate::identity::Identity;
+use crate::model::{Name, NameKind};
+
+/// Prefixes that say what a table is and not what it is about.
+const PREFIXES: [&str; 12] =
+    ["factv_", "fact_", "fct_", "f_", "dimv_", "dim_", "d_", "repv_", "view_", "vw_", "v_", "stg_"];
+
+/// What the identity may speak of: tables, schemas and collections with the words that people have for them.
+///
+/// Names that the identity may not read are not in it. The catalogue's own collections are left out, because its
+/// tables are what a question means.
+pub async fn vocabulary(records: &dyn Records, identity: &Identity) -> Result<Vec<Name>> {
+    let tables = Catalog { records, identity }.tables().await?;
+    let schemas: BTreeSet<_> = tables.iter().map(|table| table.schema.as_str()).collect();
+    let schemas = schemas.into_iter().filter(|schema| !schema.is_empty()).map(schema_name);
+    let collections = records.collections(identity).await?;
+    let collections = collections.iter().map(|info| info.name.as_str());
+    let collections = collections.filter(|name| !catalog::COLLECTIONS.contains(name)).map(collection_name);
+    Ok(tables.iter().map(table_name).chain(schemas).chain(collections).collect())
+}
+
+fn table_name(table: &Table) -> Name {
+    Name { kind: NameKind::Table, name: table.full_name.clone(), words: table_words(table) }
+}
+
+fn schema_name(schema: &str) -> Name {
+    Name {
+        kind: NameKind::Schema,
+        name: schema.to_owned(),
+        words: unique([spoken(schema), schema.to_lowercase()]),
+    }
+}
+
+fn collection_name(collection: &str) -> Name {
+    let words = plural_and_singular(&spoken(collection)).into_iter().chain([collection.to_lowercase()]);
+    Name { kind: NameKind::Collection, name: collection.to_owned(), words: unique(words) }
+}
+
+/// What people may call a table, lowercase, most telling first.
+pub(super) fn table_words(table: &Table) -> Vec<String> {
+    let label = table.label.as_deref().map(str::to_lowercase);
+    let labels = label.iter().flat_map(|label| plural_and_singular(label));
+    let names = plural_and_singular(&spoken(strip_prefix(&table.name)));
+    let exact = [table.name.to_lowercase(), table.full_name.to_lowercase()];
+    unique(label.clone().into_iter().chain(labels).chain(names).chain(exact))
+}
+
+/// The name without the prefix that only says what kind of table it is.
+fn strip_prefix(name: &str) -> &str {
+    let matches =
+        |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let rest = PREFIXES.iter().find(|prefix| matches(prefix)).and_then(|prefix| name.get(prefix.len()..));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(name)
+}
+
+/// A name as it is spoken: words in lowercase with single spaces between them.
+pub(super) fn spoken(name: &str) -> String {
+    tokens(name).join(" ")
+}
+
+/// The words in a name or a sentence, lowercase; `purchaseOrder` has two.
+pub(super) fn tokens(text: &str) -> Vec<String> {
+    let mut tokens = vec![String::new()];
+    let mut before = ' ';
+    for c in text.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && before.is_lowercase()) {
+            tokens.push(String::new());
+        }
+        if c.is_alphanumeric() {
+            tokens.last_mut().into_iter().for_each(|token| token.extend(c.to_lowercase()));
+        }
+        before = c;
+    }
+    tokens.retain(|token| !token.is_empty());
+    tokens
+}
+
+fn plural_and_singular(words: &str) -> [String; 2] {
+    [plural(words), singular(words)]
+}
+
+/// English, and regular, because table names are.
+fn plural(words: &str) -> String {
+    let sibilant = ["s", "x", "ch", "sh"].iter().any(|end| words.ends_with(end));
+    match words.strip_suffix('y') {
+        _ if words.is_empty() || singular(words) != words => words.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if sibilant => format!("{words}es"),
+        _ => format!("{words}s"),
+    }
+}
+
+/// The singular of the last word; what is none stays.
+pub(super) fn singular(words: &str) -> String {
+    if let Some(stem) = words.strip_suffix("ies").filter(|stem| stem.len() > 2) {
+        return format!("{stem}y");
+    }
+    let sibilant = ["sses", "xes", "ches", "shes"].iter().any(|end| words.ends_with(end));
+    if let Some(stem) = words.strip_suffix("es").filter(|_| sibilant) {
+        return stem.to_owned();
+    }
+    let keeps = ["ss", "us", "is"].iter().any(|end| words.ends_with(end));
+    words.strip_suffix('s').filter(|stem| !keeps && stem.len() > 2).unwrap_or(words).to_owned()
+}
+
+fn unique(words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    words.into_iter().filter(|word| !word.is_empty() && seen.insert(word.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(name: &str) -> Vec<String> {
+        let body = serde_json::json!({"name": name, "schema": "m"});
+        table_words(&Table::read(body.as_object().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_table_is_called_by_its_words_and_by_its_names() {
+        assert_eq!(
+            words("factv_purchase_order"),
+            ["purchase orders", "purchase order", "factv_purchase_order", "m.factv_purchase_order"]
+        );
+        assert_eq!(words("DimDate")[..2], ["dim dates", "dim date"]);
+        assert_eq!(words("factv_")[0], "factvs");
+        assert_eq!(words("💥"), ["💥", "m.💥"]);
+    }
+
+    #[test]
+    fn plurals_are_regular_english() {
+        for (one, many) in [
+            ("delivery", "deliveries"),
+            ("purchase order", "purchase orders"),
+            ("business", "businesses"),
+            ("day", "days"),
+            ("batch", "batches"),
+            ("status", "statuses"),
+        ] {
+            assert_eq!(plural(one), many);
+            if one != "status" {
+                assert_eq!(singular(many), one);
+            }
+            assert_eq!(singular(one), one);
+        }
+    }
+}
