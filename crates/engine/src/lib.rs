@@ -8,7 +8,10 @@
 //! `collections`: what their tools need is handed to them. Nothing but `store::entry` is serializable.
 
 pub mod agent;
+pub mod bus;
 pub mod command;
+pub mod connection;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod id;
@@ -17,7 +20,10 @@ pub mod model;
 pub mod query;
 pub mod store;
 
+pub use bus::{Bus, LocalBus};
 pub use command::{ChatRef, Command, Reply};
+pub use connection::Connection;
+pub use engine::{Engine, Parts, Settings, Stats};
 pub use error::{Code, Detail, Error, Result};
 pub use event::{AgentEvent, Answer, ChatBody, ChatEvent, Event};
 pub use id::{ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
