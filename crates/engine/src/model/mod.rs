@@ -3,6 +3,8 @@
 //! [`Model`] is the only thing that the agent knows of them. Implementations lie beside this file: providers over
 //! the network, the embedded model, and the scripted model of tests and demos.
 
+pub mod scripted;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
