@@ -71,7 +71,16 @@ fn foreign() -> Result<PathBuf> {
 
 fn python_tests(foreign: &PathBuf) -> Result {
     let mut command = program(foreign.join("bin/python"));
-    command.args(["-m", "unittest", "discover", "--start-directory", "tests/foreign", "--verbose"]);
+    command.args([
+        "-m",
+        "unittest",
+        "discover",
+        "--start-directory",
+        "tests/foreign",
+        "--top-level-directory",
+        ".",
+        "--verbose",
+    ]);
     run(with_models(&mut command).env("TIDEWIRE_BIN", binary()))
 }
 
