@@ -5,6 +5,7 @@
 
 pub mod ir;
 pub mod names;
+pub mod rust;
 
 /// What generated files say about where they come from, on their first line.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,11 @@ impl Scope {
         Self { taken: names.into_iter().map(key).collect() }
     }
 
+    /// Takes a name as it is.
+    pub fn take(&mut self, name: &str) {
+        self.taken.insert(key(name));
+    }
+
     /// `lower_snake_case`, different from every name before it.
     pub fn snake(&mut self, wire: &str) -> String {
         self.unique(snake(wire), "_")
