@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use schematic_gen::{File, Problem, Provenance};
+
 use crate::run::{Result, cannot_write, root};
 
 /// Writes every generated file, or with `check` fails if one would change.
@@ -32,5 +34,19 @@ fn write(path: &str, text: &str) -> Result {
 
 /// Every generated file: its path from the root, and its text.
 fn files() -> Result<Vec<(String, String)>> {
-    Ok(Vec::new())
+    let provenance = Provenance::new("cargo xtask codegen", "definition.rs");
+    let wire =
+        schematic_gen::rust::wire_types(&tidewire_definitions::session_chat::definition(), &provenance)
+            .map_err(|problems| list(&problems))?;
+    Ok(below("crates/protocols/src/session_chat", wire))
+}
+
+/// The files of an output, from the root.
+fn below(folder: &str, files: Vec<File>) -> Vec<File> {
+    files.into_iter().map(|(path, text)| (format!("{folder}/{path}"), text)).collect()
+}
+
+/// All problems of a definition, one a line.
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }

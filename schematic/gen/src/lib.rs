@@ -7,6 +7,8 @@ pub mod ir;
 pub mod names;
 pub mod rust;
 
+pub use schematic_define::Problem;
+
 /// What generated files say about where they come from, on their first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
