@@ -1,0 +1,587 @@
+//! A connection that survives: it opens links one after another and makes one conversation of them.
+//!
+//! It decides when to connect, when to come back and when to give up, says what has to be said first, and keeps
+//! what waits. What the messages mean is the business of the codec and of whoever listens.
+
+import { systemClock, type Clock, type Timer } from "./clock.js";
+import { Correlator, type Expectation } from "./correlate.js";
+import { Emitter } from "./emitter.js";
+import { SchematicError, asError } from "./errors.js";
+import { Inbox } from "./inbox.js";
+import { Outbox, byteLength, type Outgoing } from "./outbox.js";
+import { backoff, closeAction, defaultPolicy, type CloseAction, type ConnectionPolicy } from "./policy.js";
+import { prepare, type Prepared, type TargetSource } from "./target.js";
+import { webSocketTransport, type Frame, type Link, type LinkEvents, type Transport } from "./transport.js";
+import { pageWake, type Wake } from "./wake.js";
+
+/** How messages become frames and frames messages. Both may throw; neither may change anything. */
+export interface Codec<In, Out> {
+  encode(message: Out): Frame;
+  decode(frame: Frame): In;
+}
+
+/** Why a link or the connection ended. */
+export interface Ending {
+  /** The close code; 1006 where there was none. */
+  readonly code: number;
+  /** The reason in words, without secrets; may be empty. */
+  readonly reason: string;
+  /** What went wrong, if the code alone does not say it. */
+  readonly error?: SchematicError;
+}
+
+/** Where a connection is. */
+export type ConnectionState =
+  | { readonly status: "idle" }
+  | { readonly status: "connecting"; readonly attempt: number; readonly reconnect: boolean }
+  | { readonly status: "open"; readonly since: number; readonly protocol: string }
+  /** Comes back by itself at `retry_at`, by the clock's time. */
+  | { readonly status: "waiting"; readonly attempt: number; readonly retry_at: number; readonly cause: Ending }
+  /** Has given up for now; `tryNow` goes on, and so does a sign that the network is back. */
+  | { readonly status: "failed"; readonly attempts: number; readonly cause: Ending }
+  | { readonly status: "closing"; readonly cause: Ending }
+  /** Is over; `open` begins anew. */
+  | { readonly status: "closed"; readonly cause: Ending };
+
+/** What a connection tells its listeners. */
+export interface ConnectionEvents<In, Out> {
+  connecting: { readonly attempt: number };
+  open: { readonly protocol: string };
+  message: In;
+  /** The link was lost; the next attempt follows after `delay_ms`. */
+  reconnecting: { readonly attempt: number; readonly delay_ms: number; readonly cause: Ending };
+  /** Once a second while an attempt is waited for. */
+  countdown: { readonly remaining_ms: number };
+  reconnected: { readonly protocol: string; readonly attempts: number };
+  failed: { readonly attempts: number; readonly cause: Ending };
+  closing: Ending;
+  /** It is over; `unsent` are the messages that were never handed to the platform. */
+  closed: Ending & { readonly unsent: readonly Out[] };
+  /** A message was handed to the platform. */
+  sent: Out;
+  /** Something was wrong that did not end the connection. */
+  error: SchematicError;
+  state: ConnectionState;
+}
+
+/** What is said first on a new link. */
+export interface Opening {
+  /** Whether there was a link before. */
+  readonly reconnect: boolean;
+  /** Whether the session may be taken up where it was, as the close code says. */
+  readonly resume: boolean;
+}
+
+/** How both sides notice that the other is gone. */
+export interface HeartbeatHooks<In, Out> {
+  /** Makes the message that is sent at every beat, if the client begins. */
+  readonly ping?: (() => Out) | undefined;
+  /** Whether a message is part of the heartbeat; consumers never see those. */
+  readonly isBeat?: ((message: In) => boolean) | undefined;
+  /** What answers a beat of the server. */
+  readonly pong?: ((message: In) => Out | undefined) | undefined;
+}
+
+/** The message that accepts the opening; until it comes, nothing else is sent. */
+export interface FirstAcknowledgement<In> {
+  readonly accepts: (message: In) => boolean;
+  readonly refuses?: ((message: In) => boolean) | undefined;
+  readonly timeout_ms: number;
+}
+
+/** Everything that a connection is told. Only codec and target are needed. */
+export interface ConnectionOptions<In, Out> {
+  readonly codec: Codec<In, Out>;
+  readonly target: TargetSource;
+  readonly policy?: Partial<ConnectionPolicy> | undefined;
+  /** Makes the first messages of each link from what has been kept; called when the link is open. */
+  readonly opening?: ((opening: Opening) => readonly Out[]) | undefined;
+  readonly firstAck?: FirstAcknowledgement<In> | undefined;
+  readonly heartbeat?: HeartbeatHooks<In, Out> | undefined;
+  /** Reads the id of the request that a message answers. */
+  readonly replyId?: ((message: In) => unknown) | undefined;
+  /** For `inbound_full: "coalesce"`: the key of a message. */
+  readonly coalesceKey?: ((message: In) => unknown) | undefined;
+  readonly transport?: Transport | undefined;
+  readonly clock?: Clock | undefined;
+  readonly wake?: Wake | undefined;
+}
+
+/** What a request may say about its replies; the rest is in the policy. */
+export type RequestOptions<In> = Partial<Expectation<In>>;
+
+/** How often the platform's buffer is looked at while it is full, in milliseconds. */
+const DRAIN_MS = 50;
+/** How many silent heartbeat intervals mean that the other side is gone. */
+const SILENT_BEATS = 2;
+
+/** A conversation with one endpoint. */
+export class Connection<In, Out> implements AsyncIterable<In> {
+  readonly #options: ConnectionOptions<In, Out>;
+  readonly #policy: ConnectionPolicy;
+  readonly #clock: Clock;
+  readonly #transport: Transport;
+  readonly #emitter = new Emitter<ConnectionEvents<In, Out>>();
+  readonly #outbox: Outbox<Out>;
+  readonly #correlator: Correlator<In>;
+  readonly #inboxes = new Set<Inbox<In>>();
+  #state: ConnectionState = { status: "idle" };
+  #link: Link | undefined;
+  /** Grows with every attempt, so that what belongs to an older one is recognised. */
+  #turn = 0;
+  #failures = 0;
+  #everOpen = false;
+  #resume = false;
+  #acknowledged = true;
+  #protocol = "";
+  #heartbeat_ms: number;
+  #heard = 0;
+  #holders = 0;
+  #secrets: readonly string[] = [];
+  #unwake: (() => void) | undefined;
+  /** Waits for the handshake, the acknowledgement, the retry or the goodbye: never two of them at once. */
+  #deadline: Timer;
+  #beat: Timer;
+  #drain: Timer;
+  #second: Timer;
+
+  constructor(options: ConnectionOptions<In, Out>) {
+    this.#options = options;
+    this.#policy = { ...defaultPolicy, ...options.policy };
+    this.#clock = options.clock ?? systemClock;
+    this.#transport = options.transport ?? webSocketTransport();
+    this.#outbox = new Outbox(this.#policy);
+    this.#correlator = new Correlator(this.#clock, options.replyId ?? (() => undefined));
+    this.#heartbeat_ms = this.#policy.heartbeat_ms;
+  }
+
+  /** Where the connection is. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** How many messages wait to be sent. */
+  get queued(): number {
+    return this.#outbox.size;
+  }
+
+  /** Calls `listener` at every such event. The function that comes back ends this. */
+  on<Name extends keyof ConnectionEvents<In, Out>>(
+    name: Name,
+    listener: (event: ConnectionEvents<In, Out>[Name]) => void,
+  ): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  /** Begins to connect, also after the connection was closed. Does nothing where it already goes on. */
+  open(): void {
+    const { status } = this.#state;
+    if (status !== "idle" && status !== "closed" && status !== "failed") return;
+    this.#failures = 0;
+    this.#unwake ??= (this.#options.wake ?? pageWake)(() => this.#awake());
+    this.#dial();
+  }
+
+  /** Settles when the connection is open; fails when it ends before. */
+  async opened(): Promise<void> {
+    if (this.#state.status === "idle") this.open();
+    while (this.#state.status !== "open") {
+      const state = this.#state;
+      if (state.status === "closed" || state.status === "failed") throw ended(state.cause);
+      await new Promise<void>((resolve) => {
+        const off = this.on("state", () => {
+          off();
+          resolve();
+        });
+      });
+    }
+  }
+
+  /** Connects now instead of at the end of the delay, and also after it gave up. */
+  tryNow(): void {
+    if (this.#state.status === "waiting") this.#dial();
+    else this.open();
+  }
+
+  /** Queues a message; an error of kind `full` if there is no place, of kind `closed` after the end. */
+  send(message: Out): Outgoing<Out> {
+    this.#refuseIfOver();
+    const outgoing = this.#outbox.add(message, this.#options.codec.encode(message));
+    this.#flush();
+    return outgoing;
+  }
+
+  /** Queues a message as soon as there is a place. */
+  async sendWhenRoom(message: Out): Promise<Outgoing<Out>> {
+    for (;;) {
+      try {
+        return this.send(message);
+      } catch (thrown) {
+        if (!(thrown instanceof SchematicError) || thrown.kind !== "full" || this.#outbox.size === 0) throw thrown;
+      }
+      await this.#outbox.room();
+    }
+  }
+
+  #refuseIfOver(): void {
+    const { status } = this.#state;
+    if (status === "closed" || status === "closing") {
+      throw new SchematicError("closed", "Open the connection again before sending: it is closed");
+    }
+  }
+
+  /** Sends a message and waits for the reply to it. */
+  async request(message: Out, options: RequestOptions<In> = {}): Promise<In> {
+    for await (const reply of this.requestMany(message, options)) return reply;
+    throw new SchematicError("disconnected", "Ask again: the connection ended before the reply came");
+  }
+
+  /** Sends a message at once and gives its replies as they come, up to the one that `last` accepts. */
+  requestMany(message: Out, options: RequestOptions<In> = {}): AsyncIterableIterator<In> {
+    const inbox = new Inbox<In>({
+      limit: this.#policy.inbound_messages,
+      full: "fail",
+      hold: () => false,
+      left: () => stop(),
+    });
+    let outgoing: Outgoing<Out> | undefined;
+    const forget = this.#correlator.expect(
+      { timeout_ms: this.#policy.reply_ms, ...options },
+      { reply: (reply) => inbox.push(reply), done: () => inbox.end(), failed: (error) => (stop(), inbox.end(error)) },
+    );
+    const stop = (): void => {
+      forget();
+      // A request whose asker has gone must not be sent later.
+      outgoing?.withdraw();
+    };
+    try {
+      outgoing = this.send(message);
+    } catch (thrown) {
+      stop();
+      throw thrown;
+    }
+    return inbox;
+  }
+
+  /** The messages from now on, for `for await`. Ends with the connection. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<In> {
+    const inbox = new Inbox<In>({
+      limit: this.#policy.inbound_messages,
+      full: this.#policy.inbound_full,
+      key: this.#options.coalesceKey,
+      hold: (on) => this.#hold(on),
+      left: (left) => void this.#inboxes.delete(left),
+    });
+    if (this.#state.status === "closed") inbox.end();
+    else this.#inboxes.add(inbox);
+    return inbox;
+  }
+
+  /** Sets the time between two signs of life, in milliseconds, when the server tells it. */
+  setHeartbeat(interval_ms: number): void {
+    this.#heartbeat_ms = interval_ms;
+    if (this.#state.status === "open") this.#startBeat();
+  }
+
+  /** Ends the connection. What was not sent comes back in the `closed` event. */
+  close(code = 1000, reason = ""): void {
+    const { status } = this.#state;
+    if (status === "closed" || status === "closing") return;
+    const cause = { code, reason };
+    if (!this.#link || status !== "open") return this.#end(cause);
+    this.#stopTimers();
+    this.#enter({ status: "closing", cause });
+    this.#emitter.emit("closing", cause);
+    this.#deadline = this.#clock.after(this.#policy.close_ms, () => this.#end(cause));
+    this.#link.close(code, reason);
+  }
+
+  // Coming and going
+
+  #dial(): void {
+    this.#letGo();
+    const turn = (this.#turn += 1);
+    const attempt = { attempt: this.#failures + 1, reconnect: this.#everOpen };
+    this.#deadline = this.#clock.after(this.#policy.connect_ms, () =>
+      this.#lost(turn, lostBy("timeout", `Connecting took longer than ${this.#policy.connect_ms} ms`)),
+    );
+    this.#enter({ status: "connecting", ...attempt });
+    this.#emitter.emit("connecting", { attempt: attempt.attempt });
+    if (turn !== this.#turn) return;
+    prepare(this.#options.target, attempt).then(
+      (prepared) => this.#connect(turn, prepared),
+      (thrown) => this.#lost(turn, this.#refused(thrown)),
+    );
+  }
+
+  #connect(turn: number, { request, secrets }: Prepared): void {
+    if (turn !== this.#turn) return;
+    this.#secrets = secrets;
+    const events: LinkEvents = {
+      open: (protocol) => this.#linkOpen(turn, protocol, request.protocols),
+      frame: (frame) => this.#frame(turn, frame),
+      closed: (code, reason) => this.#linkClosed(turn, code, clean(reason, this.#secrets)),
+    };
+    try {
+      this.#link = this.#transport.connect(request, events);
+    } catch (thrown) {
+      this.#lost(turn, this.#refused(thrown));
+    }
+  }
+
+  #refused(thrown: unknown): Ending {
+    const error = asError(thrown, "connect", this.#secrets);
+    return { code: 1006, reason: error.message, error };
+  }
+
+  #linkOpen(turn: number, protocol: string, offered: readonly string[]): void {
+    if (turn !== this.#turn) return;
+    if (offered.length > 0 && !offered.includes(protocol)) {
+      return this.#lost(turn, lostBy("protocol", "The server chose none of the subprotocols that were offered", 1002));
+    }
+    this.#clock.cancel(this.#deadline);
+    this.#heard = this.#clock.now();
+    if (this.#holders > 0) this.#link?.pause?.();
+    this.#acknowledged = this.#options.firstAck === undefined;
+    this.#sayFirst(turn);
+    if (turn !== this.#turn) return;
+    if (this.#acknowledged) this.#isOpen(protocol);
+    else this.#awaitAck(turn, protocol);
+  }
+
+  #sayFirst(turn: number): void {
+    const opening = { reconnect: this.#everOpen, resume: this.#everOpen && this.#resume };
+    try {
+      for (const message of this.#options.opening?.(opening) ?? []) this.#write(message);
+    } catch (thrown) {
+      this.#lost(turn, this.#refused(thrown));
+    }
+  }
+
+  #awaitAck(turn: number, protocol: string): void {
+    const timeout_ms = this.#options.firstAck?.timeout_ms ?? this.#policy.connect_ms;
+    this.#protocol = protocol;
+    this.#deadline = this.#clock.after(timeout_ms, () =>
+      this.#lost(turn, lostBy("timeout", `The opening was not acknowledged in ${timeout_ms} ms`)),
+    );
+  }
+
+  #isOpen(protocol: string): void {
+    const attempts = this.#failures + 1;
+    const again = this.#everOpen;
+    this.#clock.cancel(this.#deadline);
+    this.#everOpen = true;
+    const turn = this.#turn;
+    this.#enter({ status: "open", since: this.#clock.now(), protocol });
+    // Whoever listens may have closed the connection by now.
+    if (turn !== this.#turn) return;
+    this.#startBeat();
+    if (again) this.#emitter.emit("reconnected", { protocol, attempts });
+    else this.#emitter.emit("open", { protocol });
+    this.#flush();
+  }
+
+  #linkClosed(turn: number, code: number, reason: string): void {
+    if (turn !== this.#turn) return;
+    this.#link = undefined;
+    this.#lost(turn, { code, reason });
+  }
+
+  #lost(turn: number, cause: Ending): void {
+    if (turn !== this.#turn) return;
+    this.#turn += 1;
+    if (this.#state.status === "closing") return this.#end(cause.code === 1005 ? this.#state.cause : cause);
+    this.#correlator.failAll(new SchematicError("disconnected", "Ask again: the connection was lost before the reply came"));
+    const action = this.#judge(cause);
+    this.#resume = action === "resume";
+    const { reconnect } = this.#policy;
+    if (action === "fatal" || reconnect === "never") return this.#end(cause);
+    this.#countFailure(reconnect.min_uptime_ms);
+    this.#letGo();
+    if (this.#failures > reconnect.max_attempts) return this.#fail(cause);
+    this.#wait(backoff(reconnect, this.#failures, this.#clock.random()), cause);
+  }
+
+  #judge({ code, error }: Ending): CloseAction {
+    const kind = error?.kind;
+    if (kind === "auth" || kind === "insecure" || kind === "protocol") return "fatal";
+    return closeAction(this.#policy, code);
+  }
+
+  #countFailure(min_uptime_ms: number): void {
+    const state = this.#state;
+    const stable = state.status === "open" && this.#clock.now() - state.since >= min_uptime_ms;
+    this.#failures = stable ? 1 : this.#failures + 1;
+  }
+
+  #wait(delay_ms: number, cause: Ending): void {
+    const attempt = this.#failures;
+    const retry_at = this.#clock.now() + delay_ms;
+    const turn = this.#turn;
+    this.#deadline = this.#clock.after(delay_ms, () => this.#dial());
+    this.#enter({ status: "waiting", attempt, retry_at, cause });
+    if (turn === this.#turn) this.#emitter.emit("reconnecting", { attempt, delay_ms, cause });
+    if (turn === this.#turn) this.#count(retry_at);
+  }
+
+  #count(retry_at: number): void {
+    const remaining_ms = Math.max(0, retry_at - this.#clock.now());
+    if (remaining_ms > 0) this.#second = this.#clock.after(Math.min(1_000, remaining_ms), () => this.#count(retry_at));
+    this.#emitter.emit("countdown", { remaining_ms });
+  }
+
+  #fail(cause: Ending): void {
+    const attempts = this.#failures;
+    this.#enter({ status: "failed", attempts, cause });
+    this.#emitter.emit("failed", { attempts, cause });
+  }
+
+  #end(cause: Ending): void {
+    this.#turn += 1;
+    this.#letGo();
+    this.#unwake?.();
+    this.#unwake = undefined;
+    const unsent = this.#outbox.handBack();
+    this.#correlator.failAll(new SchematicError("closed", "Open the connection again: it was closed before the reply came"));
+    this.#enter({ status: "closed", cause });
+    for (const inbox of this.#inboxes) inbox.end();
+    this.#inboxes.clear();
+    this.#emitter.emit("closed", { ...cause, unsent });
+  }
+
+  #letGo(): void {
+    this.#stopTimers();
+    this.#link?.drop();
+    this.#link = undefined;
+  }
+
+  #stopTimers(): void {
+    for (const timer of [this.#deadline, this.#beat, this.#drain, this.#second]) this.#clock.cancel(timer);
+  }
+
+  #enter(state: ConnectionState): void {
+    this.#state = state;
+    this.#emitter.emit("state", state);
+  }
+
+  #awake(): void {
+    const { status } = this.#state;
+    if (status === "waiting" || status === "failed") this.tryNow();
+    else if (status === "open") this.#checkAlive();
+  }
+
+  // What is said
+
+  #write(message: Out): void {
+    this.#link?.send(this.#options.codec.encode(message));
+    this.#emitter.emit("sent", message);
+  }
+
+  #flush(): void {
+    this.#clock.cancel(this.#drain);
+    if (this.#state.status !== "open") return;
+    this.#outbox.flush((frame, message) => this.#writeIfRoom(frame, message));
+    if (this.#outbox.size > 0) this.#drain = this.#clock.after(DRAIN_MS, () => this.#flush());
+  }
+
+  #writeIfRoom(frame: Frame, message: Out): boolean {
+    const link = this.#link;
+    if (!link || link.buffered() > this.#policy.platform_bytes) return false;
+    link.send(frame);
+    this.#emitter.emit("sent", message);
+    return true;
+  }
+
+  // What is heard
+
+  #frame(turn: number, frame: Frame): void {
+    if (turn !== this.#turn) return;
+    this.#heard = this.#clock.now();
+    const message = this.#decode(frame);
+    if (message === undefined) return;
+    if (this.#options.heartbeat?.isBeat?.(message.value)) return this.#answerBeat(message.value);
+    if (!this.#acknowledged && !this.#acknowledge(turn, message.value)) return;
+    this.#deliver(message.value);
+  }
+
+  #decode(frame: Frame): { value: In } | undefined {
+    try {
+      if (byteLength(frame) > this.#policy.frame_bytes) {
+        throw new SchematicError("shape", `The server sent a frame of more than ${this.#policy.frame_bytes} bytes`, frame);
+      }
+      return { value: this.#options.codec.decode(frame) };
+    } catch (thrown) {
+      this.#emitter.emit("error", asError(thrown, "shape", this.#secrets));
+      return undefined;
+    }
+  }
+
+  #answerBeat(message: In): void {
+    const pong = this.#options.heartbeat?.pong?.(message);
+    if (pong !== undefined) this.#write(pong);
+  }
+
+  /** Looks for the acknowledgement; false if the link did not survive it. */
+  #acknowledge(turn: number, message: In): boolean {
+    const ack = this.#options.firstAck;
+    if (ack?.refuses?.(message)) {
+      this.#emitter.emit("message", message);
+      this.#lost(turn, lostBy("auth", "The server refused the opening message"));
+      return false;
+    }
+    if (ack?.accepts(message)) {
+      this.#acknowledged = true;
+      this.#isOpen(this.#protocol);
+    }
+    return turn === this.#turn;
+  }
+
+  #deliver(message: In): void {
+    if (this.#correlator.offer(message)) return;
+    for (const inbox of [...this.#inboxes]) inbox.push(message);
+    this.#emitter.emit("message", message);
+  }
+
+  #hold(on: boolean): boolean {
+    if (this.#link && !this.#link.pause) return false;
+    this.#holders += on ? 1 : -1;
+    if (on) this.#link?.pause?.();
+    else if (this.#holders === 0) this.#link?.resume?.();
+    return true;
+  }
+
+  // Signs of life
+
+  #startBeat(): void {
+    this.#clock.cancel(this.#beat);
+    if (this.#heartbeat_ms > 0) this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#onBeat());
+  }
+
+  #onBeat(): void {
+    const turn = this.#turn;
+    this.#checkAlive();
+    if (turn !== this.#turn) return;
+    const ping = this.#options.heartbeat?.ping?.();
+    if (ping !== undefined) this.#write(ping);
+    this.#startBeat();
+  }
+
+  #checkAlive(): void {
+    const silence = this.#clock.now() - this.#heard;
+    // A socket that is held back has a reason to be silent.
+    if (this.#heartbeat_ms === 0 || this.#holders > 0 || silence < SILENT_BEATS * this.#heartbeat_ms) return;
+    this.#lost(this.#turn, lostBy("timeout", `The server was silent for ${silence} ms`));
+  }
+}
+
+function lostBy(kind: "timeout" | "protocol" | "auth", reason: string, code = 1006): Ending {
+  return { code, reason, error: new SchematicError(kind, reason) };
+}
+
+function ended({ code, reason, error }: Ending): SchematicError {
+  return error ?? new SchematicError("connect", `The connection ended with code ${code}${reason ? `: ${reason}` : ""}`);
+}
+
+function clean(reason: string, secrets: readonly string[]): string {
+  return asError(reason, "connect", secrets).message;
+}
