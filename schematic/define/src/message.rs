@@ -148,6 +148,71 @@ pub enum Recognition {
     Kind(JsonKind),
     /// The kind of its frame is enough
     Frame,
+    /// Any of several ways, when a server is not consistent about names; the first is the one that is written
+    AnyOf(Vec<Recognition>),
+}
+
+/// One thing that must hold for a JSON value to be a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// The member at the path has the value
+    Equals {
+        /// Names from the outside in
+        path: Vec<String>,
+        /// Never `null`
+        value: Value,
+    },
+    /// The member is there and not `null`
+    Present {
+        /// Its name
+        field: String,
+    },
+    /// The value is an array with this first element
+    ArrayHead(Value),
+    /// The value is of this kind
+    Kind(JsonKind),
+    /// All tests of one of these lists hold; all of them are about objects
+    AnyOf(Vec<Vec<Test>>),
+}
+
+impl Test {
+    /// Whether a value passes.
+    pub fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::Equals { path, value: expected } => at(value, path) == Some(expected),
+            Self::Present { field } => value.get(field).is_some_and(|member| !member.is_null()),
+            Self::ArrayHead(head) => value.as_array().and_then(|items| items.first()) == Some(head),
+            Self::Kind(kind) => JsonKind::of(value) == *kind,
+            Self::AnyOf(alternatives) => {
+                alternatives.iter().any(|tests| tests.iter().all(|t| t.holds(value)))
+            }
+        }
+    }
+}
+
+/// The value at a path of member names.
+pub(crate) fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+impl Recognition {
+    /// What must hold, all of it. A frame's kind is not among it.
+    pub fn tests(&self) -> Vec<Test> {
+        let equals =
+            |path: &[String], value: &Value| Test::Equals { path: path.to_vec(), value: value.clone() };
+        match self {
+            Self::Tag { field, value } | Self::Literal { field, value } => {
+                vec![equals(std::slice::from_ref(field), value)]
+            }
+            Self::NestedTag { path, value } => vec![equals(path, value)],
+            Self::CompositeTag { parts } => parts.iter().map(|p| equals(&p.path, &p.value)).collect(),
+            Self::Presence { field } => vec![Test::Present { field: field.clone() }],
+            Self::ArrayHead { value } => vec![Test::ArrayHead(value.clone())],
+            Self::Kind(kind) => vec![Test::Kind(*kind)],
+            Self::Frame => Vec::new(),
+            Self::AnyOf(ways) => vec![Test::AnyOf(ways.iter().map(Self::tests).collect())],
+        }
+    }
 }
 
 /// One part of a composite tag.
@@ -183,6 +248,20 @@ pub enum JsonKind {
     Boolean,
     /// `null`
     Null,
+}
+
+impl JsonKind {
+    /// The kind of a value.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Object(_) => Self::Object,
+            Value::Array(_) => Self::Array,
+            Value::String(_) => Self::String,
+            Value::Number(_) => Self::Number,
+            Value::Bool(_) => Self::Boolean,
+            Value::Null => Self::Null,
+        }
+    }
 }
 
 /// Which kind of frame carries a message.

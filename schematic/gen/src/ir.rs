@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 
+pub use schematic_define::Test;
 use schematic_define::{
-    BodyKind, Definition, EndpointPolicy, Envelope, Example, FrameKind, JsonKind, Layout, MessageSchema,
-    Openness, ParamType, Problem, Recognition, Reply, Shape, Type, TypeDef, Variant, WebSocketEndpoint,
+    BodyKind, Definition, EndpointPolicy, Envelope, Example, FrameKind, Layout, MessageSchema, Openness,
+    ParamType, Problem, Recognition, Reply, Shape, Type, TypeDef, Variant, WebSocketEndpoint,
 };
 use serde_json::Value;
 
@@ -134,27 +135,6 @@ pub struct Item {
     pub ty: Type,
     /// Whether the list may end before it
     pub optional: bool,
-}
-
-/// One thing that must hold for a frame to be a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// The member at the path has the value
-    Equals {
-        /// Names from the outside in
-        path: Vec<String>,
-        /// Never `null`
-        value: Value,
-    },
-    /// The member is there and not `null`
-    Present {
-        /// Its name
-        field: String,
-    },
-    /// The value is an array with this first element
-    ArrayHead(Value),
-    /// The value is of this kind
-    Kind(JsonKind),
 }
 
 /// What recognition adds to a body when it is written.
@@ -392,7 +372,7 @@ fn variant(variant: &Variant, scope: &mut Scope, resolved: &Resolved) -> UnionVa
         name: scope.pascal(&variant.name),
         description: variant.description.clone(),
         ty: resolve(&variant.variant_type, resolved),
-        tests: tests(&variant.recognition),
+        tests: variant.recognition.tests(),
         writes: writes(&variant.recognition),
     }
 }
@@ -488,31 +468,13 @@ fn message(definition: &Definition, schema: &MessageSchema, name: String, resolv
         body: Type::Named(resolve_name(&schema.schema.type_name, resolved)),
         frame: facts.frame,
         encoding: facts.body,
-        tests: tests(&facts.recognition),
+        tests: facts.recognition.tests(),
         writes: writes(&facts.recognition),
         layouts,
         reply: facts.reply.clone(),
         idempotent: facts.idempotent,
         repeatable: schema.repeatable,
         examples: facts.examples.clone(),
-    }
-}
-
-fn equals(path: &[String], value: &Value) -> Test {
-    Test::Equals { path: path.to_vec(), value: value.clone() }
-}
-
-fn tests(recognition: &Recognition) -> Vec<Test> {
-    match recognition {
-        Recognition::Tag { field, value } | Recognition::Literal { field, value } => {
-            vec![equals(std::slice::from_ref(field), value)]
-        }
-        Recognition::NestedTag { path, value } => vec![equals(path, value)],
-        Recognition::CompositeTag { parts } => parts.iter().map(|p| equals(&p.path, &p.value)).collect(),
-        Recognition::Presence { field } => vec![Test::Present { field: field.clone() }],
-        Recognition::ArrayHead { value } => vec![Test::ArrayHead(value.clone())],
-        Recognition::Kind(kind) => vec![Test::Kind(*kind)],
-        Recognition::Frame => Vec::new(),
     }
 }
 
@@ -529,6 +491,7 @@ fn writes(recognition: &Recognition) -> Writes {
                 .collect(),
         ),
         Recognition::ArrayHead { value } => Writes::Head(value.clone()),
+        Recognition::AnyOf(ways) => ways.first().map_or(Writes::Members(Vec::new()), writes),
         Recognition::NestedTag { .. }
         | Recognition::Presence { .. }
         | Recognition::Kind(_)
@@ -541,6 +504,7 @@ fn tag_path(recognition: &Recognition) -> Option<Vec<String>> {
         Recognition::Tag { field, .. } => Some(vec![field.clone()]),
         Recognition::NestedTag { path, .. } => Some(path.clone()),
         Recognition::CompositeTag { parts } => parts.first().map(|p| p.path.clone()),
+        Recognition::AnyOf(ways) => ways.iter().find_map(tag_path),
         Recognition::Literal { .. }
         | Recognition::Presence { .. }
         | Recognition::ArrayHead { .. }

@@ -86,7 +86,7 @@ fn first_bytes(kind: JsonKind) -> TokenStream {
 /// The kind of JSON value that the tests ask for, if they do.
 fn kind_of(tests: &[Test]) -> Option<JsonKind> {
     tests.iter().find_map(|test| match test {
-        Test::Equals { .. } | Test::Present { .. } => Some(JsonKind::Object),
+        Test::Equals { .. } | Test::Present { .. } | Test::AnyOf(_) => Some(JsonKind::Object),
         Test::ArrayHead(_) => Some(JsonKind::Array),
         Test::Kind(kind) => Some(*kind),
     })
@@ -177,8 +177,16 @@ fn tag_match(output: &Output, cases: &[&Case], peek: &mut Peek) -> TokenStream {
 }
 
 fn one_test(output: &Output, case: &Case, peek: &mut Peek) -> TokenStream {
-    let conditions: Vec<TokenStream> = case
-        .tests
+    let found = &case.found;
+    match all(output, case.tests, peek) {
+        Some(condition) => quote!(if #condition { return #found; }),
+        None => quote!(return #found;),
+    }
+}
+
+/// An expression that is true if all tests of an object hold; nothing if there is nothing to test.
+fn all(output: &Output, tests: &[Test], peek: &mut Peek) -> Option<TokenStream> {
+    let conditions: Vec<TokenStream> = tests
         .iter()
         .filter_map(|test| match test {
             Test::Present { field } => {
@@ -189,14 +197,15 @@ fn one_test(output: &Output, case: &Case, peek: &mut Peek) -> TokenStream {
                 let member = peek.path(output, path);
                 Some(equals(output, &member, value))
             }
+            Test::AnyOf(ways) => {
+                let ways: Vec<TokenStream> =
+                    ways.iter().map(|tests| all(output, tests, peek).unwrap_or(quote!(true))).collect();
+                Some(if tests.len() > 1 { quote!((#(#ways)||*)) } else { quote!(#(#ways)||*) })
+            }
             Test::ArrayHead(_) | Test::Kind(_) => None,
         })
         .collect();
-    let found = &case.found;
-    if conditions.is_empty() {
-        return quote!(return #found;);
-    }
-    quote!(if #(#conditions)&&* { return #found; })
+    (!conditions.is_empty()).then(|| quote!(#(#conditions)&&*))
 }
 
 /// An expression that is true if an `Option<&RawValue>` has the value.
