@@ -5,6 +5,7 @@
 //! loses nothing that anybody saw. The trait knows rows; what an entry of a chat means is said in [`entry`].
 
 pub mod entry;
+pub mod sqlite;
 
 use async_trait::async_trait;
 

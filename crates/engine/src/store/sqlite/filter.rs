@@ -1,0 +1,374 @@
+//! Filters and sorts become parameterised SQL.
+//!
+//! Nothing that a client sent is ever part of the SQL's text: values and paths are bound. Comparison follows JSON
+//! types, so each comparison first looks at the type of what is there; a number never equals a text.
+
+use rusqlite::types::Value as Bound;
+use sea_query::{Alias, Cond, Expr, Order, SelectStatement, SqliteQueryBuilder};
+use serde_json::Value;
+
+use crate::error::{Detail, Error, Result};
+use crate::query::{Filter, Operator, Query, Sort};
+
+/// Limits that keep one filter from occupying a reader or leaving SQLite's own limits.
+const MAX_DEPTH: usize = 32;
+const MAX_COMPARISONS: usize = 256;
+const MAX_VALUES: usize = 10_000;
+const MAX_SORTS: usize = 8;
+const MAX_FIELD: usize = 512;
+
+/// A statement and what is bound to it.
+#[derive(Debug)]
+pub(super) struct Sql {
+    pub(super) text: String,
+    pub(super) values: Vec<Bound>,
+}
+
+/// The records of a query: id, body, version, created_at, updated_at.
+pub(super) fn select(query: &Query) -> Result<Sql> {
+    let mut statement = sea_query::Query::select();
+    statement.expr(Expr::cust(super::records::COLUMNS)).from(Alias::new("records"));
+    restrict(&mut statement, &query.collection, query.filter.as_ref())?;
+    order(&mut statement, &query.sort)?;
+    statement.limit(within_i64(query.limit)).offset(within_i64(query.skip));
+    Ok(build(&statement))
+}
+
+/// How many records of a collection fit.
+pub(super) fn count(collection: &str, filter: &Filter) -> Result<Sql> {
+    let mut statement = sea_query::Query::select();
+    statement.expr(Expr::cust("count(*)")).from(Alias::new("records"));
+    restrict(&mut statement, collection, Some(filter))?;
+    Ok(build(&statement))
+}
+
+fn build(statement: &SelectStatement) -> Sql {
+    let (text, values) = statement.build(SqliteQueryBuilder);
+    Sql { text, values: values.into_iter().map(bound).collect() }
+}
+
+fn restrict(statement: &mut SelectStatement, collection: &str, filter: Option<&Filter>) -> Result<()> {
+    let of = "collection = (SELECT key FROM collections WHERE name = ?)";
+    statement.and_where(Expr::cust_with_values(of, [collection]));
+    if let Some(filter) = filter {
+        let mut budget = Budget { comparisons: MAX_COMPARISONS, values: MAX_VALUES };
+        statement.and_where(condition(filter, MAX_DEPTH, &mut budget)?);
+    }
+    Ok(())
+}
+
+/// JSON types sort as null and missing, booleans, numbers, texts, arrays, objects.
+fn order(statement: &mut SelectStatement, sorts: &[Sort]) -> Result<()> {
+    if sorts.len() > MAX_SORTS {
+        return Err(Error::invalid(format!("a sort has at most {MAX_SORTS} fields")));
+    }
+    for sort in sorts {
+        let field = Field::parse(&sort.field)?;
+        let direction = if sort.descending { Order::Desc } else { Order::Asc };
+        let rank = Term::default()
+            .sql("CASE ")
+            .kind(&field)
+            .sql(
+                " WHEN 'false' THEN 1 WHEN 'true' THEN 1 WHEN 'integer' THEN 2 WHEN 'real' THEN 2 \
+                 WHEN 'text' THEN 3 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 0 END",
+            )
+            .expr();
+        statement.order_by_expr(rank, direction.clone());
+        statement.order_by_expr(Term::default().value(&field).expr(), direction);
+    }
+    statement.order_by(Alias::new("id"), Order::Asc);
+    Ok(())
+}
+
+/// What a filter may still cost.
+struct Budget {
+    comparisons: usize,
+    values: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, values: usize) -> Result<()> {
+        let left = (self.comparisons.checked_sub(1), self.values.checked_sub(values));
+        let (Some(comparisons), Some(values)) = left else {
+            return Err(Error::invalid(format!(
+                "a filter has at most {MAX_COMPARISONS} comparisons and {MAX_VALUES} values; split it"
+            )));
+        };
+        *self = Self { comparisons, values };
+        Ok(())
+    }
+}
+
+fn condition(filter: &Filter, depth: usize, budget: &mut Budget) -> Result<Expr> {
+    let depth = depth
+        .checked_sub(1)
+        .ok_or_else(|| Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep")))?;
+    budget.spend(0)?;
+    match filter {
+        Filter::And(list) => all_of(Cond::all(), "1", list, depth, budget),
+        Filter::Or(list) => all_of(Cond::any(), "0", list, depth, budget),
+        Filter::Not(inner) => Ok(not(condition(inner, depth, budget)?)),
+        Filter::Compare { field, operator, value } => {
+            let field = Field::parse(field)?;
+            budget.spend(value.as_array().map_or(1, Vec::len))?;
+            compare(&field, *operator, value)
+        }
+    }
+}
+
+fn all_of(
+    cond: Cond,
+    empty: &'static str,
+    list: &[Filter],
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<Expr> {
+    if list.is_empty() {
+        return Ok(Expr::cust(empty));
+    }
+    let mut cond = cond;
+    for filter in list {
+        cond = cond.add(condition(filter, depth, budget)?);
+    }
+    Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
+}
+
+/// A missing field makes SQL's comparisons NULL, and NOT NULL is NULL; for us what does not hold is false.
+fn not(expr: Expr) -> Expr {
+    Expr::cust_with_expr("((?) IS NOT TRUE)", expr)
+}
+
+fn compare(field: &Field, operator: Operator, value: &Value) -> Result<Expr> {
+    match operator {
+        Operator::Eq => equal(field, value),
+        Operator::Ne => equal(field, value).map(not),
+        Operator::Gt => ordered(field, " > ", value),
+        Operator::Gte => ordered(field, " >= ", value),
+        Operator::Lt => ordered(field, " < ", value),
+        Operator::Lte => ordered(field, " <= ", value),
+        Operator::In => one_of(field, value),
+        Operator::NotIn => one_of(field, value).map(not),
+        Operator::Contains => contains(field, value),
+        Operator::StartsWith => edge(field, "substr(", ", 1, length(?)) = ?", value),
+        Operator::EndsWith => edge(field, "substr(", ", -length(?)) = ?", value),
+        Operator::Exists => exists(field, value),
+    }
+}
+
+fn equal(field: &Field, value: &Value) -> Result<Expr> {
+    Ok(match value {
+        Value::Null => Term::default().sql("coalesce(").kind(field).sql(", 'null') = 'null'").expr(),
+        Value::Bool(true) => Term::default().kind(field).sql(" = 'true'").expr(),
+        Value::Bool(false) => Term::default().kind(field).sql(" = 'false'").expr(),
+        Value::Number(_) | Value::String(_) => ordered(field, " = ", value)?,
+        Value::Array(_) | Value::Object(_) => same_text(field, value),
+    })
+}
+
+/// Arrays and objects are equal when they are written alike, members in the same order.
+fn same_text(field: &Field, value: &Value) -> Expr {
+    let kind = if value.is_array() { " = 'array' AND " } else { " = 'object' AND " };
+    Term::default().kind(field).sql(kind).value(field).sql(" = json(?)").bind(value.to_string()).expr()
+}
+
+fn ordered(field: &Field, operator: &'static str, value: &Value) -> Result<Expr> {
+    let term = Term::default().kind(field);
+    let term = match value {
+        Value::Number(number) => {
+            term.sql(" IN ('integer', 'real') AND ").value(field).sql(operator).sql("?").bind(numeric(number))
+        }
+        Value::String(text) => {
+            term.sql(" = 'text' AND ").value(field).sql(operator).sql("?").bind(text.as_str())
+        }
+        Value::Bool(flag) => {
+            let flag = i64::from(*flag);
+            term.sql(" IN ('true', 'false') AND ").value(field).sql(operator).sql("?").bind(flag)
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            return Err(wrong(
+                field,
+                "is compared with a number, a text or a boolean; null, arrays and objects have no order",
+            ));
+        }
+    };
+    Ok(term.expr())
+}
+
+/// Numbers and texts go into one list each, so that a long list stays one comparison.
+fn one_of(field: &Field, value: &Value) -> Result<Expr> {
+    let Value::Array(values) = value else {
+        return Err(wrong(field, "needs an array of values for in and not_in"));
+    };
+    let (mut cond, mut numbers, mut texts) = (Cond::any().add(Expr::cust("0")), Vec::new(), Vec::new());
+    for value in values {
+        match value {
+            Value::Number(number) => numbers.push(numeric(number)),
+            Value::String(text) => texts.push(sea_query::Value::from(text.as_str())),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                if values.len() > MAX_COMPARISONS {
+                    return Err(wrong(field, "has too many values that are neither numbers nor texts"));
+                }
+                cond = cond.add(equal(field, value)?);
+            }
+        }
+    }
+    if !numbers.is_empty() {
+        cond = cond.add(in_list(field, " IN ('integer', 'real') AND ", numbers));
+    }
+    if !texts.is_empty() {
+        cond = cond.add(in_list(field, " = 'text' AND ", texts));
+    }
+    Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
+}
+
+fn in_list(field: &Field, kind: &'static str, values: Vec<sea_query::Value>) -> Expr {
+    let marks = vec!["?"; values.len()].join(", ");
+    let term = Term::default().kind(field).sql(kind).value(field).sql(" IN (").sql(&marks).sql(")");
+    values.into_iter().fold(term, Term::bind).expr()
+}
+
+fn contains(field: &Field, value: &Value) -> Result<Expr> {
+    let mut cond = Cond::any();
+    if let Value::String(text) = value {
+        let inside = Term::default()
+            .kind(field)
+            .sql(" = 'text' AND instr(lower(")
+            .value(field)
+            .sql("), lower(?)) > 0");
+        cond = cond.add(inside.bind(text.as_str()).expr());
+    }
+    if let Some(path) = &field.path {
+        cond = cond.add(has_element(field, path, value)?);
+    }
+    Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
+}
+
+fn has_element(field: &Field, path: &str, value: &Value) -> Result<Expr> {
+    let each = Term::default()
+        .kind(field)
+        .sql(" = 'array' AND EXISTS (SELECT 1 FROM json_each(body, ?) AS element WHERE element.type")
+        .bind(path);
+    let each = match value {
+        Value::Null => each.sql(" = 'null'"),
+        Value::Bool(true) => each.sql(" = 'true'"),
+        Value::Bool(false) => each.sql(" = 'false'"),
+        Value::Number(number) => {
+            each.sql(" IN ('integer', 'real') AND element.atom = ?").bind(numeric(number))
+        }
+        Value::String(text) => each.sql(" = 'text' AND element.atom = ?").bind(text.as_str()),
+        Value::Array(_) | Value::Object(_) => {
+            return Err(wrong(field, "can be asked to contain a text, a number, a boolean or null"));
+        }
+    };
+    Ok(each.sql(")").expr())
+}
+
+/// Whether a text begins or ends with another; everything begins and ends with nothing.
+fn edge(field: &Field, open: &'static str, close: &'static str, value: &Value) -> Result<Expr> {
+    let Value::String(text) = value else {
+        return Err(wrong(field, "needs a text for starts_with and ends_with"));
+    };
+    let term = Term::default().kind(field).sql(" = 'text'");
+    if text.is_empty() {
+        return Ok(term.expr());
+    }
+    Ok(term.sql(" AND ").sql(open).value(field).sql(close).bind(text.as_str()).bind(text.as_str()).expr())
+}
+
+fn exists(field: &Field, value: &Value) -> Result<Expr> {
+    match value {
+        Value::Bool(true) => Ok(Term::default().kind(field).sql(" IS NOT NULL").expr()),
+        Value::Bool(false) => Ok(Term::default().kind(field).sql(" IS NULL").expr()),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(wrong(field, "needs true or false for exists"))
+        }
+    }
+}
+
+fn wrong(field: &Field, what: &str) -> Error {
+    Error::invalid(format!("the field {:?} {what}", field.name)).with(Detail::Field(field.name.clone()))
+}
+
+/// A field of a record: its key, or a path into its body.
+struct Field {
+    name: String,
+    path: Option<String>,
+}
+
+impl Field {
+    /// Dots lead into nested records. Each step is written as a JSON string, so that quotes, brackets and the like in
+    /// a name are that name and no syntax.
+    fn parse(name: &str) -> Result<Self> {
+        if name.is_empty() || name.len() > MAX_FIELD {
+            return Err(Error::invalid(format!("a field's name has 1 to {MAX_FIELD} bytes"))
+                .with(Detail::Field(name.chars().take(32).collect())));
+        }
+        let path = (name != "id").then(|| {
+            name.split('.').fold(String::from("$"), |path, step| format!("{path}.{}", Value::from(step)))
+        });
+        Ok(Self { name: name.to_owned(), path })
+    }
+}
+
+/// A piece of SQL that grows together with what is bound to it.
+#[derive(Default)]
+struct Term {
+    sql: String,
+    values: Vec<sea_query::Value>,
+}
+
+impl Term {
+    fn sql(mut self, sql: &str) -> Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    fn bind(mut self, value: impl Into<sea_query::Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// The JSON type of the field's value, NULL if it is missing.
+    fn kind(self, field: &Field) -> Self {
+        match &field.path {
+            Some(path) => self.sql("json_type(body, ?)").bind(path.as_str()),
+            None => self.sql("'text'"),
+        }
+    }
+
+    /// The field's value as SQL has it.
+    fn value(self, field: &Field) -> Self {
+        match &field.path {
+            Some(path) => self.sql("json_extract(body, ?)").bind(path.as_str()),
+            None => self.sql("id"),
+        }
+    }
+
+    fn expr(self) -> Expr {
+        Expr::cust_with_values(format!("({})", self.sql), self.values)
+    }
+}
+
+fn numeric(number: &serde_json::Number) -> sea_query::Value {
+    match number.as_i64() {
+        Some(whole) => whole.into(),
+        None => number.as_f64().unwrap_or(f64::MAX).into(), // beyond i64; SQLite reads such JSON numbers as floats too
+    }
+}
+
+fn within_i64(count: usize) -> u64 {
+    i64::try_from(count).unwrap_or(i64::MAX).unsigned_abs()
+}
+
+/// The kinds of values that the functions above bind; anything else is none of them.
+fn bound(value: sea_query::Value) -> Bound {
+    match value {
+        sea_query::Value::String(Some(text)) => Bound::Text(text),
+        sea_query::Value::BigInt(Some(whole)) => Bound::Integer(whole),
+        sea_query::Value::BigUnsigned(Some(whole)) => {
+            Bound::Integer(i64::try_from(whole).unwrap_or(i64::MAX))
+        }
+        sea_query::Value::Double(Some(real)) => Bound::Real(real),
+        _ => Bound::Null,
+    }
+}

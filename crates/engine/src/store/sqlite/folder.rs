@@ -1,0 +1,90 @@
+//! The data folder: made for its owner alone, and used by one process at a time.
+//!
+//! The lock is the operating system's, so a killed process leaves nothing to clean up. Beside it lies the address at
+//! which the owner can be asked, for commands that would rather go through a running server.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Error, Result};
+
+const LOCK: &str = "lock";
+const ADDRESS: &str = "address";
+
+/// A data folder that this process owns until this is dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    #[allow(dead_code, reason = "its drop releases the lock")]
+    lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there, and takes it.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        create(path).map_err(|cause| unusable(path, cause))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK))
+            .map_err(|cause| unusable(path, cause))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(taken(path)),
+            Err(TryLockError::Error(cause)) => return Err(unusable(path, cause)),
+        }
+        fs::remove_file(path.join(ADDRESS)).ok(); // of an owner that was killed
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// A file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes down where the owner can be asked.
+    pub(super) fn announce(&self, address: &str) -> Result<()> {
+        fs::write(self.path.join(ADDRESS), address).map_err(|cause| unusable(&self.path, cause))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_file(self.path.join(ADDRESS)).ok(); // most owners never announced one
+    }
+}
+
+/// Where the process that owns the folder can be asked, as it [announced](super::Sqlite::announce) it.
+pub fn owner_address(path: &Path) -> Option<String> {
+    fs::read_to_string(path.join(ADDRESS)).ok().filter(|address| !address.is_empty())
+}
+
+fn create(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn taken(path: &Path) -> Error {
+    Error::new(
+        Code::Conflict,
+        format!(
+            "the data folder {} is in use by another process; stop that one, or name another folder with --data",
+            path.display()
+        ),
+    )
+}
+
+fn unusable(path: &Path, cause: std::io::Error) -> Error {
+    let message = format!(
+        "the data folder {} cannot be used ({cause}); check its path and permissions",
+        path.display()
+    );
+    Error::unavailable(message).caused_by(cause)
+}

@@ -1,0 +1,264 @@
+//! One thread that writes one database.
+//!
+//! It takes everything that has queued up, does it in one transaction with a savepoint for each command, and answers
+//! everybody after the commit: a sync to disk costs the same for one command and for five hundred. What the commands
+//! do is not known here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::failure;
+use crate::error::{Error, Result};
+
+/// So many commands may wait; the next caller waits for a place before it queues.
+const QUEUE: usize = 1024;
+/// So many commands share one transaction, so that the first of them does not wait for too many others.
+const GROUP: usize = 512;
+/// How often the writer looks after what nobody asks for, such as old changes.
+const CHORES: Duration = Duration::from_secs(10);
+
+/// What a writer does besides commands.
+pub(super) trait Upkeep: Send + 'static {
+    /// Small work every few seconds; it runs in a transaction of its own.
+    fn chores(&self, connection: &Connection) -> Result<()>;
+    /// The last thing before a clean close.
+    fn finish(&self, connection: &Connection) -> Result<()>;
+}
+
+/// The way to a writer thread. Dropping it ends the thread when the queue is empty, without [`Upkeep::finish`].
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Sender<Message>,
+    room: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Job(Box<dyn Job>, #[allow(dead_code, reason = "its drop frees the place")] OwnedSemaphorePermit),
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// One command: done inside a savepoint, perhaps a second time if its group was lost, and answered once.
+trait Job: Send {
+    /// Whether it succeeded and is to be kept.
+    fn work(&mut self, connection: &Connection) -> bool;
+    fn answer(self: Box<Self>, committed: Result<()>);
+}
+
+struct Call<T, F> {
+    work: F,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Call<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection) -> Result<T> + Send,
+{
+    fn work(&mut self, connection: &Connection) -> bool {
+        // A panic must not end the writer: everybody else's writes depend on it.
+        let done = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)));
+        let outcome = done.unwrap_or_else(|_| Err(Error::internal(Panicked)));
+        let kept = outcome.is_ok();
+        self.outcome = Some(outcome);
+        kept
+    }
+
+    fn answer(self: Box<Self>, committed: Result<()>) {
+        let answer = match (self.outcome, committed) {
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(failure::closed()),
+        };
+        self.reply.send(answer).ok(); // the asker may have gone
+    }
+}
+
+#[derive(Debug)]
+struct Panicked;
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a store command panicked")
+    }
+}
+
+impl std::error::Error for Panicked {}
+
+impl Writer {
+    /// Starts the thread. `guard` lives as long as the thread does: the lock on the data folder.
+    pub(super) fn start(
+        name: &'static str,
+        connection: Connection,
+        upkeep: impl Upkeep,
+        guard: impl Send + 'static,
+    ) -> Result<Self> {
+        let (queue, jobs) = channel();
+        let thread = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || {
+                let upkeep: Box<dyn Upkeep> = Box::new(upkeep);
+                Thread { name, connection, upkeep, jobs, last_chores: Instant::now() }.run();
+                drop(guard);
+            })
+            .map_err(|e| {
+                Error::unavailable("the server cannot start a thread; raise its limits").caused_by(e)
+            })?;
+        Ok(Self { queue, room: Arc::new(Semaphore::new(QUEUE)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Does `work` in the next transaction and returns when that is committed. Dropping the future before the work was
+    /// queued leaves it undone, afterwards it is done. `work` is called again if its group's transaction was lost.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> Result<T> + Send + 'static,
+    {
+        let place = Arc::clone(&self.room).acquire_owned().await.map_err(|_| failure::closed())?;
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Call { work, outcome: None, reply });
+        self.queue.send(Message::Job(job, place)).map_err(|_| failure::closed())?;
+        answer.await.map_err(|_| failure::closed())?
+    }
+
+    /// Does what is queued, then [`Upkeep::finish`], and ends the thread. Closing twice is no error.
+    pub(super) async fn close(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Message::Close(reply)).is_err() {
+            return Ok(());
+        }
+        let finished = answer.await.unwrap_or(Ok(()));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
+        }
+        finished
+    }
+}
+
+/// The thread's own things.
+struct Thread {
+    name: &'static str,
+    connection: Connection,
+    upkeep: Box<dyn Upkeep>,
+    jobs: Receiver<Message>,
+    last_chores: Instant,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            match self.jobs.recv_timeout(CHORES) {
+                Ok(Message::Job(job, place)) => {
+                    if let Some(reply) = self.serve(job, place) {
+                        return self.close(reply);
+                    }
+                }
+                Ok(Message::Close(reply)) => return self.close(reply),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.chores_if_due();
+        }
+    }
+
+    /// Serves a job and all that came with it. Returns whom to answer when it met the wish to close.
+    fn serve(
+        &mut self,
+        first: Box<dyn Job>,
+        place: OwnedSemaphorePermit,
+    ) -> Option<oneshot::Sender<Result<()>>> {
+        let mut group = vec![first];
+        let mut places = vec![place];
+        let mut close = None;
+        while group.len() < GROUP {
+            match self.jobs.try_recv() {
+                Ok(Message::Job(job, place)) => {
+                    group.push(job);
+                    places.push(place);
+                }
+                Ok(Message::Close(reply)) => {
+                    close = Some(reply);
+                    break;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        drop(places); // they left the queue: others may come while this group is written
+        self.commit(group);
+        close
+    }
+
+    /// Commits a group. If its transaction is lost (disk full), each command gets one of its own: the one that was
+    /// too large does not take the others with it.
+    fn commit(&self, mut group: Vec<Box<dyn Job>>) {
+        let committed = self.attempt(&mut group);
+        if let Err(error) = &committed {
+            tracing::warn!(writer = self.name, error = ?error.cause, "a transaction was lost: {error}");
+        }
+        if committed.is_ok() || group.len() == 1 {
+            group.into_iter().for_each(|job| job.answer(committed.clone()));
+            return;
+        }
+        for mut job in group {
+            let committed = self.attempt(std::slice::from_mut(&mut job));
+            job.answer(committed);
+        }
+    }
+
+    fn attempt(&self, group: &mut [Box<dyn Job>]) -> Result<()> {
+        let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
+            group.iter_mut().try_for_each(|job| self.in_savepoint(job.as_mut()))?;
+            self.execute("COMMIT")
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        done
+    }
+
+    /// Does one job and undoes it if it failed. An error says that the whole transaction is gone.
+    fn in_savepoint(&self, job: &mut dyn Job) -> Result<()> {
+        self.execute("SAVEPOINT job")?;
+        if !job.work(&self.connection) {
+            if self.connection.is_autocommit() {
+                return Err(Error::unavailable("the server could not write; try again"));
+            }
+            self.execute("ROLLBACK TO job")?;
+        }
+        self.execute("RELEASE job")
+    }
+
+    fn execute(&self, sql: &str) -> Result<()> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn chores_if_due(&mut self) {
+        if self.last_chores.elapsed() < CHORES {
+            return;
+        }
+        self.last_chores = Instant::now();
+        let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
+            self.upkeep.chores(&self.connection)?;
+            self.execute("COMMIT")
+        });
+        if let Err(error) = done {
+            tracing::warn!(writer = self.name, error = ?error.cause, "housekeeping failed: {error}");
+            self.execute("ROLLBACK").ok(); // there may be none to roll back
+        }
+    }
+
+    fn close(self, reply: oneshot::Sender<Result<()>>) {
+        let finished = self.upkeep.finish(&self.connection);
+        drop(self.connection);
+        reply.send(finished).ok();
+    }
+}
