@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod bus;
+pub mod collections;
 pub mod command;
 pub mod connection;
 pub mod engine;
