@@ -1,10 +1,28 @@
 //! What is kept of a chat: the versioned twin of the events.
 //!
-//! This is the only module whose types are serialized, so what is on disk changes only here.
+//! This is the only module whose types are serialized, so what is on disk changes only here. A body is one JSON
+//! object with its version `v` and its `kind`. A reader skips kinds and versions that it does not know and leaves the
+//! bytes as they are, so an older server can run on a newer one's log without harm.
+
+use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::error::{Code, Detail, Error, Result};
+use crate::event::{
+    AgentEvent, Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, ChatBody, Source, Usage,
+};
 use crate::id::{ChatId, Epoch, RunId, Seq, Timestamp};
+use crate::identity::Subject;
+
+/// The version that is written. It goes up when the meaning of a kind changes; a new kind needs no new version.
+const VERSION: u8 = 1;
+
+/// The longest title in characters.
+const TITLE_CHARS: usize = 80;
 
 /// One row of a chat's log. It covers `from..=to`; the rows of a chat tile `1..=last` without a hole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +60,718 @@ pub enum Mark {
     Coarse,
     /// The end of its run.
     End,
+}
+
+/// Where and when an entry is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// In which chat.
+    pub chat: ChatId,
+    /// Its sequence number: a new entry covers exactly one.
+    pub seq: Seq,
+    /// In which epoch.
+    pub epoch: Epoch,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// What happened. A text delta is without its [`TextSpan`](crate::event::TextSpan).
+    pub body: ChatBody,
+    /// For a text delta: the length in bytes of its run's text up to and with it.
+    pub text_end: Option<usize>,
+}
+
+impl LogEntry {
+    /// The entry for `body` at its place; `json` is what [`encode`] made of the body.
+    pub fn new(place: Place, body: &ChatBody, json: Bytes) -> Self {
+        let (message_id, title) = match body {
+            ChatBody::UserMessage { message_id, content, .. } => (message_id.clone(), Some(title(content))),
+            ChatBody::Run { .. } => (None, None),
+        };
+        Self {
+            chat: place.chat,
+            from: place.seq,
+            to: place.seq,
+            epoch: place.epoch,
+            at: place.at,
+            run: Some(run_of(body)),
+            mark: mark(body),
+            message_id,
+            title,
+            body: json,
+        }
+    }
+
+    /// What it says; `None` if it is of a kind or version that this server does not know.
+    ///
+    /// Fails if it is damaged.
+    pub fn decode(&self) -> Result<Option<Content>> {
+        let kept: Kept<'_> = match serde_json::from_slice(&self.body) {
+            Ok(kept) => kept,
+            Err(_) if self.is_newer() => return Ok(None),
+            Err(damage) => return Err(Error::internal(damage)),
+        };
+        let Some(run) = self.run.filter(|_| kept.v <= VERSION) else { return Ok(None) };
+        Ok(kept.body.into_content(run, self.message_id.clone()))
+    }
+
+    /// Whether a newer server wrote it, in whatever shape.
+    fn is_newer(&self) -> bool {
+        serde_json::from_slice::<Stamp>(&self.body).is_ok_and(|stamp| stamp.v > VERSION)
+    }
+}
+
+/// The JSON that is kept of a body. A text delta's place in its run's text is kept with it.
+pub fn encode(body: &ChatBody) -> Bytes {
+    let kept = Kept { v: VERSION, body: KeptBody::of(body) };
+    let json = serde_json::to_vec(&kept).expect("plain data whose map keys are text is always JSON");
+    Bytes::from(json)
+}
+
+/// The run that a body belongs to.
+pub fn run_of(body: &ChatBody) -> RunId {
+    match body {
+        ChatBody::UserMessage { run, .. } | ChatBody::Run { run, .. } => *run,
+    }
+}
+
+/// What the store must know of a body.
+fn mark(body: &ChatBody) -> Mark {
+    match body {
+        ChatBody::UserMessage { .. } => Mark::Message,
+        ChatBody::Run { event, .. } => match event {
+            AgentEvent::TextDelta { .. }
+            | AgentEvent::ReasoningDelta { .. }
+            | AgentEvent::ToolCallArgs { .. } => Mark::Delta,
+            AgentEvent::RunFinished { .. } | AgentEvent::RunFailed { .. } | AgentEvent::RunStopped { .. } => {
+                Mark::End
+            }
+            AgentEvent::RunQueued { .. }
+            | AgentEvent::RunStarted
+            | AgentEvent::ToolCall { .. }
+            | AgentEvent::ToolResult { .. }
+            | AgentEvent::ApprovalRequested { .. }
+            | AgentEvent::ApprovalResolved { .. }
+            | AgentEvent::Sources(_)
+            | AgentEvent::Step { .. }
+            | AgentEvent::Diagram { .. } => Mark::Coarse,
+        },
+    }
+}
+
+/// A message's first line with something in it, shortened.
+fn title(content: &str) -> String {
+    let line = content.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    match line.char_indices().nth(TITLE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// What every version has.
+#[derive(Deserialize)]
+struct Stamp {
+    v: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept<'a> {
+    v: u8,
+    #[serde(flatten, borrow)]
+    body: KeptBody<'a>,
+}
+
+/// The kinds. Run and message id are columns of the row and not repeated here.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum KeptBody<'a> {
+    UserMessage {
+        content: Cow<'a, str>,
+    },
+    RunQueued {
+        position: usize,
+    },
+    RunStarted,
+    TextDelta {
+        text: Cow<'a, str>,
+        end: usize,
+    },
+    ReasoningDelta {
+        text: Cow<'a, str>,
+    },
+    ToolCall {
+        call_id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        arguments: Cow<'a, Value>,
+    },
+    ToolCallArgs {
+        call_id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        so_far: Cow<'a, str>,
+    },
+    ToolResult {
+        call_id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        content: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<KeptError>,
+        duration_us: u64,
+    },
+    ApprovalRequested {
+        call_id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        arguments: Cow<'a, Value>,
+        expires_at: i64,
+    },
+    ApprovalResolved {
+        call_id: Cow<'a, str>,
+        approved: bool,
+        by: Cow<'a, str>,
+    },
+    Sources {
+        sources: Vec<KeptSource>,
+    },
+    Step {
+        name: Cow<'a, str>,
+    },
+    Diagram {
+        mermaid: Cow<'a, str>,
+    },
+    RunFinished {
+        answer: KeptAnswer,
+        usage: KeptUsage,
+    },
+    RunFailed {
+        answer: KeptAnswer,
+        usage: KeptUsage,
+        error: KeptError,
+        interrupted: bool,
+    },
+    RunStopped {
+        answer: KeptAnswer,
+        usage: KeptUsage,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'a> KeptBody<'a> {
+    fn of(body: &'a ChatBody) -> Self {
+        match body {
+            ChatBody::UserMessage { content, .. } => Self::UserMessage { content: content.into() },
+            ChatBody::Run { event, text, .. } => {
+                Self::of_event(event, text.as_ref().map_or(0, |span| span.end))
+            }
+        }
+    }
+
+    fn of_event(event: &'a AgentEvent, end: usize) -> Self {
+        match event {
+            AgentEvent::RunQueued { position } => Self::RunQueued { position: *position },
+            AgentEvent::RunStarted => Self::RunStarted,
+            AgentEvent::TextDelta { text } => Self::TextDelta { text: text.into(), end },
+            AgentEvent::ReasoningDelta { text } => Self::ReasoningDelta { text: text.into() },
+            AgentEvent::ToolCall { call_id, name, arguments } => Self::ToolCall {
+                call_id: call_id.into(),
+                name: name.into(),
+                arguments: Cow::Borrowed(arguments),
+            },
+            AgentEvent::ToolCallArgs { call_id, name, so_far } => {
+                Self::ToolCallArgs { call_id: call_id.into(), name: name.into(), so_far: so_far.into() }
+            }
+            AgentEvent::ToolResult { call_id, name, content, error, duration } => Self::ToolResult {
+                call_id: call_id.into(),
+                name: name.into(),
+                content: content.into(),
+                error: error.as_ref().map(KeptError::of),
+                duration_us: micros(*duration),
+            },
+            AgentEvent::ApprovalRequested { call_id, name, arguments, expires_at } => {
+                Self::ApprovalRequested {
+                    call_id: call_id.into(),
+                    name: name.into(),
+                    arguments: Cow::Borrowed(arguments),
+                    expires_at: expires_at.0,
+                }
+            }
+            AgentEvent::ApprovalResolved { call_id, approved, by } => Self::ApprovalResolved {
+                call_id: call_id.into(),
+                approved: *approved,
+                by: Cow::Borrowed(&by.0),
+            },
+            AgentEvent::Sources(sources) => {
+                Self::Sources { sources: sources.iter().map(KeptSource::of).collect() }
+            }
+            AgentEvent::Step { name } => Self::Step { name: name.into() },
+            AgentEvent::Diagram { mermaid } => Self::Diagram { mermaid: mermaid.into() },
+            AgentEvent::RunFinished { answer, usage } => {
+                Self::RunFinished { answer: KeptAnswer::of(answer), usage: KeptUsage::of(*usage) }
+            }
+            AgentEvent::RunFailed { answer, usage, error, interrupted } => Self::RunFailed {
+                answer: KeptAnswer::of(answer),
+                usage: KeptUsage::of(*usage),
+                error: KeptError::of(error),
+                interrupted: *interrupted,
+            },
+            AgentEvent::RunStopped { answer, usage } => {
+                Self::RunStopped { answer: KeptAnswer::of(answer), usage: KeptUsage::of(*usage) }
+            }
+        }
+    }
+
+    fn into_content(self, run: RunId, message_id: Option<String>) -> Option<Content> {
+        let (event, text_end) = match self {
+            Self::UserMessage { content } => {
+                let body = ChatBody::UserMessage { run, message_id, content: content.into_owned() };
+                return Some(Content { body, text_end: None });
+            }
+            Self::TextDelta { text, end } => (AgentEvent::TextDelta { text: text.into_owned() }, Some(end)),
+            other => (other.into_event()?, None),
+        };
+        Some(Content { body: ChatBody::Run { run, event, text: None }, text_end })
+    }
+
+    fn into_event(self) -> Option<AgentEvent> {
+        Some(match self {
+            Self::UserMessage { .. } | Self::Unknown => return None,
+            Self::RunQueued { position } => AgentEvent::RunQueued { position },
+            Self::RunStarted => AgentEvent::RunStarted,
+            Self::TextDelta { text, .. } => AgentEvent::TextDelta { text: text.into_owned() },
+            Self::ReasoningDelta { text } => AgentEvent::ReasoningDelta { text: text.into_owned() },
+            Self::ToolCall { call_id, name, arguments } => AgentEvent::ToolCall {
+                call_id: call_id.into_owned(),
+                name: name.into_owned(),
+                arguments: arguments.into_owned(),
+            },
+            Self::ToolCallArgs { call_id, name, so_far } => AgentEvent::ToolCallArgs {
+                call_id: call_id.into_owned(),
+                name: name.into_owned(),
+                so_far: so_far.into_owned(),
+            },
+            Self::ToolResult { call_id, name, content, error, duration_us } => AgentEvent::ToolResult {
+                call_id: call_id.into_owned(),
+                name: name.into_owned(),
+                content: content.into_owned(),
+                error: error.map(KeptError::into_error),
+                duration: Duration::from_micros(duration_us),
+            },
+            Self::ApprovalRequested { call_id, name, arguments, expires_at } => {
+                AgentEvent::ApprovalRequested {
+                    call_id: call_id.into_owned(),
+                    name: name.into_owned(),
+                    arguments: arguments.into_owned(),
+                    expires_at: Timestamp(expires_at),
+                }
+            }
+            Self::ApprovalResolved { call_id, approved, by } => AgentEvent::ApprovalResolved {
+                call_id: call_id.into_owned(),
+                approved,
+                by: Subject(by.into()),
+            },
+            Self::Sources { sources } => {
+                AgentEvent::Sources(sources.into_iter().map(KeptSource::into_source).collect())
+            }
+            Self::Step { name } => AgentEvent::Step { name: name.into_owned() },
+            Self::Diagram { mermaid } => AgentEvent::Diagram { mermaid: mermaid.into_owned() },
+            Self::RunFinished { answer, usage } => {
+                AgentEvent::RunFinished { answer: answer.into_answer(), usage: usage.into_usage() }
+            }
+            Self::RunFailed { answer, usage, error, interrupted } => AgentEvent::RunFailed {
+                answer: answer.into_answer(),
+                usage: usage.into_usage(),
+                error: error.into_error(),
+                interrupted,
+            },
+            Self::RunStopped { answer, usage } => {
+                AgentEvent::RunStopped { answer: answer.into_answer(), usage: usage.into_usage() }
+            }
+        })
+    }
+}
+
+/// An error without its cause: causes are for the log alone.
+#[derive(Serialize, Deserialize)]
+struct KeptError {
+    code: String,
+    message: String,
+    #[serde(default, skip_serializing_if = "KeptDetail::is_none")]
+    detail: KeptDetail,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum KeptDetail {
+    #[default]
+    None,
+    Field(String),
+    RetryAfterMs(u64),
+    TimeoutMs(u64),
+    Tool(String),
+}
+
+impl KeptDetail {
+    fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+impl KeptError {
+    fn of(error: &Error) -> Self {
+        let detail = match &error.detail {
+            Detail::None => KeptDetail::None,
+            Detail::Field(path) => KeptDetail::Field(path.clone()),
+            Detail::RetryAfter(after) => KeptDetail::RetryAfterMs(millis(*after)),
+            Detail::Timeout(limit) => KeptDetail::TimeoutMs(millis(*limit)),
+            Detail::Tool(name) => KeptDetail::Tool(name.clone()),
+        };
+        Self { code: error.code.name().into(), message: error.message.to_string(), detail }
+    }
+
+    fn into_error(self) -> Error {
+        let detail = match self.detail {
+            KeptDetail::None => Detail::None,
+            KeptDetail::Field(path) => Detail::Field(path),
+            KeptDetail::RetryAfterMs(after) => Detail::RetryAfter(Duration::from_millis(after)),
+            KeptDetail::TimeoutMs(limit) => Detail::Timeout(Duration::from_millis(limit)),
+            KeptDetail::Tool(name) => Detail::Tool(name),
+        };
+        // A code that a newer server has and this one has not is our own fault's neighbour, not the client's.
+        Error::new(Code::from_name(&self.code).unwrap_or(Code::Internal), self.message).with(detail)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptSource {
+    id: String,
+    title: String,
+    source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(default)]
+    score: Option<f64>,
+}
+
+impl KeptSource {
+    fn of(source: &Source) -> Self {
+        let Source { id, title, source, url, score } = source.clone();
+        Self { id, title, source, url, score: Some(score) }
+    }
+
+    fn into_source(self) -> Source {
+        let Self { id, title, source, url, score } = self;
+        Source { id, title, source, url, score: score.unwrap_or_default() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptUsage {
+    input_tokens: u64,
+    output_tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context_window: Option<u64>,
+}
+
+impl KeptUsage {
+    fn of(usage: Usage) -> Self {
+        let Usage { input_tokens, output_tokens, context_window } = usage;
+        Self { input_tokens, output_tokens, context_window }
+    }
+
+    fn into_usage(self) -> Usage {
+        let Self { input_tokens, output_tokens, context_window } = self;
+        Usage { input_tokens, output_tokens, context_window }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptAnswer {
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    diagram: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    canvas: Option<KeptCanvas>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metrics: Option<KeptMetrics>,
+}
+
+impl KeptAnswer {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            text: answer.text.clone(),
+            diagram: answer.diagram.clone(),
+            canvas: answer.canvas.as_ref().map(KeptCanvas::of),
+            metrics: answer.metrics.as_ref().map(KeptMetrics::of),
+        }
+    }
+
+    fn into_answer(self) -> Answer {
+        Answer {
+            text: self.text,
+            diagram: self.diagram,
+            canvas: self.canvas.map(KeptCanvas::into_canvas),
+            metrics: self.metrics.map(KeptMetrics::into_metrics),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptCanvas {
+    action: KeptAction,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    view: Option<KeptView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entity_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    reason: String,
+    #[serde(default)]
+    confidence: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptAction {
+    SwitchView,
+    NewAnalysis,
+    #[serde(other)]
+    None,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptView {
+    ErDiagram,
+    TableList,
+    RelationshipGraph,
+    #[serde(other)]
+    Unknown,
+}
+
+impl KeptCanvas {
+    fn of(canvas: &CanvasTrigger) -> Self {
+        let CanvasTrigger { action, view, entity_name, query, reason, confidence } = canvas.clone();
+        let action = match action {
+            CanvasAction::SwitchView => KeptAction::SwitchView,
+            CanvasAction::NewAnalysis => KeptAction::NewAnalysis,
+            CanvasAction::None => KeptAction::None,
+        };
+        let view = view.map(|view| match view {
+            CanvasView::ErDiagram => KeptView::ErDiagram,
+            CanvasView::TableList => KeptView::TableList,
+            CanvasView::RelationshipGraph => KeptView::RelationshipGraph,
+        });
+        Self { action, view, entity_name, query, reason, confidence: Some(confidence) }
+    }
+
+    fn into_canvas(self) -> CanvasTrigger {
+        let Self { action, view, entity_name, query, reason, confidence } = self;
+        let action = match action {
+            KeptAction::SwitchView => CanvasAction::SwitchView,
+            KeptAction::NewAnalysis => CanvasAction::NewAnalysis,
+            KeptAction::None => CanvasAction::None,
+        };
+        let view = view.and_then(|view| match view {
+            KeptView::ErDiagram => Some(CanvasView::ErDiagram),
+            KeptView::TableList => Some(CanvasView::TableList),
+            KeptView::RelationshipGraph => Some(CanvasView::RelationshipGraph),
+            KeptView::Unknown => None,
+        });
+        CanvasTrigger { action, view, entity_name, query, reason, confidence: confidence.unwrap_or_default() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptMetrics {
+    total_tables: u64,
+    total_columns: u64,
+    facts_count: u64,
+    dimensions_count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quality_score: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    relationships_count: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    as_of: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_stale: Option<bool>,
+}
+
+impl KeptMetrics {
+    fn of(metrics: &CatalogMetrics) -> Self {
+        let metrics = metrics.clone();
+        Self {
+            total_tables: metrics.total_tables,
+            total_columns: metrics.total_columns,
+            facts_count: metrics.facts_count,
+            dimensions_count: metrics.dimensions_count,
+            quality_score: metrics.quality_score,
+            relationships_count: metrics.relationships_count,
+            schema_name: metrics.schema_name,
+            as_of: metrics.as_of.map(|at| at.0),
+            is_stale: metrics.is_stale,
+        }
+    }
+
+    fn into_metrics(self) -> CatalogMetrics {
+        CatalogMetrics {
+            total_tables: self.total_tables,
+            total_columns: self.total_columns,
+            facts_count: self.facts_count,
+            dimensions_count: self.dimensions_count,
+            quality_score: self.quality_score,
+            relationships_count: self.relationships_count,
+            schema_name: self.schema_name,
+            as_of: self.as_of.map(Timestamp),
+            is_stale: self.is_stale,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::{RunText, TextSpan};
+
+    fn place() -> Place {
+        Place { chat: ChatId::new(), seq: Seq(7), epoch: Epoch(2), at: Timestamp(5) }
+    }
+
+    fn entry(body: &ChatBody) -> LogEntry {
+        LogEntry::new(place(), body, encode(body))
+    }
+
+    fn raw(body: &str) -> LogEntry {
+        let of = ChatBody::Run { run: RunId::new(), event: AgentEvent::RunStarted, text: None };
+        LogEntry { body: Bytes::copy_from_slice(body.as_bytes()), ..entry(&of) }
+    }
+
+    fn answer() -> Answer {
+        Answer {
+            text: "Two \"tables\"\n".into(),
+            diagram: Some("erDiagram".into()),
+            canvas: Some(CanvasTrigger {
+                action: CanvasAction::SwitchView,
+                view: Some(CanvasView::TableList),
+                entity_name: None,
+                query: Some("tables".into()),
+                reason: "asked for a list".into(),
+                confidence: 0.75,
+            }),
+            metrics: Some(CatalogMetrics {
+                total_tables: 2,
+                as_of: Some(Timestamp(9)),
+                is_stale: Some(false),
+                ..CatalogMetrics::default()
+            }),
+        }
+    }
+
+    fn every_event() -> Vec<AgentEvent> {
+        let (call_id, name) = (String::from("c1"), String::from("list_tables"));
+        let usage = Usage { input_tokens: 3, output_tokens: 4, context_window: Some(2048) };
+        let error = Error::deadline("too slow; ask for less", Duration::from_secs(10));
+        vec![
+            AgentEvent::RunQueued { position: 3 },
+            AgentEvent::RunStarted,
+            AgentEvent::TextDelta { text: "Hello \u{1F30A}".into() },
+            AgentEvent::ReasoningDelta { text: "hm".into() },
+            AgentEvent::ToolCall {
+                call_id: call_id.clone(),
+                name: name.clone(),
+                arguments: json!({"b": [1, null], "a": 1.5}),
+            },
+            AgentEvent::ToolCallArgs { call_id: call_id.clone(), name: name.clone(), so_far: "{\"b".into() },
+            AgentEvent::ToolResult {
+                call_id: call_id.clone(),
+                name: name.clone(),
+                content: "[]".into(),
+                error: Some(Error::upstream("it failed").with(Detail::Tool("x".into()))),
+                duration: Duration::from_micros(1500),
+            },
+            AgentEvent::ApprovalRequested {
+                call_id: call_id.clone(),
+                name,
+                arguments: json!({}),
+                expires_at: Timestamp(8),
+            },
+            AgentEvent::ApprovalResolved { call_id, approved: true, by: "ann".into() },
+            AgentEvent::Sources(vec![Source {
+                id: "s".into(),
+                title: "t".into(),
+                source: "u".into(),
+                url: None,
+                score: 0.5,
+            }]),
+            AgentEvent::Step { name: "plan".into() },
+            AgentEvent::Diagram { mermaid: "erDiagram".into() },
+            AgentEvent::RunFinished { answer: answer(), usage },
+            AgentEvent::RunFailed { answer: answer(), usage, error, interrupted: true },
+            AgentEvent::RunStopped { answer: Answer::default(), usage: Usage::default() },
+        ]
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        for event in every_event() {
+            let body = ChatBody::Run { run: RunId::new(), event, text: None };
+            let back = entry(&body).decode().unwrap().expect("a kind that is known");
+            assert_eq!(format!("{:?}", back.body), format!("{body:?}"));
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_its_id_and_gives_a_title() {
+        let content = format!("\n  {}  \nsecond line", "ž".repeat(100));
+        let body = ChatBody::UserMessage { run: RunId::new(), message_id: Some("m1".into()), content };
+        let entry = entry(&body);
+        assert_eq!((entry.mark, entry.message_id.as_deref()), (Mark::Message, Some("m1")));
+        assert_eq!(entry.title.as_deref(), Some(&*format!("{}…", "ž".repeat(80))));
+        assert_eq!(format!("{:?}", entry.decode().unwrap().unwrap().body), format!("{body:?}"));
+    }
+
+    #[test]
+    fn a_delta_keeps_where_it_ends() {
+        let whole = RunText::default();
+        whole.push("Hello ");
+        let text = Some(TextSpan { end: whole.push("world"), whole });
+        let body =
+            ChatBody::Run { run: RunId::new(), event: AgentEvent::TextDelta { text: "world".into() }, text };
+        let entry = entry(&body);
+        assert_eq!(&entry.body[..], br#"{"v":1,"kind":"text_delta","text":"world","end":11}"#);
+        assert_eq!(entry.decode().unwrap().unwrap().text_end, Some(11));
+        assert_eq!(entry.mark, Mark::Delta);
+    }
+
+    #[test]
+    fn what_is_newer_is_skipped_and_what_is_damaged_is_an_error() {
+        assert!(raw(r#"{"v":1,"kind":"telepathy","to":"you"}"#).decode().unwrap().is_none());
+        assert!(raw(r#"{"v":2,"kind":"text_delta","text":7}"#).decode().unwrap().is_none());
+        assert!(raw(r#"{"v":2,"kind":"run_started"}"#).decode().unwrap().is_none());
+        for damaged in ["", "{", r#"{"v":1}"#, r#"{"v":1,"kind":"text_delta","text":7}"#] {
+            assert!(raw(damaged).decode().is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_have_do_not_damage_an_entry() {
+        let mut odd = answer();
+        odd.canvas.as_mut().expect("it has one").confidence = f64::NAN;
+        let event = AgentEvent::RunFinished { answer: odd, usage: Usage::default() };
+        assert!(entry(&ChatBody::Run { run: RunId::new(), event, text: None }).decode().unwrap().is_some());
+    }
 }
