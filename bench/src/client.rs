@@ -38,7 +38,11 @@ impl Client {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 let accepted = self.buffer.starts_with(b"HTTP/1.1 101");
                 self.start = end + 4;
-                return if accepted { Ok(()) } else { Err(io::Error::other("the server refused the upgrade")) };
+                return if accepted {
+                    Ok(())
+                } else {
+                    Err(io::Error::other("the server refused the upgrade"))
+                };
             }
             self.fill().await?;
         }
@@ -49,9 +53,13 @@ impl Client {
         let mut frame = vec![0x81];
         match text.len() {
             len @ 0..=125 => frame.push(0x80 | len as u8),
-            len => {
+            len @ 126..=65_535 => {
                 frame.push(0x80 | 126);
-                frame.extend_from_slice(&u16::try_from(len).map_err(io::Error::other)?.to_be_bytes());
+                frame.extend_from_slice(&(len as u16).to_be_bytes());
+            }
+            len => {
+                frame.push(0x80 | 127);
+                frame.extend_from_slice(&(len as u64).to_be_bytes());
             }
         }
         frame.extend_from_slice(&[0; 4]);

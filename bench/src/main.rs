@@ -1,2 +1,61 @@
-//! tidewire-bench.
-fn main() {}
+//! The measured comparisons: `cargo xtask bench [case …]`.
+//!
+//! A server runs on one core, this program's load on the other. What counts is the server's CPU time per delivered
+//! unit, read from `/proc`, and ratios between servers that were measured in turn (A B A B …), because machines are
+//! noisy. Each case answers with rows; all of them together are `docs/benchmarks.md`.
+
+mod cases;
+mod client;
+mod peers;
+mod process;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures cases and prints what they gave.
+#[derive(Parser)]
+pub(crate) struct Settings {
+    /// Which cases: tokens, partials, idle, latency. All if none is named.
+    cases: Vec<String>,
+    /// How many pairs of runs are compared.
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// The `tidewire` binary, built with optimisation.
+    #[arg(long)]
+    binary: PathBuf,
+    /// Where peers are installed.
+    #[arg(long)]
+    cache: PathBuf,
+    /// Write all cases' report to this file.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let settings = Settings::parse();
+    match run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &Settings) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut sections = Vec::new();
+    for case in cases::chosen(&settings.cases)? {
+        eprintln!("── {}", case.name);
+        let section = runtime.block_on((case.run)(settings))?;
+        eprintln!("{section}");
+        sections.push(section);
+    }
+    match &settings.out {
+        Some(path) => report::write(path, &sections),
+        None => Ok(()),
+    }
+}

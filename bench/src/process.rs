@@ -58,7 +58,8 @@ impl Server {
     pub(crate) fn memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok());
+        let kilobytes =
+            line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok());
         kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("no VmRSS in /proc"))
     }
 }

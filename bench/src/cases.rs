@@ -1,0 +1,39 @@
+//! The cases, one file each.
+
+mod idle;
+mod latency;
+mod partials;
+mod tokens;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use crate::Settings;
+use crate::report::Section;
+
+type Running<'a> = Pin<Box<dyn Future<Output = io::Result<Section>> + 'a>>;
+
+/// A case by its name.
+pub(crate) struct Case {
+    /// As it is asked for.
+    pub(crate) name: &'static str,
+    /// Measures it.
+    pub(crate) run: for<'a> fn(&'a Settings) -> Running<'a>,
+}
+
+const ALL: &[Case] = &[
+    Case { name: "tokens", run: |settings| Box::pin(tokens::run(settings)) },
+    Case { name: "partials", run: |settings| Box::pin(partials::run(settings)) },
+    Case { name: "latency", run: |settings| Box::pin(latency::run(settings)) },
+    Case { name: "idle", run: |settings| Box::pin(idle::run(settings)) },
+];
+
+/// The cases that were asked for, or all.
+pub(crate) fn chosen(names: &[String]) -> io::Result<Vec<&'static Case>> {
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|case| case.name != name.as_str())) {
+        let known: Vec<_> = ALL.iter().map(|case| case.name).collect();
+        return Err(io::Error::other(format!("no case {unknown:?}; there are {}", known.join(", "))));
+    }
+    Ok(ALL.iter().filter(|case| names.is_empty() || names.iter().any(|name| name == case.name)).collect())
+}

@@ -1,0 +1,66 @@
+//! The servers that are compared: ours, and what others would have written.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Settings;
+use crate::process::Server;
+
+/// The peer's packages, by version.
+const FASTAPI: &[&str] = &["fastapi==0.165.0", "uvicorn[standard]==0.54.0", "websockets==17.4"];
+
+/// Ours, with a fresh data folder.
+pub(crate) struct Tidewire {
+    /// The process.
+    pub(crate) server: Server,
+    _data: tempfile::TempDir,
+}
+
+/// Starts ours with the scripted model and no more settings than named.
+pub(crate) fn tidewire(settings: &Settings, env: &[(&str, String)]) -> io::Result<Tidewire> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(|address| {
+        let mut command = Command::new(&settings.binary);
+        command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(data.path());
+        command.env("TIDEWIRE_MODEL", "scripted").env("TIDEWIRE_LIMITS_CONNECTIONS", "20000");
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        command
+    })?;
+    Ok(Tidewire { server, _data: data })
+}
+
+/// Starts the FastAPI peer, installing it first if needed.
+pub(crate) fn fastapi(settings: &Settings, tokens: usize) -> io::Result<Server> {
+    let python = install_fastapi(&settings.cache)?;
+    Server::start(|address: SocketAddr| {
+        let mut command = Command::new(python);
+        command.args(["-m", "uvicorn", "fastapi_tokens:app", "--app-dir"]).arg(peers_folder());
+        command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
+        command.args(["--ws", "websockets-sansio", "--log-level", "critical"]);
+        command.env("TOKENS", tokens.to_string());
+        command
+    })
+}
+
+fn peers_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+fn install_fastapi(cache: &Path) -> io::Result<PathBuf> {
+    let folder = cache.join("bench-fastapi");
+    let python = folder.join("bin/python");
+    if folder.join("installed").exists() {
+        return Ok(python);
+    }
+    eprintln!("   installing FastAPI");
+    succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(FASTAPI))?;
+    std::fs::write(folder.join("installed"), "")?;
+    Ok(python)
+}
+
+fn succeed(command: &mut Command) -> io::Result<()> {
+    if command.status()?.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?} failed"))) }
+}
