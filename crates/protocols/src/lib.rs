@@ -6,10 +6,10 @@
 
 pub mod frame;
 pub mod session;
-
+pub mod session_chat;
 
 pub use frame::{Frame, Incoming};
 pub use session::{Opening, Protocol, Refusal, Session, Step, Ticket};
 
 /// Every dialect that the server speaks.
-pub const ALL: &[Protocol] = &[];
+pub const ALL: &[Protocol] = &[session_chat::PROTOCOL];

@@ -1,0 +1,341 @@
+use serde_json::{Value, json};
+use tidewire_engine::command::RunState;
+use tidewire_engine::event::{RunText, Usage};
+use tidewire_engine::{AgentEvent, Answer, ChatId, Code, Timestamp};
+
+use super::*;
+
+/// A conversation under test: frames and events in, JSON out.
+struct Talk {
+    session: SessionChat,
+    now: Instant,
+    chat: ChatId,
+    run: RunId,
+    text: RunText,
+    seq: u64,
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self {
+            session: SessionChat::new("s".parse().unwrap()),
+            now: Instant::now(),
+            chat: ChatId::new(),
+            run: RunId::new(),
+            text: RunText::default(),
+            seq: 0,
+        }
+    }
+
+    /// What a client frame leads to: commands, and frames at once.
+    fn says(&mut self, frame: &str) -> (Vec<Command>, Vec<Value>) {
+        let step = self.session.decode(Incoming::Text(frame), self.now);
+        (step.commands.into_iter().map(|(_, command)| command).collect(), shown(step.frames))
+    }
+
+    fn happens(&mut self, event: AgentEvent) -> Vec<Value> {
+        self.covers(1, event)
+    }
+
+    /// An event that covers so many sequence numbers.
+    fn covers(&mut self, count: u64, event: AgentEvent) -> Vec<Value> {
+        let text = match &event {
+            AgentEvent::TextDelta { text } => {
+                let end = self.text.push(text);
+                Some(TextSpan { whole: self.text.clone(), end })
+            }
+            _ => None,
+        };
+        self.event(count, ChatBody::Run { run: self.run, event, text })
+    }
+
+    fn event(&mut self, count: u64, body: ChatBody) -> Vec<Value> {
+        let from = self.seq + 1;
+        self.seq += count;
+        let event = ChatEvent::new(self.chat, Seq(from), Seq(self.seq), Timestamp(0), body);
+        let mut out = Vec::new();
+        self.session.event(&Event::Chat(Arc::new(event)), self.now, &mut out);
+        shown(out)
+    }
+
+    fn passes(&mut self, time: Duration) -> Vec<Value> {
+        self.now += time;
+        let mut out = Vec::new();
+        if self.session.deadline().is_some_and(|at| at <= self.now) {
+            self.session.tick(self.now, &mut out);
+        }
+        shown(out)
+    }
+
+    fn answered(&mut self, ticket: u64, result: Result<Reply, Error>) -> Vec<Value> {
+        let mut out = Vec::new();
+        self.session.reply(Ticket(ticket), result, self.now, &mut out);
+        shown(out)
+    }
+}
+
+fn shown(frames: Vec<Frame>) -> Vec<Value> {
+    let parse = |frame: &Frame| match frame {
+        Frame::Text(text) => serde_json::from_slice(text).unwrap(),
+        other => panic!("not text: {other:?}"),
+    };
+    frames.iter().map(parse).collect()
+}
+
+fn delta(text: &str) -> AgentEvent {
+    AgentEvent::TextDelta { text: text.into() }
+}
+
+fn answer(text: &str) -> Answer {
+    Answer { text: text.into(), ..Answer::default() }
+}
+
+fn finished(text: &str) -> AgentEvent {
+    AgentEvent::RunFinished { answer: answer(text), usage: Usage::default() }
+}
+
+fn field<'a>(frames: &'a [Value], name: &str) -> Vec<&'a Value> {
+    frames.iter().map(|frame| &frame[name]).collect()
+}
+
+#[test]
+fn the_first_message_follows_the_chat_and_the_second_does_not_again() {
+    let mut talk = Talk::new();
+    let (commands, frames) = talk.says(r#"{"content":"Show me all tables"}"#);
+    assert!(matches!(&commands[..], [Command::FollowChat { after: None, .. }, Command::SendMessage { .. }]));
+    assert!(frames.is_empty());
+    let (commands, _) = talk.says(r#"{"content":"And now?","message_id":"m2"}"#);
+    assert!(
+        matches!(&commands[..], [Command::SendMessage { message_id: Some(id), content, while_running: WhileRunning::Queue(20), .. }]
+            if id == "m2" && content == "And now?")
+    );
+}
+
+#[test]
+fn a_position_on_a_message_resumes_first() {
+    let (commands, _) = Talk::new().says(r#"{"content":"x","after_seq":7,"epoch":2}"#);
+    let position = Position { epoch: Some(Epoch(2)), seq: Seq(7) };
+    assert!(matches!(&commands[..], [Command::FollowChat { after: Some(p), .. }, _] if *p == position));
+}
+
+#[test]
+fn bad_frames_are_answered_and_nothing_is_done() {
+    let cases = [
+        (r#"{"content":""}"#, "Empty message", "content"),
+        (r#"{"content":"  \n"}"#, "Empty message", "content"),
+        (r#"{"content":null}"#, "Empty message", "content"),
+        ("{}", "Empty message", "content"),
+        ("[1,2]", "Empty message", "content"),
+        (r#"{"foo":"bar"}"#, "Empty message", "content"),
+        ("nonsense", "Invalid JSON format", "frame"),
+        ("", "Invalid JSON format", "frame"),
+        (r#"{"content":5}"#, "content takes text", "content"),
+        (r#"{"after_seq":-1}"#, "after_seq takes a whole number from 0 on", "after_seq"),
+        (r#"{"content":"x","message_id":""}"#, "message_id takes 1 to 128 bytes; send a UUID", "message_id"),
+    ];
+    for (frame, sentence, wrong) in cases {
+        let (commands, frames) = Talk::new().says(frame);
+        assert!(commands.is_empty(), "{frame}");
+        assert_eq!(frames.len(), 1, "{frame}");
+        assert_eq!(frames[0]["content"], sentence, "{frame}");
+        assert_eq!(
+            (&frames[0]["code"], &frames[0]["field"]),
+            (&json!("VALIDATION_ERROR"), &json!(wrong)),
+            "{frame}"
+        );
+    }
+}
+
+#[test]
+fn a_binary_frame_is_answered_in_text() {
+    let mut talk = Talk::new();
+    let step = talk.session.decode(Incoming::Binary(b"\x00\xff"), talk.now);
+    assert!(step.commands.is_empty());
+    assert_eq!(shown(step.frames)[0]["code"], "VALIDATION_ERROR");
+}
+
+#[test]
+fn unknown_members_and_a_pong_change_nothing() {
+    let (commands, frames) = Talk::new().says(r#"{"content":"x","colour":"red","partials":"hologram"}"#);
+    assert_eq!((commands.len(), frames.len()), (2, 0));
+    let (commands, frames) = Talk::new().says(r#"{"type":"pong"}"#);
+    assert_eq!((commands.len(), frames.len()), (0, 0));
+}
+
+#[test]
+fn stop_names_a_run_or_none() {
+    let run = RunId::new();
+    let (commands, _) = Talk::new().says(&format!(r#"{{"stop":true,"run_id":"{run}"}}"#));
+    assert!(
+        matches!(&commands[..], [Command::FollowChat { .. }, Command::StopRun { run: Some(named), .. }] if *named == run)
+    );
+    let (commands, _) = Talk::new().says(r#"{"stop":false}"#);
+    assert!(commands.is_empty());
+}
+
+#[test]
+fn an_old_client_sees_only_what_it_knows() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"content":"x"}"#);
+    let mut frames =
+        talk.event(1, ChatBody::UserMessage { run: talk.run, message_id: None, content: "x".into() });
+    let call =
+        AgentEvent::ToolCall { call_id: "c1".into(), name: "list_tables".into(), arguments: json!({}) };
+    for event in [AgentEvent::RunQueued { position: 1 }, AgentEvent::RunStarted, call] {
+        frames.extend(talk.happens(event));
+    }
+    frames.extend(talk.happens(AgentEvent::ReasoningDelta { text: "hm".into() }));
+    frames.extend(talk.happens(AgentEvent::ToolResult {
+        call_id: "c1".into(),
+        name: "list_tables".into(),
+        content: "[]".into(),
+        error: None,
+        duration: Duration::from_millis(3),
+    }));
+    frames.extend(talk.happens(delta("Two.")));
+    frames.extend(talk.happens(finished("Two.")));
+    assert_eq!(field(&frames, "type"), ["user", "tool", "agent_partial", "agent"]);
+    assert_eq!(frames[3]["diagram"], Value::Null);
+    assert_eq!(field(&frames, "seq"), [1, 6, 7, 8]);
+}
+
+#[test]
+fn snapshots_wait_fifty_milliseconds_and_carry_everything() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"content":"x"}"#);
+    assert_eq!(field(&talk.happens(delta("Here")), "content"), ["Here"]);
+    assert!(talk.happens(delta(" are")).is_empty());
+    assert!(talk.happens(delta(" the tables")).is_empty());
+    assert!(talk.passes(Duration::from_millis(49)).is_empty());
+    let frames = talk.passes(Duration::from_millis(1));
+    assert_eq!(field(&frames, "content"), ["Here are the tables"]);
+    assert_eq!(field(&frames, "seq"), [3]);
+    assert!(talk.happens(delta(" now")).is_empty());
+    assert_eq!(field(&talk.happens(finished("Here are the tables now")), "type"), ["agent"]);
+    assert!(talk.passes(Duration::from_secs(1)).is_empty(), "nothing is sent after the whole answer");
+}
+
+#[test]
+fn deltas_are_appended_and_whoever_lacks_some_gets_the_whole_text() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"content":"x","partials":"delta"}"#);
+    let first = talk.happens(delta("He"));
+    assert_eq!((&first[0]["delta"], &first[0]["content"]), (&json!("He"), &Value::Null));
+    assert_eq!(
+        talk.covers(2, delta("llo"))[0],
+        json!({"type":"agent_partial","delta":"llo","run_id":talk.run.to_string(),"seq":3})
+    );
+
+    // Another tab comes in the middle: its first event ends at byte 10 and brings only five of them.
+    let mut late = Talk { session: SessionChat::new("s".parse().unwrap()), ..talk };
+    late.says(r#"{"after_seq":3,"partials":"delta"}"#);
+    let frames = late.happens(delta(" you!"));
+    assert_eq!((&frames[0]["content"], &frames[0]["delta"]), (&json!("Hello you!"), &Value::Null));
+    assert_eq!(late.happens(delta("!"))[0]["delta"], "!");
+}
+
+#[test]
+fn resuming_says_where_the_conversation_stands() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let run = RunState { run: talk.run, queued: false };
+    let following =
+        Reply::Following { chat: talk.chat, epoch: Epoch(3), last_seq: Seq(9), reset: true, run: Some(run) };
+    let frames = talk.answered(0, Ok(following));
+    let expected = json!({
+        "type": "ready", "session_id": "s", "chat_id": talk.chat.to_string(), "epoch": 3, "last_seq": 9, "reset": true,
+        "run": {"run_id": talk.run.to_string(), "status": "running"},
+    });
+    assert_eq!(frames, [expected]);
+}
+
+#[test]
+fn a_known_message_id_is_echoed_to_its_sender() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"content":"x","message_id":"m1"}"#);
+    let body = ChatBody::UserMessage { run: talk.run, message_id: Some("m1".into()), content: "x".into() };
+    let message = Arc::new(ChatEvent::new(talk.chat, Seq(4), Seq(4), Timestamp(0), body));
+    let accepted = Reply::Accepted { chat: talk.chat, run: talk.run, duplicate: Some(message) };
+    let frames = talk.answered(1, Ok(accepted));
+    assert_eq!(
+        (&frames[0]["type"], &frames[0]["message_id"], &frames[0]["seq"]),
+        (&json!("user"), &json!("m1"), &json!(4))
+    );
+}
+
+#[test]
+fn errors_carry_what_their_code_needs() {
+    let mut talk = Talk::new();
+    talk.says(r#"{"content":"x","message_id":"m1"}"#);
+    let limited = Error::new(Code::RateLimited, "wait").with(Detail::RetryAfter(Duration::from_secs(3)));
+    let frames = talk.answered(1, Err(limited));
+    let expected = json!({"type":"error","content":"wait","code":"RATE_LIMITED","retry_after_ms":3000,"message_id":"m1","retryable":true});
+    assert_eq!(frames, [expected]);
+}
+
+#[test]
+fn a_failed_run_says_what_there_is_and_why() {
+    let error = Error::deadline("the model did not begin within 30 s; ask again", Duration::from_secs(30));
+    let failed = |text: &str| AgentEvent::RunFailed {
+        answer: answer(text),
+        usage: Usage::default(),
+        error: error.clone(),
+        interrupted: false,
+    };
+    let mut old = Talk::new();
+    assert_eq!(field(&old.happens(failed("")), "type"), ["error"]);
+    let frames = old.happens(failed("Half"));
+    assert_eq!(field(&frames, "type"), ["agent", "error"]);
+    assert_eq!(
+        (&frames[0]["status"], &frames[1]["code"], &frames[1]["timeout_ms"]),
+        (&json!("failed"), &json!("REQUEST_TIMEOUT"), &json!(30_000))
+    );
+
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    assert_eq!(field(&ours.happens(failed("")), "type"), ["agent", "error"]);
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_text() {
+    let interrupted = AgentEvent::RunFailed {
+        answer: answer("Half"),
+        usage: Usage::default(),
+        error: Error::unavailable("the server was restarted"),
+        interrupted: true,
+    };
+    let frames = Talk::new().happens(interrupted);
+    assert_eq!((&frames[0]["content"], &frames[0]["status"]), (&json!("Half"), &json!("interrupted")));
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn a_failed_tool_is_a_tool_frame_and_for_old_clients_an_error_too() {
+    let failed = || AgentEvent::ToolResult {
+        call_id: "c1".into(),
+        name: "get_lineage".into(),
+        content: "{}".into(),
+        error: Some(Error::deadline("get_lineage took longer than 10 s", Duration::from_secs(10))),
+        duration: Duration::from_secs(10),
+    };
+    let frames = Talk::new().happens(failed());
+    assert_eq!(field(&frames, "type"), ["tool", "error"]);
+    assert_eq!(
+        (&frames[1]["code"], &frames[1]["tool_name"]),
+        (&json!("TOOL_EXECUTION_FAILED"), &json!("get_lineage"))
+    );
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let frames = ours.happens(failed());
+    assert_eq!((frames.len(), &frames[0]["is_error"]), (1, &json!(true)));
+}
+
+#[test]
+fn the_json_ping_begins_with_the_first_word_of_the_client() {
+    let mut talk = Talk::new();
+    assert!(talk.passes(Duration::from_secs(100)).is_empty());
+    talk.says(r#"{"type":"pong"}"#);
+    assert!(talk.passes(Duration::from_secs(29)).is_empty());
+    assert_eq!(talk.passes(Duration::from_secs(1)), [json!({"type": "ping"})]);
+    assert_eq!(talk.passes(Duration::from_secs(30)), [json!({"type": "ping"})]);
+}
