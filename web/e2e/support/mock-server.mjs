@@ -1,0 +1,230 @@
+//! A stand-in for the server: serves `dist` under the real Content Security Policy and speaks `session_chat` from a script.
+//!
+//! For looking at the page in every state without a model, and for tests that must hold the server's hand. It keeps a log
+//! per session, resumes, queues and stops as the real one does; answers are chosen by words in the question.
+//! Started by hand (`npm run mock`) it listens on PORT, 8090 by default.
+
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { WebSocketServer } from 'ws';
+import { catalogOf, script } from './scripts.mjs';
+
+const DIST = new URL('../../dist/', import.meta.url);
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const POLICY =
+  "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/**
+ * Starts one. `tokenMs` is the time between two words; `key` makes it ask for that key; `tables` is the size of the
+ * catalogue; `chats` are listed besides those that are really there.
+ */
+export async function startMock({ port = 0, tokenMs = 15, key, tables = 90, chats = [] } = {}) {
+  const sessions = new Map();
+  const sockets = new Set();
+  const tickets = new Set();
+  const state = { down: false, draining: false, refuse: undefined, key };
+  const session = (id) => {
+    if (!sessions.has(id)) sessions.set(id, new Session(id, tokenMs));
+    return sessions.get(id);
+  };
+
+  const http = createServer((request, response) => {
+    const url = new URL(request.url, 'http://mock');
+    const allowed = state.key === undefined || request.headers.authorization === `Bearer ${state.key}`;
+    const json = (status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    if (state.down) return request.destroy();
+    if (url.pathname === '/api/health') {
+      return json(200, { status: state.draining ? 'draining' : 'ok', version: '0.1.0', model: 'embedded/smollm2-135m', embedded: true });
+    }
+    if (url.pathname.startsWith('/api/') && !allowed) return json(401, { error: 'a key is needed' });
+    if (url.pathname === '/api/catalog') return json(200, catalogOf(tables));
+    if (url.pathname === '/api/chats') return json(200, { chats: [...listChats(sessions), ...chats] });
+    if (url.pathname === '/api/tickets') {
+      const ticket = Math.random().toString(36).slice(2);
+      tickets.add(ticket);
+      return json(200, { ticket, expires_in_s: 30 });
+    }
+    return serveFile(url.pathname, response);
+  });
+
+  const upgrades = new WebSocketServer({ noServer: true });
+  http.on('upgrade', (request, raw, head) => {
+    const url = new URL(request.url, 'http://mock');
+    if (state.down) return raw.destroy();
+    if (state.key !== undefined && !tickets.delete(url.searchParams.get('ticket'))) return raw.destroy();
+    upgrades.handleUpgrade(request, raw, head, (socket) => {
+      const id = decodeURIComponent(url.pathname.replace('/ws/', ''));
+      if (!/^[\w.-]{1,128}$/.test(id)) return socket.close(4001, 'Invalid session');
+      if (state.refuse) return socket.close(state.refuse, 'refused');
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      session(id).attach(socket);
+    });
+  });
+
+  await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${http.address().port}`,
+    state,
+    session,
+    /** Cuts every socket without a goodbye. */
+    cut: () => sockets.forEach((socket) => socket.terminate()),
+    /** Closes every socket with a code. */
+    closeAll: (code, reason) => sockets.forEach((socket) => socket.close(code, reason)),
+    /** Sends a frame of no run to every socket. */
+    tellAll: (frame) => sockets.forEach((socket) => socket.send(JSON.stringify(frame))),
+    sockets: () => sockets.size,
+    close: () => new Promise((resolve) => {
+      sockets.forEach((socket) => socket.terminate());
+      http.closeAllConnections();
+      http.close(resolve);
+    }),
+  };
+}
+
+function listChats(sessions) {
+  return [...sessions.values()].filter((each) => each.log.length > 0).map((each) => ({
+    session_id: each.id,
+    chat_id: `chat_${each.id}`,
+    title: each.log.find((frame) => frame.type === 'user')?.content ?? '',
+    updated_at: new Date().toISOString(),
+    running: each.run !== undefined,
+  }));
+}
+
+async function serveFile(path, response) {
+  const name = path === '/' ? 'index.html' : path.slice(1);
+  try {
+    const body = await readFile(new URL(name, DIST));
+    response.writeHead(200, {
+      'content-type': TYPES[extname(name)] ?? 'application/octet-stream',
+      'content-security-policy': POLICY,
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(body);
+  } catch {
+    response.writeHead(404).end('not found');
+  }
+}
+
+/** One session: its log, its running answer, and who listens. */
+class Session {
+  constructor(id, tokenMs) {
+    Object.assign(this, { id, tokenMs, log: [], seq: 0, epoch: 1, queue: [], run: undefined, listeners: new Set(), accepted: new Map() });
+  }
+
+  attach(socket) {
+    socket.on('message', (data) => this.receive(socket, String(data)));
+    socket.on('close', () => this.listeners.delete(socket));
+  }
+
+  receive(socket, text) {
+    let frame;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return send(socket, { type: 'error', content: 'Invalid JSON format', code: 'VALIDATION_ERROR' });
+    }
+    if ('after_seq' in frame) this.resume(socket, frame);
+    if ('content' in frame) this.ask(socket, frame);
+    else if ('stop' in frame) this.stop(frame.run_id ?? this.run?.id);
+  }
+
+  resume(socket, { after_seq, epoch }) {
+    const reset = epoch !== undefined && epoch !== this.epoch;
+    const run = this.run ? { run_id: this.run.id, status: 'running' } : null;
+    send(socket, { type: 'ready', session_id: this.id, chat_id: `chat_${this.id}`, epoch: this.epoch, last_seq: this.seq, reset, run });
+    for (const frame of this.log) if (frame.seq > (reset ? 0 : after_seq)) send(socket, frame);
+    if (this.run?.text) send(socket, { type: 'agent_partial', content: this.run.text, run_id: this.run.id, seq: this.seq });
+    this.listeners.add(socket);
+  }
+
+  ask(socket, { content, message_id }) {
+    this.listeners.add(socket);
+    const known = this.accepted.get(message_id);
+    if (known) return send(socket, known);
+    if (content.trim() === '') {
+      return send(socket, { type: 'error', content: 'Empty message', code: 'VALIDATION_ERROR', field: 'content', message_id });
+    }
+    if (/too many/i.test(content)) {
+      return send(socket, { type: 'error', content: 'Too many messages in a short time', code: 'RATE_LIMITED', retry_after_ms: 12_000, message_id, retryable: true });
+    }
+    const run_id = `run_${this.id}_${this.accepted.size + 1}`;
+    const user = { type: 'user', content, ...(message_id && { message_id }), run_id, timestamp: new Date().toISOString() };
+    this.keep(user);
+    this.accepted.set(message_id ?? run_id, user);
+    this.queue.push({ id: run_id, content });
+    if (this.run) this.keep({ type: 'run', run_id, status: 'queued', position: this.queue.length });
+    else void this.work();
+  }
+
+  async work() {
+    const next = this.queue.shift();
+    if (!next) return;
+    this.run = { ...next, text: '', stopped: false };
+    this.keep({ type: 'run', run_id: next.id, status: 'running' });
+    const run = this.run;
+    const { steps, answer, ending } = script(next.content);
+    for (const step of steps) await this.step(run, step);
+    const status = run.stopped ? 'stopped' : (ending?.status ?? 'finished');
+    this.keep({
+      type: 'agent', content: run.text, diagram: null, timestamp: new Date().toISOString(), status, run_id: run.id,
+      usage: { input_tokens: 412, output_tokens: Math.ceil(run.text.length / 4) }, ...(status === 'finished' ? answer : {}),
+    });
+    if (status === 'failed') this.keep({ type: 'error', run_id: run.id, ...ending.error });
+    this.run = undefined;
+    void this.work();
+  }
+
+  async step(run, step) {
+    if (run.stopped) return;
+    if (step.text !== undefined) return this.stream(run, step.text, step.tokenMs ?? this.tokenMs);
+    const call_id = `call_${this.seq}`;
+    this.keep({ type: 'tool_call', call_id, tool_name: step.tool, arguments: step.arguments, run_id: run.id });
+    await pause(step.ms);
+    if (run.stopped) return;
+    this.keep({
+      type: 'tool', content: JSON.stringify(step.result), tool_name: step.tool, call_id, run_id: run.id, duration_ms: step.ms,
+      ...(step.is_error && { is_error: true }),
+    });
+  }
+
+  async stream(run, text, tokenMs) {
+    for (const word of text.match(/\s*\S+\s*?/g) ?? []) {
+      if (run.stopped) return;
+      run.text += word;
+      this.seq += 1;
+      for (const socket of this.listeners) send(socket, { type: 'agent_partial', delta: word, run_id: run.id, seq: this.seq });
+      if (tokenMs > 0) await pause(tokenMs);
+    }
+  }
+
+  stop(runId) {
+    if (this.run?.id === runId) this.run.stopped = true;
+    const at = this.queue.findIndex((each) => each.id === runId);
+    if (at < 0) return;
+    this.queue.splice(at, 1);
+    this.keep({ type: 'agent', content: '', diagram: null, status: 'stopped', run_id: runId });
+  }
+
+  keep(frame) {
+    frame.seq = ++this.seq;
+    this.log.push(frame);
+    for (const socket of this.listeners) send(socket, frame);
+  }
+}
+
+function send(socket, frame) {
+  if (socket.readyState === 1) socket.send(JSON.stringify(frame));
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+if (import.meta.url === `file://${process.argv[1]}`) {
+  const mock = await startMock({ port: Number(process.env.PORT ?? 8090), tokenMs: 40 });
+  console.log(`mock server on ${mock.url}`);
+}

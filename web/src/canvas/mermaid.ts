@@ -1,0 +1,100 @@
+//! Mermaid text to a clean SVG element. Loaded only when a diagram is first looked at.
+//!
+//! The text comes from a model, so: strict mode, no HTML labels, parsed before it is drawn, and the SVG sanitised before
+//! it enters the page. Directives in the text cannot loosen this; Mermaid keeps those settings out of their reach.
+
+import DOMPurify from 'dompurify';
+import mermaid from 'mermaid';
+import type { Theme } from '../shell/theme';
+
+/** A drawn diagram, or the reason why there is none. */
+export type Drawing = { readonly svg: SVGSVGElement } | { readonly failure: string };
+
+let count = 0;
+let configured: Theme | undefined;
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Draws one diagram after the other; Mermaid's configuration is global and must not change under a drawing. */
+export function draw(source: string, theme: Theme): Promise<Drawing> {
+  const drawing = queue.then(() => drawNow(source, theme));
+  queue = drawing;
+  return drawing;
+}
+
+async function drawNow(source: string, theme: Theme): Promise<Drawing> {
+  configure(theme);
+  try {
+    await mermaid.parse(source);
+    const { svg } = await mermaid.render(`diagram-${++count}`, source);
+    return { svg: clean(svg) };
+  } catch (error) {
+    return { failure: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown' };
+  }
+}
+
+function configure(theme: Theme): void {
+  if (configured === theme) return;
+  configured = theme;
+  mermaid.initialize({
+    startOnLoad: false,
+    securityLevel: 'strict',
+    htmlLabels: false,
+    suppressErrorRendering: true,
+    maxTextSize: 200_000,
+    maxEdges: 2_000,
+    deterministicIds: true,
+    fontFamily: getComputedStyle(document.body).fontFamily,
+    theme: 'base',
+    themeVariables: colours(theme),
+    er: { useMaxWidth: false, fontSize: 13, minEntityWidth: 80, nodeSpacing: 48, rankSpacing: 64 },
+  });
+}
+
+/** The page's colours in Mermaid's names. Read from the page, so that both always agree. */
+function colours(theme: Theme): Record<string, string | boolean> {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    darkMode: theme === 'dark',
+    fontSize: '13px',
+    background: of('page'),
+    mainBkg: of('page'),
+    primaryColor: of('accent-tint'),
+    primaryTextColor: of('ink'),
+    primaryBorderColor: of('edge'),
+    nodeBorder: of('edge'),
+    lineColor: of('muted'),
+    textColor: of('ink'),
+    tertiaryColor: of('side'),
+    edgeLabelBackground: of('page'),
+    rowOdd: of('page'),
+    rowEven: of('side'),
+    attributeBackgroundColorOdd: of('page'),
+    attributeBackgroundColorEven: of('side'),
+  };
+}
+
+function clean(svg: string): SVGSVGElement {
+  const safe = DOMPurify.sanitize(svg, { USE_PROFILES: { svg: true, svgFilters: true }, RETURN_DOM_FRAGMENT: true });
+  const element = safe.querySelector('svg');
+  if (!element) throw new Error('the diagram is empty');
+  return element;
+}
+
+/** The diagram as the text of a file that stands alone. */
+export function toFile(svg: SVGSVGElement, background: string): string {
+  const copy = svg.cloneNode(true) as SVGSVGElement;
+  const { width, height } = sizeOf(svg);
+  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  copy.setAttribute('width', String(width));
+  copy.setAttribute('height', String(height));
+  copy.removeAttribute('style');
+  copy.style.background = background;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(copy)}\n`;
+}
+
+/** The diagram's own size in pixels. */
+export function sizeOf(svg: SVGSVGElement): { width: number; height: number } {
+  const [, , width = 0, height = 0] = (svg.getAttribute('viewBox') ?? '').split(/[\s,]+/).map(Number);
+  return { width: width || 800, height: height || 600 };
+}

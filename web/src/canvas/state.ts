@@ -1,0 +1,53 @@
+//! What the canvas shows, and when it opens by itself.
+
+import type { CanvasTrigger } from '../conversation/frames';
+import type { Conversation, Run } from '../conversation/model';
+
+export type CanvasTab = 'diagram' | 'tables';
+
+/** The canvas as the person or an answer has set it. */
+export interface CanvasState {
+  readonly open: boolean;
+  readonly tab: CanvasTab;
+  /** A pinned canvas changes only by the person's own hand. */
+  readonly pinned: boolean;
+  /** Whose diagram is shown; undefined means the newest. */
+  readonly runId?: string;
+}
+
+export const closedCanvas: CanvasState = { open: false, tab: 'diagram', pinned: false };
+
+/** From this confidence on, an answer opens the canvas by itself. */
+export const CONFIDENT = 0.6;
+
+/** The view that an answer would like, if it is sure enough to take it. */
+export function wantedTab(trigger: CanvasTrigger | undefined): CanvasTab | undefined {
+  if (!trigger || trigger.action === 'none' || (trigger.confidence ?? 0) < CONFIDENT) return undefined;
+  return tabOf(trigger);
+}
+
+/** The view that a trigger speaks of, however sure it is. */
+export function tabOf(trigger: CanvasTrigger): CanvasTab | undefined {
+  switch (trigger.view_type) {
+    case 'er_diagram':
+    case 'relationship_graph':
+      return 'diagram';
+    case 'table_list':
+      return 'tables';
+    case undefined:
+      return undefined;
+  }
+}
+
+/** The canvas after an answer has arrived. */
+export function afterRun(canvas: CanvasState, run: Run): CanvasState {
+  const tab = wantedTab(run.trigger);
+  if (tab === undefined || canvas.pinned) return canvas;
+  if (tab === 'diagram') return run.diagram === undefined ? canvas : { ...canvas, open: true, tab, runId: run.runId };
+  return { ...canvas, open: true, tab };
+}
+
+/** Runs that brought a diagram, oldest first. */
+export function runsWithDiagram(conversation: Conversation): readonly Run[] {
+  return conversation.runs.filter((run) => run.diagram !== undefined);
+}

@@ -1,0 +1,160 @@
+//! One question with its answer, in whatever state the answer is.
+
+import { Collapsible } from 'radix-ui';
+import { memo, useState, type ReactNode } from 'react';
+import { tabOf } from '../canvas/state';
+import { isOpen, type Run } from '../conversation/model';
+import { Markdown } from '../markdown/Markdown';
+import { AlertIcon, CheckIcon, ChevronIcon, CopyIcon, DiagramIcon, TableIcon } from '../shell/icons';
+import { Busy, IconButton, TextButton } from '../shell/controls';
+import { ToolRows } from './ToolRow';
+
+/** What a person can do with a run. The same object for all runs, so that a finished run is never drawn again. */
+export interface RunActions {
+  ask(question: string): void;
+  stop(runId: string): void;
+  showDiagram(runId: string): void;
+  showTables(): void;
+}
+
+/** Draws one run. */
+export const RunView = memo(function RunView({ run, actions }: { run: Run; actions: RunActions }) {
+  return (
+    <article className="run flex flex-col gap-4 py-4" aria-label={`Question: ${run.question.slice(0, 80)}`} data-run={run.runId} data-status={run.status}>
+      <div data-testid="message-user" className="rounded-xl bg-tint px-4 py-3 break-words whitespace-pre-wrap">
+        {run.question}
+      </div>
+      {run.status === 'queued' ? <Queued run={run} actions={actions} /> : <Answer run={run} actions={actions} />}
+    </article>
+  );
+});
+
+function Queued({ run, actions }: { run: Run; actions: RunActions }) {
+  const place = run.position ? `Waits for ${run.position} before it` : 'Waits for its turn';
+  return (
+    <div data-testid="queued" className="flex items-center justify-between gap-3 text-sm text-muted">
+      <span>{place}</span>
+      <TextButton onClick={() => actions.stop(run.runId)}>Withdraw</TextButton>
+    </div>
+  );
+}
+
+function Answer({ run, actions }: { run: Run; actions: RunActions }) {
+  const open = isOpen(run);
+  const waitsForWords = open && run.text === '' && !run.tools.some((tool) => tool.state === 'running');
+  return (
+    <div data-testid="message-agent" data-status={run.status} aria-busy={open} className="min-w-0 px-4 max-sm:px-0">
+      <ToolRows tools={run.tools} open={open} />
+      {run.reasoning !== '' && <Reasoning run={run} />}
+      {run.text !== '' && (
+        <div className={open ? 'streaming' : undefined}>
+          <Markdown text={run.text} streaming={open} />
+        </div>
+      )}
+      {waitsForWords && <p className="flex min-h-6 items-center gap-2 text-sm text-muted"><Busy /> Thinking…</p>}
+      <Ending run={run} actions={actions} />
+    </div>
+  );
+}
+
+function Reasoning({ run }: { run: Run }) {
+  return (
+    <Collapsible.Root className="mb-3">
+      <Collapsible.Trigger className="group -ml-1 flex min-h-7 items-center gap-2 rounded-lg px-1 text-sm text-muted hover:text-ink">
+        <span className="transition-transform duration-100 group-data-[state=open]:rotate-90"><ChevronIcon /></span>
+        {isOpen(run) && run.text === '' ? 'Reasoning…' : 'Reasoning'}
+      </Collapsible.Trigger>
+      <Collapsible.Content className="mt-1 ml-2 border-l border-line pl-4 text-sm whitespace-pre-wrap text-muted">{run.reasoning}</Collapsible.Content>
+    </Collapsible.Root>
+  );
+}
+
+/** How the run ended, what was kept, and what can be done about it. */
+function Ending({ run, actions }: { run: Run; actions: RunActions }) {
+  switch (run.status) {
+    case 'queued':
+    case 'running':
+      return null;
+    case 'finished':
+      return <Footer run={run} actions={actions} />;
+    case 'stopped':
+      return (
+        <Trouble run={run} actions={actions} tone="calm" sentence={run.text === '' ? 'Stopped before it began' : 'Stopped. What was written is kept'} />
+      );
+    case 'interrupted':
+      return (
+        <Trouble
+          run={run}
+          actions={actions}
+          tone="calm"
+          sentence={run.text === '' ? 'Interrupted by a restart of the server before anything was written' : 'Interrupted by a restart of the server. What was written is kept'}
+        />
+      );
+    case 'failed':
+      return <Trouble run={run} actions={actions} tone="bad" sentence={failureSentence(run)} />;
+  }
+}
+
+function failureSentence(run: Run): string {
+  const reason = run.failure?.message ?? 'The answer could not be finished';
+  return run.text === '' ? reason : `${reason.replace(/\.$/, '')}. What was written is kept`;
+}
+
+function Trouble({ run, actions, tone, sentence }: { run: Run; actions: RunActions; tone: 'calm' | 'bad'; sentence: string }) {
+  const colours = tone === 'bad' ? 'bg-bad-tint text-bad' : 'bg-busy-tint text-busy';
+  return (
+    <>
+      <div role={run.live ? 'status' : undefined} data-testid="run-ending" className={`mt-3 flex flex-wrap items-center gap-x-3 gap-y-2 rounded-lg px-3 py-2 text-sm ${colours}`}>
+        <span className="flex min-w-0 flex-1 basis-60 items-center gap-2"><AlertIcon /> {sentence}</span>
+        <span className="flex gap-2">
+          {run.text !== '' && <TextButton data-testid="continue" onClick={() => actions.ask('Continue where you stopped.')}>Continue</TextButton>}
+          {(run.failure?.retryable ?? true) && <TextButton data-testid="ask-again" onClick={() => actions.ask(run.question)}>Ask again</TextButton>}
+        </span>
+      </div>
+      {run.text !== '' && <Footer run={run} actions={actions} />}
+    </>
+  );
+}
+
+function Footer({ run, actions }: { run: Run; actions: RunActions }) {
+  return (
+    <div className="mt-2 flex min-h-8 flex-wrap items-center gap-2 text-sm text-muted">
+      {run.diagram !== undefined && (
+        <TextButton data-testid="show-diagram" onClick={() => actions.showDiagram(run.runId)}><DiagramIcon /> Diagram</TextButton>
+      )}
+      {run.trigger !== undefined && tabOf(run.trigger) === 'tables' && (
+        <TextButton data-testid="show-tables" onClick={actions.showTables}><TableIcon /> Tables</TextButton>
+      )}
+      <CopyAnswer text={run.text} />
+      <Usage run={run} />
+    </div>
+  );
+}
+
+function CopyAnswer({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1500);
+  };
+  return (
+    <IconButton label={copied ? 'Copied' : 'Copy the answer'} className="-ml-2 first:-ml-2" onClick={() => void copy()}>
+      {copied ? <CheckIcon /> : <CopyIcon />}
+    </IconButton>
+  );
+}
+
+function Usage({ run }: { run: Run }): ReactNode {
+  const when = run.answeredAt === undefined ? undefined : new Date(run.answeredAt);
+  const tokens = run.usage ? `${run.usage.output_tokens.toLocaleString('en')} tokens` : undefined;
+  const title = run.usage ? `${run.usage.input_tokens.toLocaleString('en')} tokens read, ${run.usage.output_tokens.toLocaleString('en')} written` : undefined;
+  return (
+    <span className="ml-auto flex gap-2 tabular-nums" title={title}>
+      {tokens !== undefined && <span>{tokens}</span>}
+      {when !== undefined && !Number.isNaN(when.getTime()) && (
+        <time dateTime={run.answeredAt}>{when.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}</time>
+      )}
+    </span>
+  );
+}

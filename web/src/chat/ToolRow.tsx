@@ -1,0 +1,122 @@
+//! Work in progress: one line a tool, which opens to its arguments and its result.
+
+import { Collapsible } from 'radix-ui';
+import { memo, useState } from 'react';
+import type { ToolCall } from '../conversation/model';
+import { AlertIcon, ChevronIcon } from '../shell/icons';
+import { Busy } from '../shell/controls';
+import { cellText, inTime, readResult, toolSubject, toolTitle, type ToolResult } from './tools';
+
+/** From this many finished calls on, they fold into one line. */
+const FOLD = 4;
+
+/** The tools of one run, in the order in which they were called. */
+export function ToolRows({ tools, open }: { tools: readonly ToolCall[]; open: boolean }) {
+  if (tools.length === 0) return null;
+  const rows = tools.map((tool) => <ToolRow key={tool.callId} tool={tool} />);
+  if (open || tools.length < FOLD) return <div className="mb-3 flex flex-col">{rows}</div>;
+  const total = tools.reduce((sum, tool) => sum + (tool.durationMs ?? 0), 0);
+  return (
+    <Collapsible.Root className="mb-3">
+      <RowTrigger title={`Used ${tools.length} tools`} meta={inTime(total)} />
+      <Collapsible.Content className="ml-2 border-l border-line pl-3">{rows}</Collapsible.Content>
+    </Collapsible.Root>
+  );
+}
+
+const ToolRow = memo(function ToolRow({ tool }: { tool: ToolCall }) {
+  const [open, setOpen] = useState(false);
+  const subject = toolSubject(tool);
+  return (
+    <Collapsible.Root open={open} onOpenChange={setOpen} data-testid="tool-row" data-tool={tool.name} data-state-tool={tool.state}>
+      <RowTrigger
+        title={toolTitle(tool)}
+        meta={tool.durationMs === undefined ? undefined : inTime(tool.durationMs)}
+        {...(subject === undefined ? {} : { subject })}
+        state={tool.state}
+      />
+      <Collapsible.Content className="mt-1 mb-2 ml-2 flex flex-col gap-3 border-l border-line pl-4">
+        {open && <ToolDetails tool={tool} />}
+      </Collapsible.Content>
+    </Collapsible.Root>
+  );
+});
+
+interface RowTriggerProps {
+  title: string;
+  subject?: string;
+  meta: string | undefined;
+  state?: ToolCall['state'];
+}
+
+function RowTrigger({ title, subject, meta, state = 'done' }: RowTriggerProps) {
+  return (
+    <Collapsible.Trigger className="group -ml-1 flex min-h-7 max-w-full items-center gap-2 rounded-lg px-1 text-left text-sm text-muted hover:text-ink">
+      <span className="transition-transform duration-100 group-data-[state=open]:rotate-90">
+        <ChevronIcon />
+      </span>
+      <span className="shrink-0">{title}{state === 'running' && '…'}</span>
+      {subject !== undefined && <code className="truncate text-sm">{subject}</code>}
+      {meta !== undefined && <span className="shrink-0 tabular-nums">· {meta}</span>}
+      {state === 'running' && <Busy />}
+      {state === 'failed' && <span className="flex shrink-0 items-center gap-1 text-bad"><AlertIcon /> did not work</span>}
+    </Collapsible.Trigger>
+  );
+}
+
+function ToolDetails({ tool }: { tool: ToolCall }) {
+  return (
+    <>
+      {tool.arguments !== undefined && (
+        <Detail name="Arguments">
+          <Json text={JSON.stringify(tool.arguments, null, 2)} />
+        </Detail>
+      )}
+      {tool.result !== undefined && (
+        <Detail name="Result">
+          <Result result={readResult(tool.result)} />
+        </Detail>
+      )}
+    </>
+  );
+}
+
+function Detail({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <section>
+      <h4 className="mb-1 text-sm text-muted">{name}</h4>
+      {children}
+    </section>
+  );
+}
+
+function Json({ text }: { text: string }) {
+  return (
+    <pre tabIndex={0} className="max-h-80 overflow-auto rounded-lg bg-side p-3 text-sm leading-5">
+      {text}
+    </pre>
+  );
+}
+
+function Result({ result }: { result: ToolResult }) {
+  if (result.kind === 'text') return <Json text={result.text} />;
+  return (
+    <>
+      <div className="table-box max-h-80 overflow-y-auto" tabIndex={0} role="region" aria-label="Result">
+        <table>
+          <thead>
+            <tr>{result.columns.map((column) => <th key={column} scope="col">{column}</th>)}</tr>
+          </thead>
+          <tbody>
+            {result.rows.map((row, index) => (
+              <tr key={index}>{result.columns.map((column) => <td key={column}>{cellText(row[column])}</td>)}</tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {result.total > result.rows.length && (
+        <p className="mt-1 text-sm text-muted">The first {result.rows.length} of {result.total}</p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,91 @@
+//! The person's chats, and where the server stands.
+
+import type { ReactNode } from 'react';
+import type { ChatSummary, Health } from '../server/resources';
+import { Busy, IconButton } from '../shell/controls';
+import { MoonIcon, PlusIcon, SearchIcon, SunIcon } from '../shell/icons';
+import { toggleTheme, useTheme } from '../shell/theme';
+import { groupChats } from './groups';
+import { addressOf } from './session';
+
+interface SidebarProps {
+  chats: readonly ChatSummary[];
+  current: string;
+  failed: boolean;
+  health: Health | undefined;
+  /** The connection's dot. */
+  status: ReactNode;
+  onNew(): void;
+  onFind(): void;
+  /** Called when a chat was chosen, so that a sheet can close. */
+  onChosen?(): void;
+}
+
+/** The left column. */
+export function Sidebar({ chats, current, failed, health, status, onNew, onFind, onChosen }: SidebarProps) {
+  return (
+    <nav aria-label="Chats" className="flex h-full min-h-0 flex-col bg-side">
+      <div className="flex h-14 shrink-0 items-center gap-2 pr-3 pl-4">
+        <Mark />
+        <span className="flex-1 font-semibold">Tidewire</span>
+        <IconButton label="Find chats, tables and actions (Ctrl K)" onClick={onFind}><SearchIcon /></IconButton>
+      </div>
+      <div className="px-3 pb-2">
+        <button type="button" data-testid="new-chat" onClick={onNew} className="flex h-9 w-full items-center gap-2 rounded-lg border border-line bg-page px-3 text-sm font-medium hover:border-edge hover:bg-hover">
+          <PlusIcon /> New chat
+        </button>
+      </div>
+      <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-4" data-testid="chats">
+        {groupChats(chats, new Date()).map((group) => (
+          <section key={group.name} aria-label={group.name}>
+            <h2 className="px-3 pt-3 pb-1 text-sm text-muted">{group.name}</h2>
+            <ul>
+              {group.chats.map((chat) => <ChatLink key={chat.session_id} chat={chat} current={chat.session_id === current} onChosen={onChosen} />)}
+            </ul>
+          </section>
+        ))}
+        {failed && <p className="px-3 pt-3 text-sm text-muted">The list of chats cannot be read at the moment</p>}
+      </div>
+      <div className="flex h-14 shrink-0 items-center gap-2 border-t border-line pr-3 pl-4">
+        <div className="min-w-0 flex-1">
+          {status}
+          {health && <p className="truncate text-sm text-muted" title={`Tidewire ${health.version}, model ${health.model}`}>{health.model}</p>}
+        </div>
+        <ThemeButton />
+      </div>
+    </nav>
+  );
+}
+
+function ChatLink({ chat, current, onChosen }: { chat: ChatSummary; current: boolean; onChosen: (() => void) | undefined }) {
+  return (
+    <li>
+      <a
+        href={addressOf(chat.session_id)}
+        aria-current={current ? 'page' : undefined}
+        onClick={onChosen}
+        className="flex min-h-9 items-center gap-2 rounded-lg px-3 py-1 text-sm text-ink hover:bg-hover aria-[current=page]:bg-hover aria-[current=page]:font-medium"
+      >
+        <span className="flex-1 truncate">{chat.title || 'New chat'}</span>
+        {chat.running && <span title="An answer is being written"><Busy /><span className="sr-only">, an answer is being written</span></span>}
+      </a>
+    </li>
+  );
+}
+
+function ThemeButton() {
+  const theme = useTheme();
+  return (
+    <IconButton label={theme === 'dark' ? 'Light theme' : 'Dark theme'} onClick={toggleTheme}>
+      {theme === 'dark' ? <SunIcon /> : <MoonIcon />}
+    </IconButton>
+  );
+}
+
+function Mark() {
+  return (
+    <svg width="20" height="20" viewBox="0 0 20 20" aria-hidden="true" className="text-accent">
+      <path d="M1.5 7c2.8 0 2.8 2.5 5.6 2.5S10 7 12.8 7s2.9 2.5 5.7 2.5M1.5 12.5c2.8 0 2.8 2.5 5.6 2.5s2.9-2.5 5.7-2.5 2.9 2.5 5.7 2.5" fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" />
+    </svg>
+  );
+}

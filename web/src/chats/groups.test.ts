@@ -1,0 +1,32 @@
+//! Grouping by day, and the chat that the server does not know yet.
+
+import { expect, test } from 'vitest';
+import { groupChats, withCurrent } from './groups';
+import { addressOf, sessionOf } from './session';
+
+const chat = (session_id: string, updated: Date, title = session_id) => ({
+  session_id, chat_id: session_id, title, updated_at: updated.toISOString(), running: false,
+});
+const now = new Date(2026, 4, 10, 0, 30);
+
+test('days are those of the person, not 24 hours', () => {
+  const groups = groupChats(
+    [chat('old', new Date(2026, 4, 8, 23)), chat('late', new Date(2026, 4, 9, 23, 59)), chat('new', new Date(2026, 4, 10, 0, 1))],
+    now,
+  );
+  expect(groups.map((group) => `${group.name}: ${group.chats.map((each) => each.title).join()}`)).toEqual([
+    'Today: new', 'Yesterday: late', 'Earlier: old',
+  ]);
+});
+
+test('the open chat is listed before the server knows it, and once afterwards', () => {
+  const current = chat('mine', now, 'New chat');
+  expect(withCurrent([chat('a', now), chat('empty', now, '')], current).map((each) => each.title)).toEqual(['New chat', 'a']);
+  expect(withCurrent([chat('a', now), chat('mine', now, 'Orders')], current).map((each) => each.title)).toEqual(['Orders', 'a']);
+});
+
+test('an address names its session', () => {
+  expect(sessionOf(addressOf('a.b-c_1'))).toBe('a.b-c_1');
+  expect(sessionOf('')).toBeUndefined();
+  expect(sessionOf('#/elsewhere')).toBeUndefined();
+});

@@ -1,0 +1,33 @@
+//! The list of chats as the sidebar shows it.
+
+import type { ChatSummary } from '../server/resources';
+
+/** Chats of one day group, newest first. */
+export interface ChatGroup {
+  readonly name: 'Today' | 'Yesterday' | 'Earlier';
+  readonly chats: readonly ChatSummary[];
+}
+
+/** Groups chats by the day of their last change in the person's own time zone; empty groups are left out. */
+export function groupChats(chats: readonly ChatSummary[], now: Date): readonly ChatGroup[] {
+  const names = ['Today', 'Yesterday', 'Earlier'] as const;
+  const sorted = [...chats].sort((a, b) => b.updated_at.localeCompare(a.updated_at));
+  return names
+    .map((name) => ({ name, chats: sorted.filter((chat) => dayName(new Date(chat.updated_at), now) === name) }))
+    .filter((group) => group.chats.length > 0);
+}
+
+function dayName(day: Date, now: Date): ChatGroup['name'] {
+  const today = new Date(now.getFullYear(), now.getMonth(), now.getDate());
+  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
+  if (day >= today) return 'Today';
+  return day >= yesterday ? 'Yesterday' : 'Earlier';
+}
+
+/** The chats of the server, with the open one first if the server has not heard of it. Chats without a word are left out. */
+export function withCurrent(chats: readonly ChatSummary[], current: ChatSummary): readonly ChatSummary[] {
+  const known = chats.find((chat) => chat.session_id === current.session_id);
+  const others = chats.filter((chat) => chat !== known && chat.title !== '');
+  const mine = known ? { ...known, title: known.title || current.title, running: current.running || known.running } : current;
+  return [mine, ...others];
+}

@@ -1,0 +1,131 @@
+//! Conversations as data: frames above, what the person sees below.
+
+import { describe, expect, test } from 'vitest';
+import type { ReadyFrame, ServerFrame } from './frames';
+import { activeRun, emptyConversation, isCaughtUp, type Conversation } from './model';
+import { dismissNotice, reduce } from './reduce';
+
+const user = (seq: number, run_id: string, content: string): ServerFrame => ({
+  type: 'user', seq, run_id, content, message_id: `m-${run_id}`, timestamp: '2026-01-01T10:00:00Z',
+});
+const delta = (seq: number, run_id: string, text: string): ServerFrame => ({ type: 'agent_partial', seq, run_id, delta: text });
+const whole = (seq: number, run_id: string, text: string): ServerFrame => ({ type: 'agent_partial', seq, run_id, content: text });
+const agent = (seq: number, run_id: string, content: string, more: object = {}): ServerFrame => ({
+  type: 'agent', seq, run_id, content, status: 'finished', ...more,
+});
+const ready = (last_seq: number, more: Partial<ReadyFrame> = {}): ServerFrame => ({
+  type: 'ready', session_id: 's', chat_id: 'c', epoch: 1, last_seq, reset: false, run: null, ...more,
+});
+
+/** One line a run: question, status, text. */
+const lines = (conversation: Conversation) => conversation.runs.map((run) => `${run.question} | ${run.status} | ${run.text}`);
+const play = (...frames: ServerFrame[]) => reduce(emptyConversation, frames);
+
+describe('a live answer', () => {
+  test('grows by deltas and ends with the whole text', () => {
+    const half = play(ready(0), user(1, 'r1', 'hi'), delta(2, 'r1', 'Hel'), delta(3, 'r1', 'lo'));
+    expect(lines(half)).toEqual(['hi | running | Hello']);
+    expect(lines(reduce(half, [agent(4, 'r1', 'Hello.')]))).toEqual(['hi | finished | Hello.']);
+  });
+
+  test('shows one line a tool call, from its begin to its result', () => {
+    const begun = play(user(1, 'r1', 'hi'), {
+      type: 'tool_call', seq: 2, run_id: 'r1', call_id: 'c1', tool_name: 'list_tables', arguments: { schema: 'mart' },
+    });
+    expect(begun.runs[0]?.tools).toMatchObject([{ callId: 'c1', state: 'running' }]);
+    const done = reduce(begun, [
+      { type: 'tool', seq: 3, run_id: 'r1', call_id: 'c1', tool_name: 'list_tables', content: '[]', duration_ms: 120 },
+    ]);
+    expect(done.runs[0]?.tools).toEqual([
+      { callId: 'c1', name: 'list_tables', arguments: { schema: 'mart' }, state: 'done', result: '[]', durationMs: 120 },
+    ]);
+  });
+
+  test('leaves no tool spinning when its run ends', () => {
+    const ended = play(
+      user(1, 'r1', 'hi'),
+      { type: 'tool_call', seq: 2, run_id: 'r1', call_id: 'c1', tool_name: 'list_tables', arguments: {} },
+      agent(3, 'r1', '', { status: 'stopped' }),
+    );
+    expect(ended.runs[0]?.tools[0]?.state).toBe('failed');
+  });
+
+  test('queues a second question behind the first', () => {
+    const two = play(user(1, 'r1', 'a'), user(2, 'r2', 'b'), { type: 'run', seq: 3, run_id: 'r2', status: 'queued', position: 1 });
+    expect(lines(two)).toEqual(['a | running | ', 'b | queued | ']);
+    expect(two.runs[1]?.position).toBe(1);
+    expect(activeRun(two)?.runId).toBe('r1');
+    const next = reduce(two, [agent(4, 'r1', 'A'), { type: 'run', seq: 5, run_id: 'r2', status: 'running' }]);
+    expect(lines(next)).toEqual(['a | finished | A', 'b | running | ']);
+    expect(next.runs[1]?.position).toBeUndefined();
+  });
+});
+
+describe('after a reconnect', () => {
+  const before = play(ready(0), user(1, 'r1', 'hi'), delta(2, 'r1', 'Hel'), delta(3, 'r1', 'lo'));
+
+  test('a repeated frame changes nothing', () => {
+    const again = reduce(before, [user(1, 'r1', 'hi'), delta(2, 'r1', 'Hel'), delta(3, 'r1', 'lo')]);
+    expect(lines(again)).toEqual(lines(before));
+  });
+
+  test('the whole text so far replaces, then deltas append', () => {
+    const resumed = reduce(before, [
+      ready(9, { run: { run_id: 'r1', status: 'running' } }),
+      whole(9, 'r1', 'Hello, wor'),
+      delta(10, 'r1', 'ld'),
+    ]);
+    expect(lines(resumed)).toEqual(['hi | running | Hello, world']);
+  });
+
+  test('a run that ended meanwhile arrives whole and is not taken for live', () => {
+    const resumed = reduce(before, [ready(9), agent(9, 'r1', 'Hello, world')]);
+    expect(lines(resumed)).toEqual(['hi | finished | Hello, world']);
+    expect(resumed.runs[0]?.live).toBe(false);
+    expect(isCaughtUp(resumed)).toBe(true);
+  });
+
+  test('an end that is seen as it happens is live', () => {
+    expect(reduce(before, [agent(4, 'r1', 'Hello')]).runs[0]?.live).toBe(true);
+  });
+
+  test('a reset forgets and takes the history from the start, also at lower numbers', () => {
+    const reset = reduce(before, [ready(2, { reset: true, epoch: 2 }), user(1, 'r1', 'hi'), agent(2, 'r1', 'Hel', { status: 'interrupted' })]);
+    expect(lines(reset)).toEqual(['hi | interrupted | Hel']);
+    expect(reset).toMatchObject({ epoch: 2, lastSeq: 2 });
+  });
+
+  test('a stale delta does not reopen an ended run', () => {
+    const ended = reduce(before, [agent(4, 'r1', 'Hello')]);
+    expect(lines(reduce(ended, [delta(5, 'r1', '!')]))).toEqual(['hi | finished | Hello']);
+  });
+
+  test('replay is complete when the named number has come', () => {
+    expect(isCaughtUp(play(ready(5), user(1, 'r1', 'hi')))).toBe(false);
+    expect(isCaughtUp(play(ready(5), user(1, 'r1', 'hi'), agent(5, 'r1', 'x')))).toBe(true);
+    expect(isCaughtUp(play(ready(0)))).toBe(true);
+  });
+});
+
+describe('trouble', () => {
+  test('a failed run keeps its text and says why', () => {
+    const failed = play(user(1, 'r1', 'hi'), agent(2, 'r1', 'Hal', { status: 'failed' }), {
+      type: 'error', seq: 2, run_id: 'r1', content: 'The model did not answer', code: 'BACKEND_ERROR', retryable: true,
+    });
+    expect(lines(failed)).toEqual(['hi | failed | Hal']);
+    expect(failed.runs[0]?.failure).toEqual({ message: 'The model did not answer', code: 'BACKEND_ERROR', retryable: true });
+  });
+
+  test('an error of no run is a notice that can be dismissed', () => {
+    const noticed = play({ type: 'error', content: 'Invalid JSON format' });
+    expect(noticed.notices.map((notice) => notice.failure.message)).toEqual(['Invalid JSON format']);
+    expect(dismissNotice(noticed, noticed.notices[0]?.id ?? 0).notices).toEqual([]);
+  });
+});
+
+test('runs that a batch does not touch keep their identity', () => {
+  const before = play(user(1, 'r1', 'a'), agent(2, 'r1', 'A'), user(3, 'r2', 'b'));
+  const after = reduce(before, [delta(4, 'r2', 'B')]);
+  expect(after.runs[0]).toBe(before.runs[0]);
+  expect(after.runs[1]).not.toBe(before.runs[1]);
+});

@@ -1,0 +1,213 @@
+//! Frames in, conversation out. A pure function, so that replay, resets and duplicates can be tested as data.
+//!
+//! Every frame may arrive a second time after a reconnect; a frame that lies before what was applied is dropped, and
+//! a frame at the same position changes nothing that it had not changed already.
+
+import type {
+  AgentFrame,
+  ErrorFrame,
+  PartialFrame,
+  ReadyFrame,
+  RunFrame,
+  ServerFrame,
+  ToolCallFrame,
+  ToolFrame,
+  UserFrame,
+} from './frames';
+import { isOpen, type Conversation, type Failure, type Notice, type Run, type ToolCall } from './model';
+
+/** Applies frames in order and gives the conversation after the last one; unchanged runs keep their identity. */
+export function reduce(conversation: Conversation, frames: readonly ServerFrame[]): Conversation {
+  const draft = new Draft(conversation);
+  for (const frame of frames) draft.apply(frame);
+  return draft.finish();
+}
+
+/** Takes one notice away, because the person has read it. */
+export function dismissNotice(conversation: Conversation, id: number): Conversation {
+  return { ...conversation, notices: conversation.notices.filter((notice) => notice.id !== id) };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** One batch of changes. Each touched run is copied once a batch, not once a frame. */
+class Draft {
+  private runs: Run[];
+  private notices: readonly Notice[];
+  private lastSeq: number;
+  private epoch: number | undefined;
+  private replayUntil: number | null;
+  private readonly touched = new Map<string, Mutable<Run>>();
+
+  constructor(before: Conversation) {
+    this.runs = [...before.runs];
+    this.notices = before.notices;
+    this.lastSeq = before.lastSeq;
+    this.epoch = before.epoch;
+    this.replayUntil = before.replayUntil;
+  }
+
+  finish(): Conversation {
+    const { runs, notices, lastSeq, epoch, replayUntil } = this;
+    return { runs, notices, lastSeq, replayUntil, ...(epoch === undefined ? {} : { epoch }) };
+  }
+
+  apply(frame: ServerFrame): void {
+    if (frame.type === 'ready') return this.ready(frame);
+    const seq = frame.seq;
+    if (seq !== undefined && seq < this.lastSeq && frame.type !== 'user') return;
+    this.dispatch(frame, seq !== undefined && seq > this.lastSeq);
+    if (seq !== undefined) this.lastSeq = Math.max(this.lastSeq, seq);
+  }
+
+  private dispatch(frame: Exclude<ServerFrame, ReadyFrame>, isNew: boolean): void {
+    switch (frame.type) {
+      case 'user':
+        return this.user(frame);
+      case 'agent_partial':
+        return this.partial(frame, isNew);
+      case 'reasoning':
+        if (isNew) this.edit(frame.run_id).reasoning += frame.delta;
+        return;
+      case 'run':
+        return this.run(frame);
+      case 'tool_call':
+        return this.toolCall(frame);
+      case 'tool':
+        return this.tool(frame);
+      case 'agent':
+        return this.agent(frame);
+      case 'error':
+        return this.error(frame);
+    }
+  }
+
+  private ready(frame: ReadyFrame): void {
+    if (frame.reset) {
+      this.runs = [];
+      this.touched.clear();
+      this.lastSeq = 0;
+    }
+    this.epoch = frame.epoch;
+    this.replayUntil = frame.last_seq;
+    if (frame.run && this.has(frame.run.run_id)) this.setOpen(frame.run.run_id, frame.run.status);
+  }
+
+  /** The echo of a question. A second echo of the same run adds nothing. */
+  private user(frame: UserFrame): void {
+    if (this.has(frame.run_id) && this.find(frame.run_id).question !== '') return;
+    const run = this.edit(frame.run_id);
+    run.question = frame.content;
+    run.askedAt = frame.timestamp;
+    if (frame.message_id !== undefined) run.messageId = frame.message_id;
+  }
+
+  private partial(frame: PartialFrame, isNew: boolean): void {
+    const run = this.edit(frame.run_id);
+    if (!isOpen(run)) return;
+    run.status = 'running';
+    if (frame.content !== undefined) run.text = frame.content;
+    else if (isNew) run.text += frame.delta ?? '';
+  }
+
+  private run(frame: RunFrame): void {
+    this.setOpen(frame.run_id, frame.status);
+    const run = this.edit(frame.run_id);
+    if (frame.position === undefined) delete run.position;
+    else run.position = frame.position;
+  }
+
+  private toolCall(frame: ToolCallFrame): void {
+    const run = this.edit(frame.run_id);
+    if (run.tools.some((tool) => tool.callId === frame.call_id)) return;
+    const call: ToolCall = { callId: frame.call_id, name: frame.tool_name, arguments: frame.arguments, state: 'running' };
+    run.tools = [...run.tools, call];
+  }
+
+  private tool(frame: ToolFrame): void {
+    const run = this.edit(frame.run_id);
+    const before = run.tools.find((tool) => tool.callId === frame.call_id);
+    const done: ToolCall = {
+      callId: frame.call_id,
+      name: frame.tool_name,
+      arguments: before?.arguments,
+      state: frame.is_error ? 'failed' : 'done',
+      result: frame.content,
+      ...(frame.duration_ms === undefined ? {} : { durationMs: frame.duration_ms }),
+    };
+    run.tools = before ? run.tools.map((tool) => (tool === before ? done : tool)) : [...run.tools, done];
+  }
+
+  private agent(frame: AgentFrame): void {
+    const run = this.edit(frame.run_id);
+    run.live = this.isLive();
+    run.status = frame.status;
+    run.text = frame.content;
+    run.tools = run.tools.map(endTool);
+    delete run.position;
+    if (frame.diagram) run.diagram = frame.diagram;
+    if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
+    if (frame.usage) run.usage = frame.usage;
+    if (frame.timestamp !== undefined) run.answeredAt = frame.timestamp;
+  }
+
+  /** An error of a run stays with its answer; an error of a waiting message is the outbox's business, not ours. */
+  private error(frame: ErrorFrame): void {
+    if (frame.run_id !== undefined) {
+      this.edit(frame.run_id).failure = toFailure(frame);
+    } else if (frame.message_id === undefined) {
+      const id = (this.notices.at(-1)?.id ?? 0) + 1;
+      this.notices = [...this.notices, { id, failure: toFailure(frame) }].slice(-3);
+    }
+  }
+
+  private setOpen(runId: string, status: 'queued' | 'running'): void {
+    const run = this.edit(runId);
+    if (isOpen(run)) run.status = status;
+  }
+
+  private isLive(): boolean {
+    return this.replayUntil !== null && this.lastSeq >= this.replayUntil;
+  }
+
+  private has(runId: string): boolean {
+    return this.indexOf(runId) >= 0;
+  }
+
+  private find(runId: string): Run {
+    return this.runs[this.indexOf(runId)] ?? this.edit(runId);
+  }
+
+  /** Searched from the end, because nearly every frame is about the newest run. */
+  private indexOf(runId: string): number {
+    return this.runs.findLastIndex((run) => run.runId === runId);
+  }
+
+  /** The run as something that this batch may change; a run not heard of before is added at the end. */
+  private edit(runId: string): Mutable<Run> {
+    const known = this.touched.get(runId);
+    if (known) return known;
+    const index = this.indexOf(runId);
+    const before = this.runs[index];
+    const copy: Mutable<Run> = before ? { ...before } : newRun(runId, this.runs.some(isOpen));
+    if (before) this.runs[index] = copy;
+    else this.runs.push(copy);
+    this.touched.set(runId, copy);
+    return copy;
+  }
+}
+
+function newRun(runId: string, waits: boolean): Mutable<Run> {
+  return { runId, question: '', status: waits ? 'queued' : 'running', text: '', reasoning: '', tools: [], live: false };
+}
+
+/** A tool that had not answered when its run ended will not answer any more. */
+function endTool(tool: ToolCall): ToolCall {
+  return tool.state === 'running' ? { ...tool, state: 'failed' } : tool;
+}
+
+/** The words and the chances of an error frame. */
+export function toFailure(frame: ErrorFrame): Failure {
+  const failure: Failure = { message: frame.content, retryable: frame.retryable ?? true };
+  return frame.code === undefined ? failure : { ...failure, code: frame.code };
+}

@@ -1,0 +1,41 @@
+//! The page: signs in if the server asks for it, then shows the chat that the address names.
+
+import { useEffect, useMemo } from 'react';
+import { useSessionId } from '../chats/session';
+import { openPort } from '../connection/client';
+import { ConversationStore } from '../conversation/store';
+import { useAccess } from '../server/access';
+import { useCatalog, useChats, useHealth } from '../server/resources';
+import { SignIn } from './SignIn';
+import { Workspace } from './Workspace';
+
+/** Everything. */
+export function App() {
+  return useAccess() === 'required' ? <SignIn /> : <SignedIn />;
+}
+
+function SignedIn() {
+  const sessionId = useSessionId();
+  const catalog = useCatalog();
+  const chats = useChats();
+  const health = useHealth();
+  const store = useMemo(() => newStore(sessionId), [sessionId]);
+  // Another chat is another page as far as drafts, scroll and canvas go.
+  useEffect(() => document.querySelector<HTMLElement>('[data-testid=composer]')?.focus({ preventScroll: true }), [sessionId]);
+  return <Workspace key={sessionId} store={store} catalog={catalog} chats={chats} health={health} />;
+}
+
+function newStore(sessionId: string): ConversationStore {
+  return new ConversationStore(sessionId, openPort(sessionId), {
+    storage: localStorage,
+    schedule: nextFrame,
+    now: () => Date.now(),
+    newId: () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36).padStart(2, '0')).join(''),
+  });
+}
+
+/** The next animation frame; a hidden page has none, and there a timer keeps the conversation going. */
+function nextFrame(callback: () => void): void {
+  if (document.visibilityState === 'visible') requestAnimationFrame(callback);
+  else setTimeout(callback, 250);
+}
