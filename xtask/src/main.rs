@@ -3,6 +3,7 @@
 //! Each command says what it is doing, does only what is not done yet, and fails with one sentence that says what to
 //! do. What a step means lies in a module of its own; this file is the list.
 
+mod bench;
 mod codegen;
 mod models;
 mod page;
@@ -34,6 +35,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measure, and write docs/benchmarks.md.
+    Bench(bench::Args),
     /// Build the page into `web/dist`.
     Page,
     /// Check that no arrow of the house points the wrong way.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::run_up(&args),
         Command::Test(args) => test::run_all(&args),
         Command::Codegen { check } => codegen::run(check),
+        Command::Bench(args) => bench::run_cases(&args),
         Command::Page => page::build(),
         Command::Walls => walls::check(),
     };

@@ -1,6 +1,6 @@
 //! Everything that is tested, in the order in which a failure is cheapest to find.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args as ClapArgs;
@@ -42,7 +42,7 @@ fn cargo(words: &[&str]) -> Command {
     command
 }
 
-fn rust_tests(foreign: &PathBuf) -> Result {
+fn rust_tests(foreign: &Path) -> Result {
     let runner: &[&str] =
         if is_nextest_there() { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
     run(with_models(&mut cargo(runner)).env("TIDEWIRE_FAKELLM", foreign.join("bin/fakellm")))
@@ -69,7 +69,7 @@ fn foreign() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn python_tests(foreign: &PathBuf) -> Result {
+fn python_tests(foreign: &Path) -> Result {
     let mut command = program(foreign.join("bin/python"));
     command.args([
         "-m",
@@ -84,7 +84,7 @@ fn python_tests(foreign: &PathBuf) -> Result {
     run(with_models(&mut command).env("TIDEWIRE_BIN", binary()))
 }
 
-fn in_chromium(foreign: &PathBuf) -> Result {
+fn in_chromium(foreign: &Path) -> Result {
     let chromium = chromium()?;
     let mut command = program("npm");
     command.args(["run", "--silent", "e2e", "--workspace", "web"]).env("CHROMIUM", chromium);

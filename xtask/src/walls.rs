@@ -40,7 +40,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 
 /// Fails with every place where an arrow points the wrong way.
 pub(crate) fn check() -> Result {
-    let broken: Vec<String> = WALLS.iter().flat_map(|wall| breaches(wall)).collect();
+    let broken: Vec<String> = WALLS.iter().flat_map(breaches).collect();
     if broken.is_empty() {
         return Ok(());
     }

@@ -37,6 +37,7 @@ pub struct ChatEvent {
 
 /// What can happen in a chat.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "it lives behind an `Arc` and is never moved afterwards")]
 pub enum ChatBody {
     /// A person said something.
     UserMessage {

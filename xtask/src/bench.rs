@@ -1,0 +1,36 @@
+//! Building what is measured, and measuring it.
+
+use clap::Args as ClapArgs;
+
+use crate::run::{Result, cache, is_there, program, run, step, target};
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// Which cases; all if none is named, and only then docs/benchmarks.md is written.
+    cases: Vec<String>,
+    /// How many alternated pairs of runs are compared.
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+}
+
+/// Builds the server and the load generator with optimisation and runs the cases, the load on the second core.
+pub(crate) fn run_cases(args: &Args) -> Result {
+    if !is_there("taskset") {
+        return Err(
+            "taskset was not found; install util-linux, which pins server and load to a core each".into()
+        );
+    }
+    step("build what is measured", || {
+        let packages = ["--package", "tidewire-server", "--package", "tidewire-bench"];
+        run(program("cargo").args(["build", "--release", "--locked"]).args(packages))
+    })?;
+    let release = target().join("release");
+    let mut command = program("taskset");
+    command.args(["-c", "1"]).arg(release.join("tidewire-bench"));
+    command.arg("--binary").arg(release.join("tidewire")).arg("--cache").arg(cache());
+    command.args(["--pairs", &args.pairs.to_string()]).args(&args.cases);
+    if args.cases.is_empty() {
+        command.args(["--out", "docs/benchmarks.md"]);
+    }
+    run(&mut command)
+}
