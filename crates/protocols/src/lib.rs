@@ -7,6 +7,7 @@
 pub mod frame;
 pub mod session;
 pub mod session_chat;
+pub mod transcript;
 
 pub use frame::{Frame, Incoming};
 pub use session::{Opening, Protocol, Refusal, Session, Step, Ticket};

@@ -88,4 +88,6 @@ pub struct Protocol {
     pub max_message: usize,
     /// How often the socket pings (RFC 6455 §5.5.2).
     pub ping_every: Duration,
+    /// Written conversations, by file name: examples for people, tests for every implementation.
+    pub transcripts: &'static [(&'static str, &'static str)],
 }
