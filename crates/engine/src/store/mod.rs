@@ -4,6 +4,8 @@
 //! transaction. **Chat logs**, appended in small unsynced batches *before* they are shown, so that a killed process
 //! loses nothing that anybody saw. The trait knows rows; what an entry of a chat means is said in [`entry`].
 
+#[cfg(test)]
+pub mod conformance;
 pub mod entry;
 pub mod sqlite;
 

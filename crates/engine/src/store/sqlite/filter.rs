@@ -103,16 +103,22 @@ fn condition(filter: &Filter, depth: usize, budget: &mut Budget) -> Result<Expr>
     let depth = depth
         .checked_sub(1)
         .ok_or_else(|| Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep")))?;
-    budget.spend(0)?;
+    budget.spend(values_of(filter))?;
     match filter {
         Filter::And(list) => all_of(Cond::all(), "1", list, depth, budget),
         Filter::Or(list) => all_of(Cond::any(), "0", list, depth, budget),
         Filter::Not(inner) => Ok(not(condition(inner, depth, budget)?)),
         Filter::Compare { field, operator, value } => {
             let field = Field::parse(field)?;
-            budget.spend(value.as_array().map_or(1, Vec::len))?;
             compare(&field, *operator, value)
         }
+    }
+}
+
+fn values_of(filter: &Filter) -> usize {
+    match filter {
+        Filter::Compare { value: Value::Array(list), .. } => list.len(),
+        Filter::Compare { .. } | Filter::And(_) | Filter::Or(_) | Filter::Not(_) => 1,
     }
 }
 
@@ -149,8 +155,8 @@ fn compare(field: &Field, operator: Operator, value: &Value) -> Result<Expr> {
         Operator::In => one_of(field, value),
         Operator::NotIn => one_of(field, value).map(not),
         Operator::Contains => contains(field, value),
-        Operator::StartsWith => edge(field, "substr(", ", 1, length(?)) = ?", value),
-        Operator::EndsWith => edge(field, "substr(", ", -length(?)) = ?", value),
+        Operator::StartsWith => edge(field, " AS BLOB), 1, ?) = ?", value),
+        Operator::EndsWith => edge(field, " AS BLOB), -?) = ?", value),
         Operator::Exists => exists(field, value),
     }
 }
@@ -263,8 +269,9 @@ fn has_element(field: &Field, path: &str, value: &Value) -> Result<Expr> {
     Ok(each.sql(")").expr())
 }
 
-/// Whether a text begins or ends with another; everything begins and ends with nothing.
-fn edge(field: &Field, open: &'static str, close: &'static str, value: &Value) -> Result<Expr> {
+/// Whether a text begins or ends with another; everything begins and ends with nothing. It is compared as bytes:
+/// SQLite's text functions stop at a NUL.
+fn edge(field: &Field, part: &'static str, value: &Value) -> Result<Expr> {
     let Value::String(text) = value else {
         return Err(wrong(field, "needs a text for starts_with and ends_with"));
     };
@@ -272,7 +279,8 @@ fn edge(field: &Field, open: &'static str, close: &'static str, value: &Value) -
     if text.is_empty() {
         return Ok(term.expr());
     }
-    Ok(term.sql(" AND ").sql(open).value(field).sql(close).bind(text.as_str()).bind(text.as_str()).expr())
+    let (bytes, length) = (text.clone().into_bytes(), within_i64(text.len()));
+    Ok(term.sql(" AND substr(CAST(").value(field).sql(part).bind(length).bind(bytes).expr())
 }
 
 fn exists(field: &Field, value: &Value) -> Result<Expr> {
@@ -368,6 +376,7 @@ fn bound(value: sea_query::Value) -> Bound {
         sea_query::Value::BigUnsigned(Some(whole)) => {
             Bound::Integer(i64::try_from(whole).unwrap_or(i64::MAX))
         }
+        sea_query::Value::Bytes(Some(bytes)) => Bound::Blob(bytes),
         sea_query::Value::Double(Some(real)) => Bound::Real(real),
         _ => Bound::Null,
     }

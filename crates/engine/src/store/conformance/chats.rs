@@ -1,0 +1,259 @@
+//! Chats, their logs, and positions in them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{code, who};
+use crate::error::Code;
+use crate::id::{ChatId, Epoch, Position, RunId, Seq, SessionId, Timestamp};
+use crate::identity::Subject;
+use crate::store::entry::{LogEntry, Mark};
+use crate::store::{ChatHead, OpenRun, Store};
+
+fn session(name: &str) -> SessionId {
+    name.parse().expect("a session id")
+}
+
+async fn open(store: &impl Store) -> ChatId {
+    let name = session(&format!("s-{}", RunId::new()));
+    store.open_session(&who(), &name, Timestamp(1)).await.expect("it opens").chat
+}
+
+fn hours(hours: u64) -> Timestamp {
+    Timestamp(Duration::from_secs(hours * 3600).as_micros() as i64)
+}
+
+/// Entries for one chat, written short.
+pub(super) struct Log {
+    pub(super) chat: ChatId,
+    epoch: Epoch,
+    next: u64,
+}
+
+impl Log {
+    pub(super) async fn open(store: &impl Store) -> Self {
+        Self { chat: open(store).await, epoch: store.epoch(), next: 1 }
+    }
+
+    pub(super) fn entry(&mut self, run: RunId, mark: Mark, length: u64) -> LogEntry {
+        let from = self.next;
+        self.next += length;
+        LogEntry {
+            chat: self.chat,
+            from: Seq(from),
+            to: Seq(self.next - 1),
+            epoch: self.epoch,
+            at: Timestamp(1),
+            run: Some(run),
+            mark,
+            message_id: None,
+            title: None,
+            body: Bytes::from(format!("{{\"from\":{from}}}")),
+        }
+    }
+}
+
+async fn ranges(store: &impl Store, chat: ChatId) -> Vec<(u64, u64)> {
+    let entries = store.read(chat, Seq::START, 1_000).await.unwrap();
+    entries.iter().map(|entry| (entry.from.0, entry.to.0)).collect()
+}
+
+pub(super) async fn a_session_is_an_alias_of_its_owner(store: &impl Store) {
+    let (ann, bob): (Subject, Subject) = ("ann".into(), "bob".into());
+    let first = store.open_session(&ann, &session("s"), Timestamp(5)).await.unwrap();
+    let expected = ChatHead {
+        chat: first.chat,
+        owner: ann.clone(),
+        session: Some(session("s")),
+        title: String::new(),
+        last_seq: Seq::START,
+        created_at: Timestamp(5),
+        updated_at: Timestamp(5),
+    };
+    assert_eq!(first, expected);
+    assert_eq!(store.open_session(&ann, &session("s"), Timestamp(6)).await.unwrap().chat, first.chat);
+    assert_ne!(store.open_session(&bob, &session("s"), Timestamp(6)).await.unwrap().chat, first.chat);
+    assert_ne!(store.open_session(&ann, &session("t"), Timestamp(6)).await.unwrap().chat, first.chat);
+    assert_eq!(store.chat(first.chat).await.unwrap(), Some(expected));
+    assert_eq!(store.chat(ChatId::new()).await.unwrap(), None);
+}
+
+pub(super) async fn an_unused_session_expires(store: &impl Store) {
+    let at = async |hour| store.open_session(&who(), &session("s"), hours(hour)).await.unwrap().chat;
+    let first = at(1).await;
+    assert_eq!(at(24).await, first, "each opening is a use");
+    assert_eq!(at(47).await, first);
+    let second = at(72).await;
+    assert_ne!(second, first);
+    assert!(store.chat(first).await.unwrap().is_some(), "archived, not gone");
+    assert_eq!(store.chats(&who(), 10).await.unwrap().len(), 1);
+
+    assert_eq!(store.archive_chats(hours(72)).await.unwrap(), 0);
+    assert_eq!(store.archive_chats(hours(73)).await.unwrap(), 1);
+    assert_ne!(at(73).await, second);
+}
+
+pub(super) async fn entries_come_back_as_they_were(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let run = RunId::new();
+    let mut message = log.entry(run, Mark::Message, 1);
+    message.message_id = Some("m1".into());
+    message.title = Some("What is tea?".into());
+    message.body = Bytes::from_static(b"{\"kind\":\"of a later version\",\"x\": [1,  2]}");
+    let mut second = log.entry(RunId::new(), Mark::Coarse, 3);
+    second.run = None;
+    second.at = Timestamp(7);
+    let written = vec![message.clone(), second, log.entry(run, Mark::Delta, 2), log.entry(run, Mark::End, 1)];
+    store.append(written.clone()).await.unwrap();
+
+    assert_eq!(store.read(log.chat, Seq::START, 100).await.unwrap(), written);
+    assert_eq!(store.read(log.chat, Seq(1), 1).await.unwrap(), written[1..2]);
+    assert_eq!(store.read(log.chat, Seq(2), 1).await.unwrap(), written[1..2], "in the midst of an entry");
+    assert_eq!(store.read(log.chat, Seq(7), 100).await.unwrap(), []);
+    assert_eq!(store.read(ChatId::new(), Seq::START, 100).await.unwrap(), []);
+    let of_run = [&written[..1], &written[2..]].concat();
+    assert_eq!(store.read_run(log.chat, run).await.unwrap(), of_run);
+    assert_eq!(store.read_run(log.chat, RunId::new()).await.unwrap(), []);
+    assert_eq!(store.find_message(log.chat, "m1").await.unwrap(), Some(message));
+    assert_eq!(store.find_message(log.chat, "m2").await.unwrap(), None);
+    let head = store.chat(log.chat).await.unwrap().unwrap();
+    assert_eq!((head.title.as_str(), head.last_seq, head.updated_at), ("What is tea?", Seq(7), Timestamp(7)));
+}
+
+pub(super) async fn a_log_has_no_holes(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let run = RunId::new();
+    store.append(vec![log.entry(run, Mark::Message, 1)]).await.unwrap();
+    let good = log.entry(run, Mark::Coarse, 2);
+    let hole = LogEntry { from: Seq(3), ..good.clone() };
+    let overlap = LogEntry { from: Seq(1), ..good.clone() };
+    let backwards = LogEntry { to: Seq(1), ..good.clone() };
+    for bad in [hole, overlap, backwards] {
+        assert_eq!(code(store.append(vec![bad]).await), Some(Code::Internal));
+    }
+    let after_a_hole = LogEntry { from: Seq(5), to: Seq(5), ..good.clone() };
+    assert_eq!(code(store.append(vec![good.clone(), after_a_hole]).await), Some(Code::Internal));
+    assert_eq!(ranges(store, log.chat).await, [(1, 1)], "nothing of a refused batch is written");
+    store.append(vec![good.clone()]).await.unwrap();
+    let nowhere = LogEntry { chat: ChatId::new(), from: Seq(1), to: Seq(1), ..good };
+    assert_eq!(code(store.append(vec![nowhere]).await), Some(Code::NotFound));
+    assert_eq!(ranges(store, log.chat).await, [(1, 1), (2, 3)]);
+}
+
+pub(super) async fn a_message_id_is_used_once(store: &impl Store) {
+    let (mut log, mut other) = (Log::open(store).await, Log::open(store).await);
+    let message = |log: &mut Log, title: &str| {
+        let mut entry = log.entry(RunId::new(), Mark::Message, 1);
+        (entry.message_id, entry.title) = (Some("m".into()), Some(title.into()));
+        entry
+    };
+    store.append(vec![message(&mut log, "first")]).await.unwrap();
+    let again = LogEntry { from: Seq(2), to: Seq(2), ..message(&mut log, "second") };
+    assert_eq!(code(store.append(vec![again.clone()]).await), Some(Code::Conflict));
+    assert_eq!(store.open_runs().await.unwrap().len(), 1, "its run was not opened");
+    store.append(vec![message(&mut other, "elsewhere")]).await.unwrap();
+    store.append(vec![LogEntry { message_id: Some("n".into()), ..again }]).await.unwrap();
+    assert_eq!(store.chat(log.chat).await.unwrap().unwrap().title, "first");
+}
+
+pub(super) async fn runs_are_open_until_they_end(store: &impl Store) {
+    let (mut log, mut other) = (Log::open(store).await, Log::open(store).await);
+    let (first, second, third) = (RunId::new(), RunId::new(), RunId::new());
+    let open = |chat, run| OpenRun { chat, run };
+    store
+        .append(vec![log.entry(first, Mark::Message, 1), log.entry(second, Mark::Message, 1)])
+        .await
+        .unwrap();
+    store.append(vec![other.entry(third, Mark::Message, 1)]).await.unwrap();
+    let expected = [open(log.chat, first), open(log.chat, second), open(other.chat, third)];
+    assert_eq!(store.open_runs().await.unwrap(), expected);
+    store.append(vec![log.entry(first, Mark::Delta, 4), log.entry(first, Mark::End, 1)]).await.unwrap();
+    assert_eq!(store.open_runs().await.unwrap(), expected[1..]);
+    store.append(vec![log.entry(first, Mark::Coarse, 1)]).await.unwrap();
+    assert_eq!(store.open_runs().await.unwrap(), expected[1..], "what has ended does not open again");
+}
+
+pub(super) async fn a_finished_run_collapses(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let (run, waiting) = (RunId::new(), RunId::new());
+    let entries = vec![
+        log.entry(run, Mark::Message, 1),
+        log.entry(run, Mark::Delta, 4),
+        log.entry(run, Mark::Delta, 1),
+        log.entry(waiting, Mark::Message, 1),
+        log.entry(run, Mark::Coarse, 1),
+        log.entry(run, Mark::Delta, 2),
+        log.entry(waiting, Mark::Delta, 1),
+        log.entry(run, Mark::End, 1),
+        log.entry(waiting, Mark::Delta, 1),
+        log.entry(waiting, Mark::End, 1),
+    ];
+    store.append(entries[..7].to_vec()).await.unwrap();
+    assert!(store.collapse(log.chat, run).await.is_err(), "it has no end");
+    store.append(entries[7..].to_vec()).await.unwrap();
+    store.collapse(log.chat, run).await.unwrap();
+    let expected = [(1, 1), (2, 7), (8, 8), (9, 11), (12, 12), (13, 13), (14, 14)];
+    assert_eq!(ranges(store, log.chat).await, expected);
+    store.collapse(log.chat, run).await.unwrap();
+    assert_eq!(ranges(store, log.chat).await, expected, "a second time changes nothing");
+    assert_eq!(store.read(log.chat, Seq(4), 1).await.unwrap()[0].from, Seq(2));
+    assert_eq!(store.read_run(log.chat, run).await.unwrap().len(), 3);
+    store.collapse(log.chat, waiting).await.unwrap();
+    assert_eq!(ranges(store, log.chat).await, [(1, 1), (2, 7), (8, 8), (9, 12), (13, 14)]);
+    store.append(vec![log.entry(RunId::new(), Mark::Message, 1)]).await.unwrap();
+    store.collapse(log.chat, RunId::new()).await.unwrap();
+}
+
+pub(super) async fn positions_are_known_or_not(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let epoch = store.epoch();
+    let later = Epoch(epoch.0 + 1);
+    store.append(vec![log.entry(RunId::new(), Mark::Message, 5)]).await.unwrap();
+    let knows = async |epoch, seq| store.knows(log.chat, Position { epoch, seq: Seq(seq) }).await.unwrap();
+    assert!(knows(Some(epoch), 0).await);
+    assert!(knows(Some(epoch), 3).await && knows(Some(epoch), 5).await && knows(None, 5).await);
+    assert!(!knows(Some(epoch), 6).await && !knows(None, 6).await && !knows(Some(epoch), u64::MAX).await);
+    assert!(!knows(Some(later), 3).await, "an epoch that has not come yet");
+    let nowhere = Position { epoch: None, seq: Seq::START };
+    assert!(!store.knows(ChatId::new(), nowhere).await.unwrap());
+}
+
+pub(super) async fn chats_are_listed_newest_first(store: &impl Store) {
+    let mut heads = Vec::new();
+    for hour in 1..=3 {
+        let name = session(&format!("s{hour}"));
+        heads.push(store.open_session(&who(), &name, hours(hour)).await.unwrap());
+    }
+    store.open_session(&"bob".into(), &session("s"), hours(9)).await.unwrap();
+    let mut log = Log { chat: heads[0].chat, epoch: store.epoch(), next: 1 };
+    let said =
+        LogEntry { at: hours(5), title: Some("Tea?".into()), ..log.entry(RunId::new(), Mark::Message, 1) };
+    store.append(vec![said]).await.unwrap();
+    let list = store.chats(&who(), 2).await.unwrap();
+    let shown: Vec<_> = list.iter().map(|chat| (chat.chat, chat.title.as_str(), chat.running)).collect();
+    assert_eq!(shown, [(heads[0].chat, "Tea?", true), (heads[2].chat, "", false)]);
+    assert_eq!((list[0].updated_at, list[0].session.clone()), (hours(5), Some(session("s1"))));
+}
+
+pub(super) async fn concurrent_appends_stay_apart(store: impl Store) {
+    let store = Arc::new(store);
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut log = Log::open(&*store).await;
+                let run = RunId::new();
+                for _ in 0..25 {
+                    store.append(vec![log.entry(run, Mark::Delta, 2)]).await.unwrap();
+                }
+                log.chat
+            })
+        })
+        .collect();
+    for task in tasks {
+        let ranges = ranges(&*store, task.await.unwrap()).await;
+        assert!(ranges.iter().copied().eq((0..25).map(|number| (number * 2 + 1, number * 2 + 2))));
+    }
+}

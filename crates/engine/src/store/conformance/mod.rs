@@ -1,0 +1,69 @@
+//! What every store must do. An implementation's test hands in how to make an empty one and runs [`check`].
+
+mod chats;
+mod filters;
+mod records;
+
+use std::future::Future;
+
+use serde_json::Value;
+
+use super::{Operation, Store, Write};
+use crate::error::{Code, Error, Result};
+use crate::id::{RecordId, Timestamp};
+use crate::identity::Subject;
+use crate::query::Body;
+
+/// Runs the whole suite, each part with a store of its own; panics where a store does not keep its promises.
+pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
+    records::writes_do_what_they_say(&make().await).await;
+    records::a_batch_is_done_together_or_not_at_all(&make().await).await;
+    records::an_operation_sees_the_ones_before_it(&make().await).await;
+    records::changes_are_kept_in_order(&make().await).await;
+    records::concurrent_commits_leave_no_gap(make().await).await;
+    records::a_failing_commit_disturbs_no_other(make().await).await;
+    records::what_was_written_comes_back_as_it_was(&make().await).await;
+    records::collections_are_listed_and_counted(&make().await).await;
+    records::search_finds_what_is_there_now(&make().await).await;
+    records::search_survives_anything_that_is_typed(&make().await).await;
+    filters::filters_follow_json_types(&make().await).await;
+    filters::sorts_limits_and_skips(&make().await).await;
+    filters::names_are_never_syntax(&make().await).await;
+    filters::unusable_filters_are_refused(&make().await).await;
+    chats::a_session_is_an_alias_of_its_owner(&make().await).await;
+    chats::an_unused_session_expires(&make().await).await;
+    chats::entries_come_back_as_they_were(&make().await).await;
+    chats::a_log_has_no_holes(&make().await).await;
+    chats::a_message_id_is_used_once(&make().await).await;
+    chats::runs_are_open_until_they_end(&make().await).await;
+    chats::a_finished_run_collapses(&make().await).await;
+    chats::positions_are_known_or_not(&make().await).await;
+    chats::chats_are_listed_newest_first(&make().await).await;
+    chats::concurrent_appends_stay_apart(make().await).await;
+}
+
+fn who() -> Subject {
+    "ann".into()
+}
+
+fn write(collection: &str, id: &str, operation: Operation) -> Write {
+    Write { collection: collection.into(), id: RecordId::from(id), operation }
+}
+
+fn body(value: &Value) -> Body {
+    value.as_object().expect("a body is an object").clone()
+}
+
+async fn commit(store: &impl Store, batch: Vec<Write>) -> Result<Vec<super::Change>> {
+    store.commit(&who(), Timestamp(1), batch).await
+}
+
+async fn insert(store: &impl Store, collection: &str, id: &str, value: Value) {
+    commit(store, vec![write(collection, id, Operation::Insert(body(&value)))])
+        .await
+        .expect("it is inserted");
+}
+
+fn code<T>(result: Result<T, Error>) -> Option<Code> {
+    result.err().map(|error| error.code)
+}
