@@ -3,7 +3,13 @@
 //! An agent turns one question into a stream of [`AgentEvent`]s. It knows models and tools, and neither sockets nor
 //! the store: what its tools read is handed to it as [`Records`].
 
+mod arguments;
+mod bounded;
+mod calls;
 pub mod explorer;
+mod round;
+pub mod run_loop;
+pub mod tool;
 
 use std::sync::Arc;
 

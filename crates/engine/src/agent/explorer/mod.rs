@@ -20,6 +20,7 @@
 //! asker may speak of, made by [`vocabulary`].
 
 pub mod catalog;
+pub mod er;
 mod words;
 
 pub use words::vocabulary;

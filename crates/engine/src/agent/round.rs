@@ -1,0 +1,154 @@
+//! One round: what a model says and which calls it wants, under deadlines.
+//!
+//! Text goes out as it comes. Calls are only collected: nothing is done for a model that breaks off in the middle.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::calls::Calls;
+use super::run_loop::{Cut, Limits, Said};
+use crate::error::{Error, Result};
+use crate::event::AgentEvent;
+use crate::model::{Model, ModelEvent, ModelStream, Request, StopReason, ToolCall};
+
+/// What was heard when the model was done.
+pub(super) struct Heard {
+    /// The text of this round.
+    pub(super) text: String,
+    /// The calls, in the model's order, with ids that are unique in the run.
+    pub(super) calls: Vec<ToolCall>,
+    /// Why it was done.
+    pub(super) reason: StopReason,
+}
+
+/// Asks a model and listens until it is done.
+pub(super) async fn hear(
+    model: &dyn Model,
+    request: Request,
+    limits: &Limits,
+    said: &mut Said<'_>,
+    calls: &mut Calls<'_>,
+) -> Result<Heard, Cut> {
+    let mut patience = Patience::begin(limits);
+    let mut stream = patience.wait(model.stream(request)).await??;
+    let mut round = Round::default();
+    let reason = loop {
+        let event = next(&mut stream, &mut patience).await?;
+        if let ModelEvent::End(reason) = event {
+            break reason;
+        }
+        round.take(event, said, calls).await?;
+    };
+    said.end_round();
+    round.finish(reason)
+}
+
+async fn next(stream: &mut ModelStream, patience: &mut Patience<'_>) -> Result<ModelEvent> {
+    let event = patience.wait(stream.next()).await?;
+    let broke_off = || Error::upstream("the model broke off in the middle of its answer; ask again");
+    let event = event.ok_or_else(broke_off)??;
+    patience.heard(&event);
+    Ok(event)
+}
+
+#[derive(Default)]
+struct Round {
+    text: String,
+    calls: Vec<ToolCall>,
+    /// Calls whose arguments have begun and not ended, by the model's ids.
+    unfinished: BTreeSet<String>,
+}
+
+impl Round {
+    async fn take(
+        &mut self,
+        event: ModelEvent,
+        said: &mut Said<'_>,
+        calls: &mut Calls<'_>,
+    ) -> Result<(), Cut> {
+        match event {
+            ModelEvent::Queued { position } => said.send(AgentEvent::RunQueued { position }).await,
+            ModelEvent::Text(delta) => {
+                self.text.push_str(&delta);
+                said.text(&delta).await
+            }
+            ModelEvent::Reasoning(text) if text.is_empty() => Ok(()),
+            ModelEvent::Reasoning(text) => said.send(AgentEvent::ReasoningDelta { text }).await,
+            ModelEvent::CallProgress { id, name, so_far } => {
+                let call_id = calls.unique_id(&id);
+                self.unfinished.insert(id);
+                said.send(AgentEvent::ToolCallArgs { call_id, name, so_far }).await
+            }
+            ModelEvent::Call(call) => {
+                self.unfinished.remove(&call.id);
+                self.calls.push(ToolCall { id: calls.take_id(&call.id), ..call });
+                Ok(())
+            }
+            ModelEvent::Usage(usage) => {
+                said.round_costs(usage);
+                Ok(())
+            }
+            ModelEvent::End(_) => Ok(()), // ends the round before it comes here
+        }
+    }
+
+    fn finish(self, reason: StopReason) -> Result<Heard, Cut> {
+        let half = !self.unfinished.is_empty() || (reason == StopReason::ToolCalls && self.calls.is_empty());
+        if half {
+            return Err(Cut::Failed(Error::upstream("the model sent half a tool call; ask again")));
+        }
+        Ok(Heard { text: self.text, calls: self.calls, reason })
+    }
+}
+
+/// How long we still wait for the model.
+struct Patience<'a> {
+    limits: &'a Limits,
+    phase: Phase,
+    until: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Beginning,
+    Queued,
+    Speaking,
+}
+
+impl<'a> Patience<'a> {
+    fn begin(limits: &'a Limits) -> Self {
+        Self { limits, phase: Phase::Beginning, until: Instant::now() + limits.begin }
+    }
+
+    async fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T> {
+        timeout_at(self.until, future).await.map_err(|_| self.lost())
+    }
+
+    fn heard(&mut self, event: &ModelEvent) {
+        self.phase = if matches!(event, ModelEvent::Queued { .. }) { Phase::Queued } else { Phase::Speaking };
+        self.until = Instant::now() + self.limit();
+    }
+
+    fn limit(&self) -> Duration {
+        match self.phase {
+            Phase::Beginning => self.limits.begin,
+            Phase::Queued => self.limits.queued,
+            Phase::Speaking => self.limits.silence,
+        }
+    }
+
+    fn lost(&self) -> Error {
+        let limit = self.limit();
+        let seconds = limit.as_secs_f64();
+        let message = match self.phase {
+            Phase::Beginning => format!("the model did not begin to answer within {seconds} s; ask again"),
+            Phase::Queued => format!("the model was busy with others for {seconds} s; ask again later"),
+            Phase::Speaking => format!("the model said nothing for {seconds} s; ask again"),
+        };
+        Error::deadline(message, limit)
+    }
+}
