@@ -19,8 +19,16 @@
 //! A model that cannot choose arguments by itself finds in [`Request::names`](crate::model::Request::names) what the
 //! asker may speak of, made by [`vocabulary`].
 
+mod agent;
+mod canvas;
 pub mod catalog;
 pub mod er;
+mod picture;
+mod query;
+mod summary;
+mod tools;
 mod words;
 
+pub use agent::Explorer;
+pub use summary::{Summary, metrics, suggestions, summary};
 pub use words::vocabulary;
