@@ -1,0 +1,3 @@
+//! The engine from outside: what only whole processes can show.
+
+mod crash;
