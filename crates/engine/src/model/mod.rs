@@ -3,6 +3,9 @@
 //! [`Model`] is the only thing that the agent knows of them. Implementations lie beside this file: providers over
 //! the network, the embedded model, and the scripted model of tests and demos.
 
+pub mod assistant;
+pub mod choose;
+
 pub mod scripted;
 
 use async_trait::async_trait;
@@ -24,11 +27,53 @@ pub trait Model: Send + Sync + 'static {
     /// Its context window in tokens, where it is known.
     fn context_window(&self) -> Option<u64>;
 
+    /// Whether it can answer now; asked by health checks and `doctor`, so it is cheap.
+    fn status(&self) -> Status {
+        Status::Ready
+    }
+
     /// Begins to answer. The stream ends with `End`, or with an error, after which nothing comes.
     ///
     /// Dropping the future or the stream stops the model at once: the request is closed, or the computation ends
     /// before its next token. Nothing is left running.
     async fn stream(&self, request: Request) -> Result<ModelStream>;
+}
+
+/// Whether a model can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It can.
+    Ready,
+    /// It will, in a moment.
+    Loading,
+    /// Something that it needs is not there; says what, and what to do.
+    Missing(String),
+    /// It will not; says why.
+    Failed(String),
+}
+
+impl Status {
+    /// The one of the two that is farther from being ready.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let distance = |status: &Self| match status {
+            Self::Ready => 0,
+            Self::Loading => 1,
+            Self::Missing(_) => 2,
+            Self::Failed(_) => 3,
+        };
+        if distance(&other) > distance(&self) { other } else { self }
+    }
+
+    /// One word for logs and health checks.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Loading => "loading",
+            Self::Missing(_) => "missing",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// What a model is asked.
