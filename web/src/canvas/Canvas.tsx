@@ -2,11 +2,12 @@
 
 import { Tabs } from 'radix-ui';
 import { lazy, Suspense } from 'react';
+import type { CanvasTab } from '../conversation/frames';
 import type { Run } from '../conversation/model';
 import type { Catalog, Resource } from '../server/resources';
 import { IconButton } from '../shell/controls';
 import { CloseIcon, PinIcon } from '../shell/icons';
-import type { CanvasState, CanvasTab } from './state';
+import type { CanvasState } from './state';
 import { Tables } from './Tables';
 
 const Diagram = lazy(() => import('./Diagram'));

@@ -10,6 +10,14 @@ import type { Theme } from '../shell/theme';
 /** A drawn diagram, or the reason why there is none. */
 export type Drawing = { readonly svg: SVGSVGElement } | { readonly failure: string };
 
+/** What Mermaid's variables do not reach: the table's name stands out, and a label covers the line behind it. */
+const style = (page: string) => `
+  .marker circle { fill: ${page}; }
+  .label.name tspan { font-weight: 600; }
+  .edgeLabel .background, .edgeLabel rect { opacity: 1; }
+  .edgeLabel .label { font-size: 13px; }
+`;
+
 let count = 0;
 let configured: Theme | undefined;
 let queue: Promise<unknown> = Promise.resolve();
@@ -24,12 +32,22 @@ export function draw(source: string, theme: Theme): Promise<Drawing> {
 async function drawNow(source: string, theme: Theme): Promise<Drawing> {
   configure(theme);
   try {
-    await mermaid.parse(source);
-    const { svg } = await mermaid.render(`diagram-${++count}`, source);
+    const text = sideways(source);
+    await mermaid.parse(text);
+    const { svg } = await mermaid.render(`diagram-${++count}`, text);
     return { svg: clean(svg) };
   } catch (error) {
     return { failure: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown' };
   }
+}
+
+/**
+ * A fact with its dimensions beside it is as high as a column is; with them below it is far too wide. A diagram that
+ * says its own direction keeps it.
+ */
+function sideways(source: string): string {
+  if (/^\s*direction\s/m.test(source)) return source;
+  return source.replace(/^(\s*erDiagram)[ \t]*$/m, '$1\n    direction LR');
 }
 
 function configure(theme: Theme): void {
@@ -46,14 +64,19 @@ function configure(theme: Theme): void {
     fontFamily: getComputedStyle(document.body).fontFamily,
     theme: 'base',
     themeVariables: colours(theme),
-    er: { useMaxWidth: false, fontSize: 13, minEntityWidth: 80, nodeSpacing: 48, rankSpacing: 64 },
+    themeCSS: style(colourOf('page')),
+    er: { useMaxWidth: false, fontSize: 13, minEntityWidth: 80, nodeSpacing: 32, rankSpacing: 96, diagramPadding: 8 },
   });
 }
 
-/** The page's colours in Mermaid's names. Read from the page, so that both always agree. */
+/** A colour of the page. Read from it, so that the diagram always agrees with what surrounds it. */
+function colourOf(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+/** The page's colours in Mermaid's names. */
 function colours(theme: Theme): Record<string, string | boolean> {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  const of = colourOf;
   return {
     darkMode: theme === 'dark',
     fontSize: '13px',

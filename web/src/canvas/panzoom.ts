@@ -15,12 +15,14 @@ export interface Size {
 const MIN = 0.1;
 const MAX = 4;
 const MARGIN = 24;
+/** Height that the toolbar covers at the bottom. */
+const TOOLBAR = 32;
 
-/** The whole picture, centred, never larger than it is. */
+/** The whole picture, centred above the toolbar, never larger than it is. */
 export function fit(picture: Size, view: Size): Placement {
-  const room = { width: Math.max(view.width - 2 * MARGIN, 1), height: Math.max(view.height - 2 * MARGIN, 1) };
+  const room = { width: Math.max(view.width - 2 * MARGIN, 1), height: Math.max(view.height - 2 * MARGIN - TOOLBAR, 1) };
   const scale = clamp(Math.min(room.width / picture.width, room.height / picture.height, 1));
-  return { scale, x: (view.width - picture.width * scale) / 2, y: (view.height - picture.height * scale) / 2 };
+  return { scale, x: (view.width - picture.width * scale) / 2, y: (view.height - TOOLBAR - picture.height * scale) / 2 };
 }
 
 /** Scaled by `factor` so that the point under (`x`, `y`) of the window stays there. */

@@ -1,9 +1,7 @@
 //! What the canvas shows, and when it opens by itself.
 
-import type { CanvasTrigger } from '../conversation/frames';
+import { tabOf, type CanvasTab, type CanvasTrigger } from '../conversation/frames';
 import type { Conversation, Run } from '../conversation/model';
-
-export type CanvasTab = 'diagram' | 'tables';
 
 /** The canvas as the person or an answer has set it. */
 export interface CanvasState {
@@ -24,19 +22,6 @@ export const CONFIDENT = 0.6;
 export function wantedTab(trigger: CanvasTrigger | undefined): CanvasTab | undefined {
   if (!trigger || trigger.action === 'none' || (trigger.confidence ?? 0) < CONFIDENT) return undefined;
   return tabOf(trigger);
-}
-
-/** The view that a trigger speaks of, however sure it is. */
-export function tabOf(trigger: CanvasTrigger): CanvasTab | undefined {
-  switch (trigger.view_type) {
-    case 'er_diagram':
-    case 'relationship_graph':
-      return 'diagram';
-    case 'table_list':
-      return 'tables';
-    case undefined:
-      return undefined;
-  }
 }
 
 /** The canvas after an answer has arrived. */

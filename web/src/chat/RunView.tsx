@@ -2,7 +2,7 @@
 
 import { Collapsible } from 'radix-ui';
 import { memo, useState, type ReactNode } from 'react';
-import { tabOf } from '../canvas/state';
+import { tabOf } from '../conversation/frames';
 import { isOpen, type Run } from '../conversation/model';
 import { Markdown } from '../markdown/Markdown';
 import { AlertIcon, CheckIcon, ChevronIcon, CopyIcon, DiagramIcon, TableIcon } from '../shell/icons';
@@ -30,7 +30,7 @@ export const RunView = memo(function RunView({ run, actions }: { run: Run; actio
 });
 
 function Queued({ run, actions }: { run: Run; actions: RunActions }) {
-  const place = run.position ? `Waits for ${run.position} before it` : 'Waits for its turn';
+  const place = run.position && run.position > 1 ? `Queued behind ${run.position} other questions` : 'Queued behind the answer above';
   return (
     <div data-testid="queued" className="flex items-center justify-between gap-3 text-sm text-muted">
       <span>{place}</span>

@@ -31,7 +31,7 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
   const isEmpty = conversation.runs.length === 0 && outbox.length === 0;
   return (
     <div className="relative min-h-0 flex-1">
-      <div ref={following.box} className="h-full overflow-y-auto overscroll-contain px-4 [scrollbar-gutter:stable]" tabIndex={-1}>
+      <div ref={following.box} className="h-full overflow-y-auto overscroll-contain px-4 [scrollbar-gutter:stable_both-edges]" tabIndex={-1}>
         <div ref={following.content} className="mx-auto flex min-h-full w-full max-w-[38rem] flex-col pt-4 pb-8">
           {isEmpty && (view.caughtUp || view.connection.state !== 'online') && <EmptyState catalog={catalog} onAsk={actions.ask} />}
           {conversation.runs.map((run) => <RunView key={run.runId} run={run} actions={actions} />)}

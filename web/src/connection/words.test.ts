@@ -14,25 +14,25 @@ test('online needs no sentence', () => {
 
 test('a restart is announced', () => {
   check({ state: 'online' }, { draining: true }, { tone: 'busy', short: 'Restarting' });
-  check({ state: 'waiting', attempt: 1, retryAt: 3_000, code: 1012 }, {}, {
+  check({ state: 'waiting', attempt: 1, retryAt: 3_000, code: 1012, reason: '' }, {}, {
     sentence: 'The server is restarting; nothing is lost. Next try in 2 s (1 of 5)',
   });
 });
 
 test('a lost connection counts down and can be tried now', () => {
-  check({ state: 'waiting', attempt: 2, retryAt: 5_000 }, {}, {
+  check({ state: 'waiting', attempt: 2, retryAt: 5_000, code: 1006, reason: '' }, {}, {
     sentence: 'Connection lost. Attempting to reconnect… Next try in 4 s (2 of 5)', action: 'retry',
   });
 });
 
 test('offline says what becomes of messages', () => {
-  check({ state: 'waiting', attempt: 2, retryAt: 5_000 }, { offline: true, unsent: 2 }, {
+  check({ state: 'waiting', attempt: 2, retryAt: 5_000, code: 1006, reason: '' }, { offline: true, unsent: 2 }, {
     sentence: 'You are offline. Your 2 messages are kept here',
   });
 });
 
 test('giving up offers a way back', () => {
-  check({ state: 'failed', attempts: 5 }, { unsent: 1 }, {
+  check({ state: 'failed', attempts: 5, code: 1006, reason: '' }, { unsent: 1 }, {
     sentence: 'Connection failed after 5 retries. Your message is kept here', action: 'retry',
   });
 });

@@ -28,6 +28,7 @@ export const ATTEMPTS = 5;
 /** Says how things stand. */
 export function describe(status: ConnectionStatus, situation: Situation): Words {
   switch (status.state) {
+    case 'idle':
     case 'connecting':
       return { tone: 'busy', short: 'Connecting' };
     case 'online':
@@ -45,6 +46,8 @@ export function describe(status: ConnectionStatus, situation: Situation): Words 
       };
     case 'refused':
       return refused(status.code, status.reason);
+    case 'closed':
+      return { tone: 'bad', short: 'Closed' };
   }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Values here are never changed in place; a changed run is a new object, so that a view can compare by identity.
 
-import type { CanvasTrigger, Ending, ErrorCode, Usage } from './frames';
+import type { CanvasTrigger, Ending, ErrorCode, Usage, Waiting } from './frames';
 
 /** One use of a tool while answering. */
 export interface ToolCall {
@@ -28,7 +28,7 @@ export interface Run {
   readonly question: string;
   readonly messageId?: string;
   readonly askedAt?: string;
-  readonly status: 'queued' | 'running' | Ending;
+  readonly status: Waiting | Ending;
   /** Places before it in the queue, while it waits. */
   readonly position?: number;
   readonly text: string;

@@ -1,6 +1,6 @@
 //! Messages that the server has not taken yet. They stay visible, survive a reload, and can be withdrawn.
-
-import type { ErrorFrame } from './frames';
+//!
+//! The client queues them and sends them again; here is what the person sees of it, and what is kept in the browser.
 
 /** A message on its way. */
 export interface OutboxItem {
@@ -17,48 +17,13 @@ export interface OutboxItem {
 /** The part of the browser's storage that is needed. */
 export type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** The same outbox without the message that was accepted or withdrawn. */
-export function without(outbox: readonly OutboxItem[], messageId: string): readonly OutboxItem[] {
-  return outbox.some((item) => item.messageId === messageId)
-    ? outbox.filter((item) => item.messageId !== messageId)
-    : outbox;
-}
-
-/** The same outbox with one message in another state. */
-export function withState(
-  outbox: readonly OutboxItem[],
-  messageId: string,
-  state: OutboxItem['state'],
-): readonly OutboxItem[] {
-  return outbox.map((item) => (item.messageId === messageId ? { messageId, content: item.content, state } : item));
-}
-
-/**
- * Marks the message that an error speaks of. It is never sent again without the person's word: a limit that was
- * reached is not helped by asking more, and an answer may cost money.
- */
-export function refuse(outbox: readonly OutboxItem[], frame: ErrorFrame, now: number): readonly OutboxItem[] {
-  const index = outbox.findIndex((item) => item.messageId === frame.message_id);
-  const fallback = frame.code === 'RATE_LIMITED' ? outbox.findIndex((item) => item.state === 'sent') : -1;
-  const hit = outbox[index >= 0 ? index : fallback];
-  if (!hit) return outbox;
-  const refused: OutboxItem = {
-    messageId: hit.messageId,
-    content: hit.content,
-    state: 'refused',
-    reason: frame.content,
-    ...(frame.retry_after_ms === undefined ? {} : { retryAt: now + frame.retry_after_ms }),
-  };
-  return outbox.map((item) => (item === hit ? refused : item));
-}
-
 const keyOf = (sessionId: string) => `tidewire.outbox.${sessionId}`;
 
 /** What was left unsent in this session; whatever is unreadable counts as nothing. */
 export function loadOutbox(storage: Storage, sessionId: string): readonly OutboxItem[] {
   try {
     const items: unknown = JSON.parse(storage.getItem(keyOf(sessionId)) ?? '[]');
-    return Array.isArray(items) ? items.filter(isItem).map(asUnsent) : [];
+    return Array.isArray(items) ? items.filter(isItem) : [];
   } catch {
     return [];
   }
@@ -77,10 +42,5 @@ export function saveOutbox(storage: Storage, sessionId: string, outbox: readonly
 function isItem(value: unknown): value is OutboxItem {
   if (typeof value !== 'object' || value === null) return false;
   const item = value as Record<string, unknown>;
-  return typeof item.messageId === 'string' && typeof item.content === 'string';
-}
-
-/** A message of which we do not know whether it arrived is offered again; its id keeps it from running twice. */
-function asUnsent(item: OutboxItem): OutboxItem {
-  return item.state === 'refused' ? item : { messageId: item.messageId, content: item.content, state: 'waiting' };
+  return typeof item.messageId === 'string' && typeof item.content === 'string' && /^(?:waiting|sent|refused)$/.test(String(item.state));
 }

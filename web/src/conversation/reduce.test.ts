@@ -1,7 +1,7 @@
 //! Conversations as data: frames above, what the person sees below.
 
 import { describe, expect, test } from 'vitest';
-import type { ReadyFrame, ServerFrame } from './frames';
+import type { FrameOf, ServerFrame } from './frames';
 import { activeRun, emptyConversation, isCaughtUp, type Conversation } from './model';
 import { dismissNotice, reduce } from './reduce';
 
@@ -11,9 +11,9 @@ const user = (seq: number, run_id: string, content: string): ServerFrame => ({
 const delta = (seq: number, run_id: string, text: string): ServerFrame => ({ type: 'agent_partial', seq, run_id, delta: text });
 const whole = (seq: number, run_id: string, text: string): ServerFrame => ({ type: 'agent_partial', seq, run_id, content: text });
 const agent = (seq: number, run_id: string, content: string, more: object = {}): ServerFrame => ({
-  type: 'agent', seq, run_id, content, status: 'finished', ...more,
+  type: 'agent', seq, run_id, content, status: 'finished', diagram: null, timestamp: '2026-01-01T10:00:05Z', ...more,
 });
-const ready = (last_seq: number, more: Partial<ReadyFrame> = {}): ServerFrame => ({
+const ready = (last_seq: number, more: Partial<FrameOf<'ready'>> = {}): ServerFrame => ({
   type: 'ready', session_id: 's', chat_id: 'c', epoch: 1, last_seq, reset: false, run: null, ...more,
 });
 
@@ -117,10 +117,16 @@ describe('trouble', () => {
   });
 
   test('an error of no run is a notice that can be dismissed', () => {
-    const noticed = play({ type: 'error', content: 'Invalid JSON format' });
+    const noticed = play({ type: 'error', content: 'Invalid JSON format', code: 'VALIDATION_ERROR' });
     expect(noticed.notices.map((notice) => notice.failure.message)).toEqual(['Invalid JSON format']);
     expect(dismissNotice(noticed, noticed.notices[0]?.id ?? 0).notices).toEqual([]);
   });
+});
+
+test('what a newer server says is left alone', () => {
+  const before = play(user(1, 'r1', 'a'));
+  const after = reduce(before, [{ type: 'unknown', tag: 'weather', raw: '{}' }, agent(2, 'r1', 'A', { status: 'paused' })]);
+  expect(lines(after)).toEqual(['a | finished | A']);
 });
 
 test('runs that a batch does not touch keep their identity', () => {

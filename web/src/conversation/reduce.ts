@@ -3,17 +3,7 @@
 //! Every frame may arrive a second time after a reconnect; a frame that lies before what was applied is dropped, and
 //! a frame at the same position changes nothing that it had not changed already.
 
-import type {
-  AgentFrame,
-  ErrorFrame,
-  PartialFrame,
-  ReadyFrame,
-  RunFrame,
-  ServerFrame,
-  ToolCallFrame,
-  ToolFrame,
-  UserFrame,
-} from './frames';
+import { asEnding, asWaiting, type FrameOf, type ServerFrame, type Waiting } from './frames';
 import { isOpen, type Conversation, type Failure, type Notice, type Run, type ToolCall } from './model';
 
 /** Applies frames in order and gives the conversation after the last one; unchanged runs keep their identity. */
@@ -54,13 +44,13 @@ class Draft {
 
   apply(frame: ServerFrame): void {
     if (frame.type === 'ready') return this.ready(frame);
-    const seq = frame.seq;
+    const seq = 'seq' in frame ? frame.seq : undefined;
     if (seq !== undefined && seq < this.lastSeq && frame.type !== 'user') return;
     this.dispatch(frame, seq !== undefined && seq > this.lastSeq);
     if (seq !== undefined) this.lastSeq = Math.max(this.lastSeq, seq);
   }
 
-  private dispatch(frame: Exclude<ServerFrame, ReadyFrame>, isNew: boolean): void {
+  private dispatch(frame: Exclude<ServerFrame, FrameOf<'ready'>>, isNew: boolean): void {
     switch (frame.type) {
       case 'user':
         return this.user(frame);
@@ -79,10 +69,13 @@ class Draft {
         return this.agent(frame);
       case 'error':
         return this.error(frame);
+      case 'unknown':
+        // A newer server may say more than this page understands; what it does understand stays true.
+        return;
     }
   }
 
-  private ready(frame: ReadyFrame): void {
+  private ready(frame: FrameOf<'ready'>): void {
     if (frame.reset) {
       this.runs = [];
       this.touched.clear();
@@ -90,11 +83,11 @@ class Draft {
     }
     this.epoch = frame.epoch;
     this.replayUntil = frame.last_seq;
-    if (frame.run && this.has(frame.run.run_id)) this.setOpen(frame.run.run_id, frame.run.status);
+    if (frame.run && this.has(frame.run.run_id)) this.setOpen(frame.run.run_id, asWaiting(frame.run.status));
   }
 
   /** The echo of a question. A second echo of the same run adds nothing. */
-  private user(frame: UserFrame): void {
+  private user(frame: FrameOf<'user'>): void {
     if (this.has(frame.run_id) && this.find(frame.run_id).question !== '') return;
     const run = this.edit(frame.run_id);
     run.question = frame.content;
@@ -102,7 +95,7 @@ class Draft {
     if (frame.message_id !== undefined) run.messageId = frame.message_id;
   }
 
-  private partial(frame: PartialFrame, isNew: boolean): void {
+  private partial(frame: FrameOf<'agent_partial'>, isNew: boolean): void {
     const run = this.edit(frame.run_id);
     if (!isOpen(run)) return;
     run.status = 'running';
@@ -110,21 +103,21 @@ class Draft {
     else if (isNew) run.text += frame.delta ?? '';
   }
 
-  private run(frame: RunFrame): void {
-    this.setOpen(frame.run_id, frame.status);
+  private run(frame: FrameOf<'run'>): void {
+    this.setOpen(frame.run_id, asWaiting(frame.status));
     const run = this.edit(frame.run_id);
     if (frame.position === undefined) delete run.position;
     else run.position = frame.position;
   }
 
-  private toolCall(frame: ToolCallFrame): void {
+  private toolCall(frame: FrameOf<'tool_call'>): void {
     const run = this.edit(frame.run_id);
     if (run.tools.some((tool) => tool.callId === frame.call_id)) return;
     const call: ToolCall = { callId: frame.call_id, name: frame.tool_name, arguments: frame.arguments, state: 'running' };
     run.tools = [...run.tools, call];
   }
 
-  private tool(frame: ToolFrame): void {
+  private tool(frame: FrameOf<'tool'>): void {
     const run = this.edit(frame.run_id);
     const before = run.tools.find((tool) => tool.callId === frame.call_id);
     const done: ToolCall = {
@@ -133,26 +126,26 @@ class Draft {
       arguments: before?.arguments,
       state: frame.is_error ? 'failed' : 'done',
       result: frame.content,
-      ...(frame.duration_ms === undefined ? {} : { durationMs: frame.duration_ms }),
+      durationMs: frame.duration_ms,
     };
     run.tools = before ? run.tools.map((tool) => (tool === before ? done : tool)) : [...run.tools, done];
   }
 
-  private agent(frame: AgentFrame): void {
+  private agent(frame: FrameOf<'agent'>): void {
     const run = this.edit(frame.run_id);
     run.live = this.isLive();
-    run.status = frame.status;
+    run.status = asEnding(frame.status);
     run.text = frame.content;
     run.tools = run.tools.map(endTool);
     delete run.position;
     if (frame.diagram) run.diagram = frame.diagram;
     if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
     if (frame.usage) run.usage = frame.usage;
-    if (frame.timestamp !== undefined) run.answeredAt = frame.timestamp;
+    run.answeredAt = frame.timestamp;
   }
 
   /** An error of a run stays with its answer; an error of a waiting message is the outbox's business, not ours. */
-  private error(frame: ErrorFrame): void {
+  private error(frame: FrameOf<'error'>): void {
     if (frame.run_id !== undefined) {
       this.edit(frame.run_id).failure = toFailure(frame);
     } else if (frame.message_id === undefined) {
@@ -161,7 +154,7 @@ class Draft {
     }
   }
 
-  private setOpen(runId: string, status: 'queued' | 'running'): void {
+  private setOpen(runId: string, status: Waiting): void {
     const run = this.edit(runId);
     if (isOpen(run)) run.status = status;
   }
@@ -207,7 +200,6 @@ function endTool(tool: ToolCall): ToolCall {
 }
 
 /** The words and the chances of an error frame. */
-export function toFailure(frame: ErrorFrame): Failure {
-  const failure: Failure = { message: frame.content, retryable: frame.retryable ?? true };
-  return frame.code === undefined ? failure : { ...failure, code: frame.code };
+export function toFailure(frame: FrameOf<'error'>): Failure {
+  return { message: frame.content, code: frame.code, retryable: frame.retryable ?? true };
 }

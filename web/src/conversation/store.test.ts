@@ -1,31 +1,60 @@
 //! The store between a port that the test holds and a view that it reads.
 
+import type { ChatListener, OutboxItem } from '@tidewire/client';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { ChatPort, ConnectionStatus, PortListener } from '../connection/port';
+import type { ChatPort, ConnectionStatus } from '../connection/port';
 import { ConversationStore } from './store';
 
+/** A client without a socket: it queues as the true one does, and the test plays the server. */
 class FakePort implements ChatPort {
-  listener: PortListener | undefined;
+  listener: ChatListener = {};
+  items: OutboxItem[] = [];
+  stopped: (string | undefined)[] = [];
+  closed = false;
   online = false;
-  sent: string[] = [];
-  stopped: string[] = [];
 
-  open(listener: PortListener) {
+  subscribe(listener: ChatListener) {
     this.listener = listener;
-    return () => void (this.listener = undefined);
+    return () => {};
   }
-  send(content: string, messageId: string) {
-    if (this.online) this.sent.push(`${messageId}:${content}`);
-    return this.online;
+  send(content: string, { messageId = `m${++ids}` }: { messageId?: string } = {}) {
+    this.items = [...this.items.filter((item) => item.messageId !== messageId), { messageId, content, status: this.online ? 'sent' : 'queued' }];
+    this.tell();
+    return messageId;
   }
-  stop(runId: string) {
-    if (this.online) this.stopped.push(runId);
-    return this.online;
+  withdraw(messageId: string) {
+    const item = this.items.find((each) => each.messageId === messageId && each.status !== 'sent');
+    this.items = this.items.filter((each) => each !== item);
+    this.tell();
+    return item !== undefined;
   }
-  reconnect() {}
+  stop(runId?: string) {
+    this.stopped.push(runId);
+  }
+  retryNow() {}
+  close() {
+    this.closed = true;
+    return [];
+  }
   status(status: ConnectionStatus) {
     this.online = status.state === 'online';
-    this.listener?.status(status);
+    if (this.online) this.items = this.items.map((item) => (item.status === 'queued' ? { ...item, status: 'sent' } : item));
+    this.listener.status?.(status);
+    this.tell();
+  }
+  accept(messageId: string, seq = 1) {
+    const item = this.items.find((each) => each.messageId === messageId);
+    this.items = this.items.filter((each) => each !== item);
+    this.tell();
+    this.listener.frame?.({ type: 'user', content: item?.content ?? '', message_id: messageId, run_id: 'r1', seq, timestamp: '' });
+  }
+  refuse(messageId: string) {
+    this.items = this.items.map((item) => (item.messageId === messageId ? { ...item, status: 'refused' } : item));
+    this.tell();
+    this.listener.frame?.({ type: 'error', content: 'Too many messages', code: 'RATE_LIMITED', retry_after_ms: 3_000 });
+  }
+  private tell() {
+    this.listener.outbox?.(this.items);
   }
 }
 
@@ -41,90 +70,104 @@ let storage: MemoryStorage;
 let frames: (() => void)[];
 let ids: number;
 
-/** A store somebody looks at; `tick` is the next animation frame. */
+/** A store that somebody looks at; `tick` is the next animation frame. */
 function open(): ConversationStore {
-  const store = new ConversationStore('s1', port, {
-    storage,
-    schedule: (callback) => void frames.push(callback),
-    now: () => 1_000,
-    newId: () => `m${++ids}`,
-  });
+  port = new FakePort();
+  const store = new ConversationStore('s1', () => port, { storage, schedule: (callback) => void frames.push(callback), now: () => 1_000 });
   store.subscribe(() => {});
   return store;
 }
 const tick = () => frames.splice(0).forEach((callback) => callback());
-const outbox = (store: ConversationStore) => store.getView().outbox.map((item) => `${item.messageId} ${item.state}`);
+const outbox = (store: ConversationStore) => store.getView().outbox.map((item) => `${item.messageId} ${item.content} ${item.state}`);
+const online: ConnectionStatus = { state: 'online' };
 
 beforeEach(() => {
-  port = new FakePort();
   storage = new MemoryStorage();
   frames = [];
   ids = 0;
 });
 
 describe('the outbox', () => {
-  test('holds a message until there is a connection, then sends it once', () => {
+  test('shows a message while it waits and while it is under way', () => {
     const store = open();
-    store.submit('hi');
-    expect(outbox(store)).toEqual(['m1 waiting']);
-    port.status({ state: 'online' });
-    expect(port.sent).toEqual(['m1:hi']);
-    expect(outbox(store)).toEqual(['m1 sent']);
+    store.submit(' hi ');
+    expect(outbox(store)).toEqual(['m1 hi waiting']);
+    port.status(online);
+    tick();
+    expect(outbox(store)).toEqual(['m1 hi sent']);
   });
 
-  test('lets go of a message when the server echoes it', () => {
+  test('lets go of a message in the same frame in which its run appears', () => {
     const store = open();
-    port.status({ state: 'online' });
+    port.status(online);
     store.submit('hi');
-    port.listener?.frame({ type: 'user', content: 'hi', message_id: 'm1', run_id: 'r1', seq: 1, timestamp: '' });
+    const seen: string[] = [];
+    store.subscribe(() => seen.push(`${store.getView().outbox.length} ${store.getView().conversation.runs.length}`));
+    port.accept('m1');
+    expect(seen).toEqual([]);
     tick();
-    expect(outbox(store)).toEqual([]);
+    expect(seen.at(-1)).toBe('0 1');
     expect(store.getView().active?.runId).toBe('r1');
   });
 
-  test('sends an unconfirmed message again after a loss, under the same id', () => {
-    const store = open();
-    port.status({ state: 'online' });
-    store.submit('hi');
-    port.status({ state: 'waiting', attempt: 1, retryAt: 2_000 });
-    port.status({ state: 'online' });
-    expect(port.sent).toEqual(['m1:hi', 'm1:hi']);
-  });
-
-  test('gives a withdrawn message back and never sends it', () => {
+  test('gives a withdrawn message back, and nothing for one that has left', () => {
     const store = open();
     store.submit('hi');
     expect(store.withdraw('m1')).toBe('hi');
-    port.status({ state: 'online' });
-    expect(port.sent).toEqual([]);
+    expect(outbox(store)).toEqual([]);
+    port.status(online);
+    store.submit('ho');
+    expect(store.withdraw('m2')).toBeUndefined();
   });
 
-  test('survives a reload', () => {
+  test('survives a reload under the same id', () => {
     open().submit('hi');
-    expect(outbox(open())).toEqual(['m1 waiting']);
+    const store = open();
+    tick();
+    expect(outbox(store)).toEqual(['m1 hi waiting']);
+    expect(port.items.map((item) => item.messageId)).toEqual(['m1']);
   });
 
   test('keeps a refused message with its waiting time and sends it only on request', () => {
     const store = open();
-    port.status({ state: 'online' });
+    port.status(online);
     store.submit('hi');
-    port.listener?.frame({ type: 'error', content: 'Too many messages', code: 'RATE_LIMITED', retry_after_ms: 3_000 });
+    port.refuse('m1');
     tick();
-    expect(store.getView().outbox).toMatchObject([{ state: 'refused', reason: 'Too many messages', retryAt: 4_000 }]);
+    expect(store.getView().outbox).toEqual([{ messageId: 'm1', content: 'hi', state: 'refused', reason: 'Too many messages', retryAt: 4_000 }]);
     expect(store.getView().conversation.notices).toEqual([]);
-    port.status({ state: 'waiting', attempt: 1, retryAt: 0 });
-    port.status({ state: 'online' });
-    expect(port.sent).toEqual(['m1:hi']);
+    expect(port.items).toEqual([]);
     store.resubmit('m1');
-    expect(port.sent).toEqual(['m1:hi', 'm1:hi']);
+    expect(port.items.map((item) => item.messageId)).toEqual(['m1']);
+    tick();
+    expect(outbox(store)).toEqual(['m1 hi sent']);
+  });
+
+  test('a refused message is not sent by a reload', () => {
+    const before = open();
+    port.status(online);
+    before.submit('hi');
+    port.refuse('m1');
+    tick();
+    expect(outbox(open())).toEqual(['m1 hi refused']);
+    expect(port.items).toEqual([]);
+  });
+
+  test('a message that the client will not take is shown with the reason', () => {
+    const store = open();
+    port.send = () => {
+      throw new Error('Shorten the message');
+    };
+    store.submit('hi');
+    expect(store.getView().outbox).toMatchObject([{ content: 'hi', state: 'refused', reason: 'Shorten the message' }]);
   });
 });
 
 describe('stop', () => {
   const ask = () => {
     const store = open();
-    port.status({ state: 'online' });
-    port.listener?.frame({ type: 'user', content: 'hi', run_id: 'r1', seq: 1, timestamp: '' });
+    port.status(online);
+    port.listener.frame?.({ type: 'user', content: 'hi', run_id: 'r1', seq: 1, timestamp: '' });
     tick();
     return store;
   };
@@ -139,10 +182,15 @@ describe('stop', () => {
   test('is over when the server says how the run ended', () => {
     const store = ask();
     store.stop();
-    port.listener?.frame({ type: 'agent', content: 'Hal', status: 'stopped', run_id: 'r1', seq: 2 });
+    port.listener.frame?.({ type: 'agent', content: 'Hal', status: 'stopped', run_id: 'r1', seq: 2, diagram: null, timestamp: '' });
     tick();
     expect(store.getView()).toMatchObject({ stopping: false, active: undefined });
     expect(store.getView().conversation.runs[0]?.text).toBe('Hal');
+  });
+
+  test('without a run says nothing', () => {
+    open().stop();
+    expect(port.stopped).toEqual([]);
   });
 });
 
@@ -150,8 +198,8 @@ test('many frames between two animation frames are one change', () => {
   const store = open();
   let changes = 0;
   store.subscribe(() => changes++);
-  port.listener?.frame({ type: 'user', content: 'hi', run_id: 'r1', seq: 1, timestamp: '' });
-  for (let seq = 2; seq < 100; seq++) port.listener?.frame({ type: 'agent_partial', delta: 'x', run_id: 'r1', seq });
+  port.listener.frame?.({ type: 'user', content: 'hi', run_id: 'r1', seq: 1, timestamp: '' });
+  for (let seq = 2; seq < 100; seq++) port.listener.frame?.({ type: 'agent_partial', delta: 'x', run_id: 'r1', seq });
   expect(changes).toBe(0);
   tick();
   expect(changes).toBe(1);
@@ -159,9 +207,11 @@ test('many frames between two animation frames are one change', () => {
 });
 
 test('the connection lives as long as somebody looks', () => {
-  const store = open();
-  expect(port.listener).toBeDefined();
-  const leave = store.subscribe(() => {});
-  leave();
-  expect(port.listener).toBeDefined();
+  const store = new ConversationStore('s1', () => (port = new FakePort()), { storage, schedule: () => {}, now: () => 0 });
+  const first = store.subscribe(() => {});
+  const second = store.subscribe(() => {});
+  first();
+  expect(port.closed).toBe(false);
+  second();
+  expect(port.closed).toBe(true);
 });

@@ -1,12 +1,13 @@
 //! One conversation as the page holds it: frames and connection status in, an immutable view out.
 //!
-//! Knows no React and no socket. Frames are gathered and applied once per animation frame, so a fast model costs one
-//! render a frame, not one a token.
+//! Knows no React and no socket. What arrives is gathered and applied once per animation frame, so a fast model costs
+//! one render a frame, not one a token.
 
+import type { OutboxItem as QueuedItem } from '@tidewire/client';
 import type { ChatPort, ConnectionStatus } from '../connection/port';
-import type { ServerFrame } from './frames';
+import type { FrameOf, ServerFrame } from './frames';
 import { activeRun, emptyConversation, isCaughtUp, type Conversation, type Run } from './model';
-import { loadOutbox, refuse, saveOutbox, withState, without, type OutboxItem, type Storage } from './outbox';
+import { loadOutbox, saveOutbox, type OutboxItem, type Storage } from './outbox';
 import { dismissNotice, reduce } from './reduce';
 
 /** Everything that a screen shows of a conversation. */
@@ -28,29 +29,32 @@ export interface Surroundings {
   /** Calls back once, soon; the page passes its animation frame. */
   schedule(callback: () => void): void;
   now(): number;
-  newId(): string;
 }
 
-/** Holds one conversation. Opened by its first listener, closed by its last. */
+/** Holds one conversation. Its first listener opens the connection, its last one closes it. */
 export class ConversationStore {
   readonly sessionId: string;
   private view: View;
   private readonly listeners = new Set<() => void>();
+  private port: ChatPort | undefined;
   private pending: ServerFrame[] = [];
   private scheduled = false;
+  /** What the client has queued. */
+  private queued: readonly QueuedItem[] = [];
+  /** Messages that were refused. They leave the client's queue and go back only by the person's hand. */
+  private refused: readonly OutboxItem[] = [];
   private stopAsked: string | undefined;
-  private close: (() => void) | undefined;
 
   constructor(
     sessionId: string,
-    private readonly port: ChatPort,
+    private readonly connect: () => ChatPort,
     private readonly surroundings: Surroundings,
   ) {
     this.sessionId = sessionId;
     this.view = {
       sessionId,
       conversation: emptyConversation,
-      connection: { state: 'connecting' },
+      connection: { state: 'idle' },
       outbox: loadOutbox(surroundings.storage, sessionId),
       active: undefined,
       stopping: false,
@@ -61,98 +65,125 @@ export class ConversationStore {
   /** For `useSyncExternalStore`. */
   readonly getView = (): View => this.view;
 
-  /** For `useSyncExternalStore`. The connection lives as long as somebody listens. */
+  /** For `useSyncExternalStore`. */
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
-    this.close ??= this.port.open({ frame: this.onFrame, status: this.onStatus });
+    if (!this.port) this.open();
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size > 0) return;
-      this.close?.();
-      this.close = undefined;
+      this.port?.close();
+      this.port = undefined;
     };
   };
 
   /** Asks. Without a connection the message waits, and leaves as soon as there is one. */
   submit(content: string): void {
     const text = content.trim();
-    if (text === '') return;
-    const item: OutboxItem = { messageId: this.surroundings.newId(), content: text, state: 'waiting' };
-    this.setOutbox([...this.view.outbox, item]);
-    this.post(item);
+    if (text !== '') this.post(text);
   }
 
   /** Sends a refused message again, because the person said so. */
   resubmit(messageId: string): void {
-    this.setOutbox(withState(this.view.outbox, messageId, 'waiting'));
-    const item = this.view.outbox.find((candidate) => candidate.messageId === messageId);
-    if (item) this.post(item);
+    const item = this.refused.find((candidate) => candidate.messageId === messageId);
+    this.refused = this.refused.filter((candidate) => candidate !== item);
+    if (item) this.post(item.content, item.messageId);
   }
 
-  /** Takes an unsent message back and gives its text, for the composer. */
-  withdraw(messageId: string): string {
+  /** Takes an unsent message back and gives its text, for the composer; nothing if it has left already. */
+  withdraw(messageId: string): string | undefined {
     const item = this.view.outbox.find((candidate) => candidate.messageId === messageId);
-    this.setOutbox(without(this.view.outbox, messageId));
-    return item?.content ?? '';
+    const wasRefused = this.refused.some((candidate) => candidate.messageId === messageId);
+    if (!wasRefused && !this.port?.withdraw(messageId)) return undefined;
+    this.refused = this.refused.filter((candidate) => candidate.messageId !== messageId);
+    this.showOutbox();
+    return item?.content;
   }
 
   /** Ends a run; without an argument the one that is going on. What was written stays. */
   stop(runId: string | undefined = this.view.active?.runId): void {
-    if (runId === undefined || !this.port.stop(runId)) return;
+    if (runId === undefined) return;
+    this.port?.stop(runId);
     this.stopAsked = runId;
     this.update({});
   }
 
   /** Tries the connection now. */
-  readonly reconnect = (): void => this.port.reconnect();
+  readonly reconnect = (): void => this.port?.retryNow();
 
   /** Takes a notice away. */
   dismiss(id: number): void {
     this.update({ conversation: dismissNotice(this.view.conversation, id) });
   }
 
-  private post(item: OutboxItem): void {
-    if (this.view.connection.state !== 'online' || !this.port.send(item.content, item.messageId)) return;
-    this.setOutbox(withState(this.view.outbox, item.messageId, 'sent'));
+  private open(): void {
+    const left = this.view.outbox;
+    this.refused = left.filter((item) => item.state === 'refused');
+    const port = this.connect();
+    this.port = port;
+    port.subscribe({
+      frame: (frame) => this.gather(frame),
+      status: (connection) => this.port === port && this.update({ connection }),
+      outbox: (items) => {
+        this.queued = items;
+        this.schedule();
+      },
+    });
+    // Of these we do not know whether they arrived; the same id keeps them from running twice.
+    for (const item of left) if (item.state !== 'refused') this.post(item.content, item.messageId);
   }
 
-  private readonly onFrame = (frame: ServerFrame): void => {
+  private post(content: string, messageId?: string): void {
+    try {
+      this.port?.send(content, messageId === undefined ? {} : { messageId });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'The message could not be sent';
+      this.refuse({ messageId: messageId ?? `unsent-${this.surroundings.now()}`, content, state: 'refused', reason });
+    }
+    this.showOutbox();
+  }
+
+  private gather(frame: ServerFrame): void {
     this.pending.push(frame);
+    this.schedule();
+  }
+
+  private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     this.surroundings.schedule(this.flush);
-  };
+  }
 
-  /** Applies what has gathered. */
+  /** Applies what has gathered: an answered message leaves the outbox in the same frame in which its run appears. */
   private readonly flush = (): void => {
     this.scheduled = false;
     const frames = this.pending;
     this.pending = [];
-    if (frames.length === 0) return;
-    const rest = frames.filter((frame) => !this.settle(frame));
-    this.update({ conversation: reduce(this.view.conversation, rest) });
+    const rest = frames.filter((frame) => frame.type !== 'error' || !this.isRefusal(frame));
+    this.showOutbox();
+    if (rest.length > 0) this.update({ conversation: reduce(this.view.conversation, rest) });
   };
 
-  /** Lets the outbox have its part of a frame; true when the conversation has no part in it. */
-  private settle(frame: ServerFrame): boolean {
-    const before = this.view.outbox;
-    if (frame.type === 'user' && frame.message_id !== undefined) this.setOutbox(without(before, frame.message_id));
-    if (frame.type !== 'error' || frame.run_id !== undefined) return false;
-    this.setOutbox(refuse(before, frame, this.surroundings.now()));
-    return this.view.outbox !== before;
+  /** Moves the message that an error speaks of out of the queue; false if it speaks of none. */
+  private isRefusal(frame: FrameOf<'error'>): boolean {
+    if (frame.run_id !== undefined) return false;
+    const hit = this.queued.find((item) => item.status === 'refused' && (frame.message_id ?? item.messageId) === item.messageId);
+    if (!hit) return false;
+    const retryAt = frame.retry_after_ms === undefined ? {} : { retryAt: this.surroundings.now() + frame.retry_after_ms };
+    this.refuse({ messageId: hit.messageId, content: hit.content, state: 'refused', reason: frame.content, ...retryAt });
+    this.port?.withdraw(hit.messageId);
+    return true;
   }
 
-  private readonly onStatus = (connection: ConnectionStatus): void => {
-    const cameOnline = connection.state === 'online' && this.view.connection.state !== 'online';
-    this.update({ connection });
-    if (!cameOnline) return;
-    this.stopAsked = undefined;
-    this.setOutbox(this.view.outbox.map((item) => (item.state === 'sent' ? { ...item, state: 'waiting' } : item)));
-    for (const item of this.view.outbox) if (item.state === 'waiting') this.post(item);
-  };
+  private refuse(item: OutboxItem): void {
+    this.refused = [...this.refused, item];
+  }
 
-  private setOutbox(outbox: readonly OutboxItem[]): void {
-    if (outbox === this.view.outbox) return;
+  private showOutbox(): void {
+    const queued = this.queued.filter((item) => item.status === 'queued' || item.status === 'sent').map(asShown);
+    const outbox = [...this.refused, ...queued];
+    const before = this.view.outbox;
+    if (outbox.length === 0 && before.length === 0) return;
     saveOutbox(this.surroundings.storage, this.sessionId, outbox);
     this.update({ outbox });
   }
@@ -166,3 +197,6 @@ export class ConversationStore {
   }
 }
 
+function asShown({ messageId, content, status }: QueuedItem): OutboxItem {
+  return { messageId, content, state: status === 'sent' ? 'sent' : 'waiting' };
+}

@@ -53,6 +53,16 @@ export async function fetchJson<T>(path: string, init: RequestInit = {}): Promis
   return (await response.json()) as T;
 }
 
+/** Whether the server asks for a key that this tab does not have; it says so to any question of the page. */
+export async function needsKey(): Promise<boolean> {
+  if (access === 'required') return true;
+  const key = currentKey();
+  const headers = key === null ? undefined : { authorization: `Bearer ${key}` };
+  const response = await fetch('/api/chats', headers && { headers });
+  if (response.status === 401) setAccess('required');
+  return response.status === 401;
+}
+
 /** A ticket for one socket, or nothing where the server needs none. */
 export async function takeTicket(): Promise<string | undefined> {
   if (currentKey() === null) return undefined;

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo } from 'react';
 import { useSessionId } from '../chats/session';
-import { openPort } from '../connection/client';
+import { openPort } from '../connection/port';
 import { ConversationStore } from '../conversation/store';
 import { useAccess } from '../server/access';
 import { useCatalog, useChats, useHealth } from '../server/resources';
@@ -26,11 +26,10 @@ function SignedIn() {
 }
 
 function newStore(sessionId: string): ConversationStore {
-  return new ConversationStore(sessionId, openPort(sessionId), {
+  return new ConversationStore(sessionId, () => openPort(sessionId), {
     storage: localStorage,
     schedule: nextFrame,
     now: () => Date.now(),
-    newId: () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(36).padStart(2, '0')).join(''),
   });
 }
 

@@ -140,24 +140,30 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
           view={view}
           catalog={catalog}
           actions={actions}
-          onEditUnsent={(messageId) => edit(store.withdraw(messageId))}
+          onEditUnsent={(messageId) => {
+            const text = store.withdraw(messageId);
+            if (text !== undefined) edit(text);
+          }}
           onWithdraw={(messageId) => store.withdraw(messageId)}
           onResubmit={(messageId) => store.resubmit(messageId)}
           onDismiss={(noticeId) => store.dismiss(noticeId)}
         />
-        <div className="mx-auto w-full max-w-[40rem] px-4 pb-4 max-sm:px-2 max-sm:pb-[max(8px,env(safe-area-inset-bottom))]">
-          <ConnectionBanner words={words} onRetry={store.reconnect} onNewChat={startChat} />
-          <Composer
-            draft={draft}
-            onDraft={setDraft}
-            onSend={send}
-            onEditLast={editLast}
-            running={view.active !== undefined}
-            stopping={view.stopping}
-            onStop={() => store.stop()}
-            online={view.connection.state === 'online' || view.connection.state === 'connecting'}
-            field={field}
-          />
+        {/* The same gutters as the scrolling part above, so that both columns have the same edges. */}
+        <div className="shrink-0 overflow-hidden [scrollbar-gutter:stable_both-edges]">
+          <div className="mx-auto w-full max-w-[40rem] px-4 pb-4 max-sm:px-2 max-sm:pb-[max(8px,env(safe-area-inset-bottom))]">
+            <ConnectionBanner words={words} onRetry={store.reconnect} onNewChat={startChat} />
+            <Composer
+              draft={draft}
+              onDraft={setDraft}
+              onSend={send}
+              onEditLast={editLast}
+              running={view.active !== undefined}
+              stopping={view.stopping}
+              onStop={() => store.stop()}
+              online={words.tone === 'good' || view.connection.state === 'idle' || view.connection.state === 'connecting'}
+              field={field}
+            />
+          </div>
         </div>
         <Announcer conversation={view.conversation} />
       </main>
