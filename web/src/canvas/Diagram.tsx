@@ -13,7 +13,7 @@ export default function Diagram({ source, title }: { source: string; title: stri
   const drawing = useDrawing(source);
   if (drawing === undefined) return <p className="p-4 text-sm text-muted" role="status">Drawing…</p>;
   return (
-    <div className="flex min-h-0 flex-1 flex-col" data-testid="diagram">
+    <div className="flex min-h-0 flex-1 flex-col">
       {'svg' in drawing ? <Picture svg={drawing.svg} title={title} /> : <Undrawable failure={drawing.failure} source={source} />}
       <Entities source={source} />
     </div>
@@ -51,6 +51,7 @@ function Picture({ svg, title }: { svg: SVGSVGElement; title: string }) {
     <div className="relative min-h-0 flex-1 border-b border-line">
       <div
         ref={view}
+        data-testid="diagram"
         tabIndex={0}
         role="group"
         aria-label={`Diagram: ${title}. Arrow keys move, plus and minus zoom, zero fits`}

@@ -40,7 +40,6 @@ export interface Health {
   readonly status: 'ok' | 'draining';
   readonly version: string;
   readonly model: string;
-  readonly embedded: boolean;
 }
 
 /** Something read from the server: its newest value, and whether the last attempt failed. */
