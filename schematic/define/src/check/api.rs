@@ -155,7 +155,8 @@ fn endpoint(problems: &mut Problems, endpoint: &WebSocketEndpoint) {
 fn params(problems: &mut Problems, place: &str, endpoint: &WebSocketEndpoint) {
     let place = format!("{place}.connection_params");
     let names = endpoint.connection_params.iter().map(|p| p.name.as_str());
-    problems.unique(&place, "the parameter", endpoint.path_params().into_iter().chain(names));
+    let in_path: std::collections::BTreeSet<&str> = endpoint.path_params().into_iter().collect();
+    problems.unique(&place, "the parameter", in_path.into_iter().chain(names));
     for ConnectionParam { name, param_type, required, default } in &endpoint.connection_params {
         problems.require(!name.is_empty(), &place, "a parameter has no name; give it one");
         if let Some(default) = default {
