@@ -22,6 +22,7 @@
 mod agent;
 mod canvas;
 pub mod catalog;
+pub mod demo;
 pub mod er;
 mod picture;
 mod query;
