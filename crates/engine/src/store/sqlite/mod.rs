@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::command::ChatSummary;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{
     ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, SystemClock, Timestamp,
 };
@@ -100,6 +100,15 @@ struct Database {
     readers: Readers,
 }
 
+/// SQLite's own check; its first line is `ok` or what is wrong.
+fn check(connection: &Connection) -> Result<()> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Error::unavailable(format!("a database file is damaged ({found}); restore it from a backup")))
+}
+
 /// Where the files are.
 enum Place {
     Folder(Arc<Folder>),
@@ -132,6 +141,12 @@ impl Sqlite {
         let records = self.records.writer.close().await;
         let chats = self.chats.writer.close().await;
         records.and(chats)
+    }
+
+    /// Reads both files from end to end and fails as unavailable with the first thing that is wrong with them.
+    pub async fn check(&self) -> Result<()> {
+        self.records.readers.call(check).await?;
+        self.chats.readers.call(check).await
     }
 
     /// Writes down in the data folder at which address its owner can be asked; see [`owner_address`].
