@@ -1,0 +1,364 @@
+//! The door: which requests may come in, in whose name, and how one becomes a WebSocket.
+//!
+//! Three questions are asked of a socket. Is it really meant for us (the `Host` header, against DNS rebinding)? Does
+//! a page that may do so ask (the `Origin` header, against foreign pages that use the visitor's standing)? And who
+//! asks (a bearer key, or a one-time ticket where a browser cannot send a header)? What is said afterwards is the
+//! socket's business.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+use tidewire_engine::identity::Grants;
+use tidewire_engine::{Code, Error, Identity, Result};
+use tidewire_protocols::{Opening, Refusal};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::config::{Config, is_loopback_name};
+use crate::pipe::Pipe;
+use crate::server::{App, Mount};
+use crate::socket::{self, Conversation};
+
+/// How long the bytes of an accepted upgrade may take.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a refused client has to take its close frame.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who may come in.
+pub(crate) struct Door {
+    keys: Vec<Key>,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    /// Nobody needs a key; only ever so on loopback.
+    keyless: bool,
+}
+
+struct Key {
+    digest: [u8; 32],
+    id: Arc<str>,
+}
+
+impl Door {
+    /// As configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut hosts: Vec<String> = config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let ip = config.listen.ip();
+        if !ip.is_unspecified() {
+            hosts.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
+        }
+        let origins = config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        let keys = config.api_keys.iter().map(|key| Key::new(key)).collect();
+        Self { keys, hosts, origins, keyless: config.is_keyless() }
+    }
+
+    /// Whether the request names us. A page that rebinds its own name to our address does not.
+    pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<()> {
+        let host = host(headers).unwrap_or_default();
+        let name = without_port(host);
+        if is_loopback_name(name) || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        Err(Error::forbidden(format!(
+            "this server is not known as {name:?}; add the name to `hosts` in its configuration"
+        )))
+    }
+
+    /// Whose key the request carries: nobody's if it carries none, an error if it is wrong.
+    pub(crate) fn bearer(&self, headers: &HeaderMap) -> Result<Option<Identity>> {
+        if self.keyless {
+            return Ok(Some(Identity::local()));
+        }
+        let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+        let key = value.to_str().ok().and_then(|text| {
+            let (scheme, key) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        });
+        let identity = key.and_then(|key| self.identity(key));
+        identity
+            .map(Some)
+            .ok_or_else(|| unauthenticated("the key is not known; check it, or ask for another"))
+    }
+
+    /// Whose key the request carries; none is an error too.
+    pub(crate) fn require_bearer(&self, headers: &HeaderMap) -> Result<Identity> {
+        self.bearer(headers)?.ok_or_else(|| unauthenticated("send a key: `Authorization: Bearer …`"))
+    }
+
+    /// Whether this page may open sockets and send requests that change something. A request without an origin comes
+    /// from a program, and programs show a key where there are keys.
+    pub(crate) fn allows_origin(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(ORIGIN) else { return true };
+        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        let Some((_, authority)) = origin.split_once("://") else { return false };
+        let own = host(headers).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+        own || self.origins.contains(&origin) || (self.keyless && is_loopback_name(without_port(authority)))
+    }
+
+    fn identity(&self, key: &str) -> Option<Identity> {
+        // Digests are compared, so the time that it takes says nothing about the key.
+        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let found = self.keys.iter().find(|known| known.digest == digest)?;
+        Some(Identity {
+            key: Some(Arc::clone(&found.id)),
+            subject: ADMIN_SUBJECT.into(),
+            grants: Grants::Admin,
+        })
+    }
+}
+
+/// All admin keys speak in one name, so that chats outlive a key.
+const ADMIN_SUBJECT: &str = "admin";
+
+impl Key {
+    fn new(configured: &str) -> Self {
+        let digest = configured.strip_prefix("sha256:").and_then(unhex);
+        let digest = digest.unwrap_or_else(|| Sha256::digest(configured.as_bytes()).into());
+        Self { digest, id: crate::hex(&digest[..4]).into() }
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn unauthenticated(sentence: &'static str) -> Error {
+    Error::new(Code::Unauthenticated, sentence)
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST).and_then(|value| value.to_str().ok())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    }
+}
+
+/// Answers a request for a socket: with 101 and a task that owns it, or with a refusal.
+///
+/// What the dialect wants to say in its own close codes is said after the upgrade, because a browser shows nothing
+/// of a refused handshake to its page.
+pub(crate) fn upgrade(
+    app: &Arc<App>,
+    mount: &Arc<Mount>,
+    mut request: Request,
+    params: &RawPathParams,
+) -> Response {
+    let accept = match check_upgrade(&request) {
+        Ok(accept) => accept,
+        Err(response) => return response,
+    };
+    let query = read_query(request.uri().query());
+    let outcome = match admit(app, mount, request.headers(), params, &query) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            app.figures.refused.increment(1);
+            app.figures.count_error(error.code);
+            return crate::http::error_response(&error);
+        }
+    };
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    app.tasks.spawn(take_over(Arc::clone(app), Arc::clone(mount), on_upgrade, outcome));
+    switching_protocols(&accept)
+}
+
+/// What becomes of an upgrade.
+type Outcome = std::result::Result<Conversation, Refusal>;
+
+fn admit(
+    app: &Arc<App>,
+    mount: &Arc<Mount>,
+    headers: &HeaderMap,
+    params: &RawPathParams,
+    query: &[(String, String)],
+) -> Result<Outcome> {
+    let protocol = mount.protocol;
+    if !app.door.allows_origin(headers) {
+        let reason = "this origin is not allowed; add it to `origins`".into();
+        return Ok(Err(Refusal { code: protocol.origin_close_code, reason }));
+    }
+    let identity = identify(app, headers, query)?;
+    if app.is_draining() {
+        return Ok(Err(Refusal { code: 1012, reason: "the server restarts; come back in a moment".into() }));
+    }
+    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
+        return Ok(Err(Refusal { code: 1013, reason: "the server is full; come back later".into() }));
+    };
+    let params: Vec<(&str, &str)> = params.iter().collect();
+    let pairs: Vec<(&str, &str)> = query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let opening = Opening { params: &params, query: &pairs, now: Instant::now() };
+    let rate_name = protocol.rate_key.map(|name| opening.param(name));
+    let rate_key = rate_name.map(|name| (identity.subject.clone(), Box::from(name)));
+    Ok((protocol.open)(opening).map(|session| Conversation { session, identity, rate_key, slot }))
+}
+
+fn identify(app: &App, headers: &HeaderMap, query: &[(String, String)]) -> Result<Identity> {
+    if let Some((_, ticket)) = query.iter().find(|(name, _)| name == "ticket") {
+        let redeemed = app.tickets.redeem(ticket, Instant::now());
+        return redeemed.ok_or_else(|| {
+            unauthenticated("the ticket is used up or too old; ask for another at /api/tickets")
+        });
+    }
+    app.door.require_bearer(headers)
+}
+
+fn read_query(query: Option<&str>) -> Vec<(String, String)> {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+/// RFC 6455 §4.2.1.
+fn check_upgrade(request: &Request) -> std::result::Result<String, Response> {
+    let headers = request.headers();
+    let asks = has_token(headers, CONNECTION, "upgrade") && has_token(headers, UPGRADE, "websocket");
+    if request.method() != Method::GET || request.version() != Version::HTTP_11 || !asks {
+        let sentence = "this address speaks WebSocket; connect to it with a WebSocket client";
+        let upgrade = [(UPGRADE, HeaderValue::from_static("websocket"))];
+        return Err((StatusCode::UPGRADE_REQUIRED, upgrade, sentence).into_response());
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
+        return Err((StatusCode::UPGRADE_REQUIRED, version, "only version 13 is spoken").into_response());
+    }
+    match headers.get(SEC_WEBSOCKET_KEY) {
+        Some(key) => Ok(derive_accept_key(key.as_bytes())),
+        None => Err((StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is missing").into_response()),
+    }
+}
+
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+}
+
+fn switching_protocols(accept: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(accept) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+async fn take_over(app: Arc<App>, mount: Arc<Mount>, on_upgrade: OnUpgrade, outcome: Outcome) {
+    let Some(pipe) = open_pipe(&app, &mount, on_upgrade).await else { return };
+    match outcome {
+        Ok(conversation) => socket::run(app, mount, pipe, conversation).await,
+        Err(refusal) => {
+            app.figures.refused.increment(1);
+            pipe.close(refusal.code, &refusal.reason, REFUSAL_PATIENCE).await;
+        }
+    }
+}
+
+/// Takes the bare TCP connection out of the HTTP server's hands, so that none of its buffers stays behind.
+async fn open_pipe(app: &App, mount: &Mount, on_upgrade: OnUpgrade) -> Option<Pipe> {
+    let upgraded: Upgraded = tokio::time::timeout(UPGRADE_PATIENCE, on_upgrade).await.ok()?.ok()?;
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let limit = app.config.limits.message_bytes.min(mount.protocol.max_message);
+    Some(Pipe::new(parts.io.into_inner(), &parts.read_buf, limit).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    fn door(change: impl FnOnce(&mut Config)) -> Door {
+        let mut config = Config::default();
+        change(&mut config);
+        Door::new(&config)
+    }
+
+    #[test]
+    fn only_known_names_are_answered() {
+        let door = door(|config| config.hosts = vec!["Chat.example.com".into()]);
+        for good in [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+            "chat.example.com",
+            "CHAT.example.com:443",
+        ] {
+            assert!(door.check_host(&headers(&[(HOST, good)])).is_ok(), "{good}");
+        }
+        for bad in ["evil.example.com", "localhost.evil.com:8080", "", "chat.example.com.evil.com"] {
+            assert!(door.check_host(&headers(&[(HOST, bad)])).is_err(), "{bad}");
+        }
+        assert!(door.check_host(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn without_keys_any_local_page_may_ask_and_no_other() {
+        let door = door(|_| ());
+        let asks = |origin| door.allows_origin(&headers(&[(HOST, "127.0.0.1:8080"), (ORIGIN, origin)]));
+        for good in
+            ["http://localhost:5173", "http://127.0.0.1:8080", "https://localhost", "http://[::1]:3000"]
+        {
+            assert!(asks(good), "{good}");
+        }
+        for bad in
+            ["https://evil.com", "null", "", "http://localhost.evil.com", "http://evil.com:8080", "localhost"]
+        {
+            assert!(!asks(bad), "{bad}");
+        }
+        assert!(door.allows_origin(&headers(&[(HOST, "localhost")])));
+    }
+
+    #[test]
+    fn with_keys_a_page_is_our_own_or_listed() {
+        let door = door(|config| {
+            config.api_keys = vec!["0123456789abcdef".into()];
+            config.origins = vec!["https://app.example.com".into()];
+        });
+        let asks = |origin| door.allows_origin(&headers(&[(HOST, "chat.example.com"), (ORIGIN, origin)]));
+        assert!(asks("https://chat.example.com"));
+        assert!(asks("https://APP.example.com"));
+        assert!(!asks("http://app.example.com"));
+        assert!(!asks("http://localhost:5173"));
+    }
+
+    #[test]
+    fn keys_are_known_plain_and_by_digest() {
+        let digest = crate::hex(&Sha256::digest(b"fedcba9876543210"));
+        let door =
+            door(|config| config.api_keys = vec!["0123456789abcdef".into(), format!("sha256:{digest}")]);
+        let asks = |value| door.bearer(&headers(&[(AUTHORIZATION, value)]));
+        assert!(asks("Bearer 0123456789abcdef").unwrap().unwrap().is_admin());
+        assert!(asks("bearer fedcba9876543210").unwrap().unwrap().is_admin());
+        for bad in
+            ["Bearer nonsense", "Basic 0123456789abcdef", "0123456789abcdef", &format!("Bearer {digest}")]
+        {
+            assert_eq!(asks(bad).unwrap_err().code, Code::Unauthenticated, "{bad}");
+        }
+        assert_eq!(door.bearer(&HeaderMap::new()).unwrap(), None);
+        assert!(door.require_bearer(&HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,341 @@
+//! What is asked over plain HTTP, and where each dialect's socket is.
+//!
+//! Every request must name us (`Host`); one that changes something must come from a page that may (`Origin`). Answers
+//! are JSON, errors are `{"error": {"code", "message"}}` with the code's status. The page itself comes from `assets`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{any, get, post};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tidewire_engine::agent::explorer::catalog::{Catalog, RELATIONSHIPS, Table, TableType};
+use tidewire_engine::identity::{Grant, Grants};
+use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result};
+use tidewire_protocols::Protocol;
+
+use crate::handshake;
+use crate::limits::TICKET_LIFE;
+use crate::server::{App, Mount};
+
+/// A JSON body is no longer than this.
+const MAX_BODY: usize = 64 * 1024;
+/// So many chats are listed.
+const MAX_CHATS: usize = 200;
+
+/// All addresses of the server.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/api/health", get(health))
+        .route("/api/catalog", get(catalog))
+        .route("/api/chats", get(chats))
+        .route("/api/tickets", post(tickets))
+        .route("/api/{*rest}", any(no_such_address))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    for protocol in tidewire_protocols::ALL {
+        router = router.merge(sockets(app, protocol));
+    }
+    router
+        .fallback(crate::assets::serve)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
+        .with_state(Arc::clone(app))
+}
+
+fn sockets(app: &Arc<App>, protocol: &Protocol) -> Router<Arc<App>> {
+    let mount = Mount::new(app, protocol);
+    let open = move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| async move {
+        handshake::upgrade(&app, &mount, request, &params)
+    };
+    Router::new().route(protocol.path, any(open))
+}
+
+/// Turns away what is not meant for us, and says how browsers have to treat what we say.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let refusal = refuse(&app, &request);
+    let mut response = match refusal {
+        Some(error) => error_response(&error),
+        None => next.run(request).await,
+    };
+    for (name, value) in SECURITY_HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn refuse(app: &App, request: &Request) -> Option<Error> {
+    let headers = request.headers();
+    let refusal = app.door.check_host(headers).err();
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    refusal.or_else(|| {
+        let foreign = changes && !app.door.allows_origin(headers);
+        foreign
+            .then(|| Error::forbidden("this origin is not allowed; add it to `origins` in the configuration"))
+    })
+}
+
+const SECURITY_HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// An error as HTTP spells it.
+pub(crate) fn error_response(error: &Error) -> Response {
+    let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = json!({"error": {"code": error.code.name(), "message": error.message}});
+    let mut response = (status, no_store(), Json(body)).into_response();
+    if error.code == Code::Unauthenticated {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Detail::RetryAfter(wait) = &error.detail {
+        let seconds = wait.as_secs_f64().ceil() as u64;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// An error on its way out of a handler; it is counted and logged where it is made.
+pub(crate) struct Failed(Response);
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// What a handler answers.
+pub(crate) type Answer<T> = std::result::Result<T, Failed>;
+
+/// Counts and logs an error, and spells it.
+pub(crate) fn fail(app: &App, error: &Error) -> Failed {
+    app.figures.count_error(error.code);
+    crate::telemetry::log_error(error, "http");
+    Failed(error_response(error))
+}
+
+fn identity(app: &App, headers: &HeaderMap) -> Answer<Identity> {
+    app.door.require_bearer(headers).map_err(|error| fail(app, &error))
+}
+
+fn no_store() -> [(HeaderName, &'static str); 1] {
+    [(CACHE_CONTROL, "no-store")]
+}
+
+async fn no_such_address(State(app): State<Arc<App>>) -> Failed {
+    fail(&app, &Error::not_found("there is no such address; see the reference for those that there are"))
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    model: String,
+    embedded: bool,
+}
+
+/// Open to everybody, so that load balancers and the page's first look need no key.
+async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let draining = app.is_draining();
+    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let health = Health {
+        status: if draining { "draining" } else { "ok" },
+        version: env!("CARGO_PKG_VERSION"),
+        model: app.model.name.clone(),
+        embedded: app.model.embedded,
+    };
+    (status, no_store(), Json(health))
+}
+
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
+    identity(&app, &headers)?;
+    let stats = app.engine.stats();
+    let figures = &app.figures;
+    figures.set("tidewire_engine_connections", stats.connections as f64);
+    figures.set("tidewire_rooms", stats.rooms as f64);
+    figures.set("tidewire_runs_running", stats.running as f64);
+    figures.set("tidewire_runs_queued", stats.queued as f64);
+    figures.set_total("tidewire_messages_total", stats.messages_total);
+    figures.set_total("tidewire_log_entries_total", stats.entries_total);
+    figures.set_total("tidewire_log_appends_total", stats.appends_total);
+    figures.set_total("tidewire_log_append_failures_total", stats.append_failures_total);
+    figures.set_total("tidewire_fell_behind_total", stats.fell_behind_total);
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render()))
+}
+
+async fn chats(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, &headers)?;
+    let chats = list_chats(&app, identity).await.map_err(|error| fail(&app, &error))?;
+    Ok((no_store(), Json(json!({ "chats": chats }))))
+}
+
+async fn list_chats(app: &App, identity: Identity) -> Result<Vec<Value>> {
+    let connection = app.engine.connect(identity);
+    let Reply::Chats(chats) =
+        app.engine.execute(&connection, Command::ListChats { limit: MAX_CHATS }).await?
+    else {
+        return Ok(Vec::new());
+    };
+    // A chat without a session cannot be opened on the page's socket.
+    let opened = chats.into_iter().filter_map(|chat| {
+        let session = chat.session?;
+        Some(json!({
+            "session_id": session.as_str(),
+            "chat_id": chat.chat.to_string(),
+            "title": chat.title,
+            "updated_at": chat.updated_at.to_rfc3339(),
+            "running": chat.running,
+        }))
+    });
+    Ok(opened.collect())
+}
+
+async fn catalog(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, &headers)?;
+    let catalog = read_catalog(&app, &identity).await.map_err(|error| fail(&app, &error))?;
+    Ok((no_store(), Json(catalog)))
+}
+
+async fn read_catalog(app: &App, identity: &Identity) -> Result<Value> {
+    let catalog = Catalog { records: app.records.as_ref(), identity };
+    let tables = catalog.tables().await?;
+    let relationships = catalog.count(RELATIONSHIPS, None).await?;
+    let columns: u64 = tables.iter().map(|table| table.column_count).sum();
+    let of = |kind| tables.iter().filter(|table| table.table_type == kind).count();
+    Ok(json!({
+        "tables": tables.iter().map(Table::summary).collect::<Vec<_>>(),
+        "suggestions": suggestions(&catalog, &tables).await?,
+        "metrics": {
+            "total_tables": tables.len(),
+            "total_columns": columns,
+            "facts_count": of(TableType::Fact),
+            "dimensions_count": of(TableType::Dimension),
+            "relationships_count": relationships,
+        },
+    }))
+}
+
+/// Three questions that work on what is there.
+async fn suggestions(catalog: &Catalog<'_>, tables: &[Table]) -> Result<Vec<String>> {
+    let mut questions = vec![String::from("Show me all tables")];
+    if let Some((fact, dimension)) = related_pair(catalog, tables).await? {
+        questions.push(format!("How are {} related to {}?", spoken(fact), spoken(dimension)));
+    }
+    if let Some(filled) = tables.iter().find(|table| table.collection.is_some()) {
+        questions.push(format!("How many {} are there?", spoken(filled)));
+    }
+    for more in ["Which columns hold amounts?", "What can you tell me about the data?"] {
+        if questions.len() < 3 {
+            questions.push(more.to_owned());
+        }
+    }
+    questions.truncate(3);
+    Ok(questions)
+}
+
+/// A fact and a dimension that it leads to, both with a name that people use.
+async fn related_pair<'t>(
+    catalog: &Catalog<'_>,
+    tables: &'t [Table],
+) -> Result<Option<(&'t Table, &'t Table)>> {
+    let named = |kind| tables.iter().filter(move |table| table.table_type == kind && table.label.is_some());
+    let Some(fact) = named(TableType::Fact).next() else { return Ok(None) };
+    let relationships = catalog.relationships(&fact.full_name).await?;
+    let leads_to = |table: &&Table| relationships.iter().any(|one| one.to_table == table.full_name);
+    Ok(named(TableType::Dimension).find(leads_to).map(|dimension| (fact, dimension)))
+}
+
+fn spoken(table: &Table) -> String {
+    table.label.as_ref().map_or_else(|| table.name.replace('_', " "), |label| label.to_lowercase())
+}
+
+/// For whom a ticket is asked. Only admins may ask for others.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TicketRequest {
+    subject: Option<String>,
+    grants: Vec<TicketGrant>,
+}
+
+impl Default for TicketRequest {
+    fn default() -> Self {
+        Self { subject: None, grants: Vec::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TicketGrant {
+    collection: String,
+    #[serde(default)]
+    write: bool,
+}
+
+async fn tickets(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer<impl IntoResponse> {
+    let asker = identity(&app, &headers)?;
+    let identity = read_ticket_request(&body)
+        .and_then(|request| ticket_identity(asker, request))
+        .map_err(|error| fail(&app, &error))?;
+    let ticket = app.tickets.issue(identity, std::time::Instant::now());
+    Ok((no_store(), Json(json!({"ticket": ticket, "expires_in_s": TICKET_LIFE.as_secs()}))))
+}
+
+fn read_ticket_request(body: &[u8]) -> Result<TicketRequest> {
+    if body.is_empty() {
+        return Ok(TicketRequest::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        Error::invalid(format!("send nothing, or {{\"subject\", \"grants\"}}: {error}")).caused_by(error)
+    })
+}
+
+fn ticket_identity(asker: Identity, request: TicketRequest) -> Result<Identity> {
+    let Some(subject) = request.subject else { return Ok(asker) };
+    if !asker.is_admin() {
+        return Err(Error::forbidden("only an admin key asks for tickets in other names"));
+    }
+    if subject.is_empty() || subject.len() > 128 {
+        let wrong = Error::invalid("a subject has 1 to 128 bytes");
+        return Err(wrong.with(Detail::Field("subject".into())));
+    }
+    let grants = request.grants.into_iter();
+    let grants = grants.map(|grant| Grant { collection: grant.collection, write: grant.write }).collect();
+    Ok(Identity { key: asker.key, subject: subject.as_str().into(), grants: Grants::Collections(grants) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_mints_tickets_for_others_and_nobody_else_does() {
+        let request = r#"{"subject": "ann", "grants": [{"collection": "orders"}]}"#;
+        let read = || read_ticket_request(request.as_bytes()).unwrap();
+        let ann = ticket_identity(Identity::local(), read()).unwrap();
+        assert_eq!(ann.subject, "ann".into());
+        assert!(ann.check_read("orders").is_ok() && ann.check_write("orders").is_err());
+        assert!(ticket_identity(ann.clone(), read()).is_err());
+        assert_eq!(ticket_identity(ann.clone(), TicketRequest::default()).unwrap(), ann);
+        assert!(read_ticket_request(b"{\"subjekt\": 1}").is_err());
+    }
+
+    #[test]
+    fn errors_say_when_to_come_back() {
+        let wait = Detail::RetryAfter(std::time::Duration::from_millis(1200));
+        let response = error_response(&Error::new(Code::RateLimited, "later").with(wait));
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+}

@@ -1,0 +1,401 @@
+//! The socket's loop: one task owns one WebSocket and everything that belongs to it.
+//!
+//! A turn of the loop has one arm for each thing that can happen: a frame came in or the queued ones went out, an
+//! event wants out, a command was executed, a deadline passed, the server is closing. Commands of one connection are
+//! executed one after the other in the order in which they came, while reading, events and heartbeats go on; so a
+//! slow command delays those behind it and nothing else. What frames mean is the dialect's business.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tidewire_engine::{Command, Connection, Event, Identity, Reply, Result};
+use tidewire_protocols::{Frame, Incoming, Session, Step, Ticket};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::limits::RateKey;
+use crate::pipe::{Pipe, Turn};
+use crate::server::{App, Mount};
+use crate::telemetry::log_error;
+
+/// So many commands wait for their turn; then reading waits too.
+const WAITING_COMMANDS: usize = 16;
+
+/// What the door let in.
+pub(crate) struct Conversation {
+    /// The dialect's half.
+    pub(crate) session: Box<dyn Session>,
+    /// Who speaks.
+    pub(crate) identity: Identity,
+    /// What its messages count against.
+    pub(crate) rate_key: Option<RateKey>,
+    /// Its place among all connections, given back at the end.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+/// How a conversation ends.
+enum End {
+    /// The client left, or was lost.
+    Gone,
+    /// We end it with this code and reason.
+    Close(u16, std::borrow::Cow<'static, str>),
+    /// The client does not read; nothing can be told to it.
+    Stalled,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+
+/// Owns the conversation until it ends.
+pub(crate) async fn run(app: Arc<App>, mount: Arc<Mount>, pipe: Pipe, conversation: Conversation) {
+    let Conversation { session, identity, rate_key, slot } = conversation;
+    let connection = app.engine.connect(identity);
+    mount.figures.connections.increment(1.0);
+    let talk = Talk::new(&app, &mount, pipe, session, rate_key);
+    let (mut talk, end) = talk.run(&connection).await;
+    // What the client holds open ends now, not when its goodbye has been said.
+    drop(connection);
+    drop(slot);
+    mount.figures.connections.decrement(1.0);
+    talk.count_traffic();
+    match end {
+        End::Gone => {}
+        End::Stalled => mount.figures.stalled.increment(1),
+        End::Close(code, reason) => talk.pipe.close(code, &reason, app.config.limits.stall()).await,
+    }
+}
+
+struct Talk<'a> {
+    app: &'a App,
+    mount: &'a Mount,
+    pipe: Pipe,
+    session: Box<dyn Session>,
+    rate_key: Option<RateKey>,
+    waiting: VecDeque<(Ticket, Command)>,
+    heart: Heart,
+    stall: Stall,
+    counted: (u64, u64),
+}
+
+impl<'a> Talk<'a> {
+    fn new(
+        app: &'a App,
+        mount: &'a Mount,
+        pipe: Pipe,
+        session: Box<dyn Session>,
+        rate_key: Option<RateKey>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            app,
+            mount,
+            pipe,
+            session,
+            rate_key,
+            waiting: VecDeque::new(),
+            heart: Heart::new(now, mount.protocol.ping_every),
+            stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
+            counted: (0, 0),
+        }
+    }
+
+    /// Gives itself back with how it ended, so that the goodbye can be said when everything else is released.
+    async fn run(mut self, connection: &Connection) -> (Self, End) {
+        let mut running: Option<(Ticket, Running<'_>)> = None;
+        let mut events = Vec::new();
+        let mut frames = Vec::new();
+        let mut sleep = pin!(tokio::time::sleep_until(self.deadline()));
+        loop {
+            if running.is_none() {
+                running = self.start_next(connection, &mut frames);
+            }
+            if let Err(end) = self.send(&mut frames) {
+                return (self, end);
+            }
+            self.rearm(sleep.as_mut());
+            let reading = self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room();
+            tokio::select! {
+                turn = std::future::poll_fn(|cx| self.pipe.poll_turn(cx, reading)) => {
+                    match turn {
+                        Turn::Written => {}
+                        Turn::Idle => self.pipe = self.pipe.slim().await,
+                        Turn::Gone => return (self, End::Gone),
+                        Turn::Broken(code, reason) => return (self, End::Close(code, reason.into())),
+                        Turn::Message(message) => self.on_message(message, &mut frames),
+                    }
+                }
+                () = connection.next(&mut events), if self.pipe.has_room() => {
+                    self.on_events(&mut events, &mut frames);
+                }
+                (ticket, result) = finish(&mut running) => {
+                    self.on_result(ticket, result, &mut frames);
+                }
+                () = sleep.as_mut() => {
+                    if let Err(end) = self.on_deadline(&mut frames) {
+                        return (self, end);
+                    }
+                }
+                () = self.app.closing.cancelled() => {
+                    return (self, End::Close(1012, "the server restarts; come back in a moment".into()));
+                }
+            }
+        }
+    }
+
+    /// Begins the next command that the rate limit lets through; the others are answered at once, in their turn.
+    fn start_next<'c>(
+        &mut self,
+        connection: &'c Connection,
+        frames: &mut Vec<Frame>,
+    ) -> Option<(Ticket, Running<'c>)>
+    where
+        'a: 'c,
+    {
+        while let Some((ticket, command)) = self.waiting.pop_front() {
+            if let Err(refused) = self.take_from_bucket(&command) {
+                self.on_result(ticket, Err(refused), frames);
+                continue;
+            }
+            return Some((ticket, Box::pin(self.app.engine.execute(connection, command))));
+        }
+        // A quiet connection keeps no queue.
+        self.waiting = VecDeque::new();
+        None
+    }
+
+    fn take_from_bucket(&self, command: &Command) -> Result<()> {
+        match (&self.rate_key, command) {
+            (Some(key), Command::SendMessage { .. }) => self.app.messages.take(key),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    fn on_message(&mut self, message: Message, frames: &mut Vec<Frame>) {
+        let now = Instant::now();
+        self.heart.heard(now);
+        let incoming = match &message {
+            Message::Text(text) => Incoming::Text(text),
+            Message::Binary(bytes) => Incoming::Binary(bytes),
+            // The library answers pings and closes by itself when it is polled again.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
+        };
+        self.mount.figures.frames_in.increment(1);
+        let Step { frames: answers, commands } = self.session.decode(incoming, now.into_std());
+        frames.extend(answers);
+        self.waiting.extend(commands);
+    }
+
+    fn on_events(&mut self, events: &mut Vec<Event>, frames: &mut Vec<Frame>) {
+        let now = Instant::now().into_std();
+        for event in events.drain(..) {
+            self.session.event(&event, now, frames);
+        }
+        if events.capacity() > WAITING_COMMANDS {
+            *events = Vec::new();
+        }
+    }
+
+    fn on_result(&mut self, ticket: Ticket, result: Result<Reply>, frames: &mut Vec<Frame>) {
+        if let Err(error) = &result {
+            self.app.figures.count_error(error.code);
+            log_error(error, self.mount.protocol.name);
+        }
+        self.session.reply(ticket, result, Instant::now().into_std(), frames);
+    }
+
+    fn on_deadline(&mut self, frames: &mut Vec<Frame>) -> Result<(), End> {
+        let now = Instant::now();
+        self.count_traffic();
+        if self.pipe.is_writing() && self.stall.is_over(now, self.pipe.traffic().1) {
+            return Err(End::Stalled);
+        }
+        if self.session.deadline().is_some_and(|at| at <= now.into_std()) {
+            self.session.tick(now.into_std(), frames);
+        }
+        match self.heart.beat(now) {
+            Beat::Quiet => {}
+            // A ping behind a full queue would only lengthen it; the stall decides there.
+            Beat::Ping if self.pipe.is_writing() => {}
+            Beat::Ping => self.pipe.push_ping(),
+            Beat::Dead => return Err(End::Gone),
+        }
+        Ok(())
+    }
+
+    /// Queues what is to be sent. A dialect's close frame ends the conversation.
+    fn send(&mut self, frames: &mut Vec<Frame>) -> Result<(), End> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        if !self.pipe.is_writing() {
+            self.stall.begin(Instant::now(), self.pipe.traffic().1);
+        }
+        for frame in frames.drain(..) {
+            if let Frame::Close { code, reason } = frame {
+                return Err(End::Close(code, reason));
+            }
+            self.mount.figures.frames_out.increment(1);
+            self.pipe.push(frame);
+        }
+        if frames.capacity() > WAITING_COMMANDS {
+            *frames = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        let mut next = self.heart.next();
+        if let Some(at) = self.session.deadline() {
+            next = next.min(at.into());
+        }
+        if self.pipe.is_writing() {
+            next = next.min(self.stall.since + self.stall.limit);
+        }
+        next
+    }
+
+    fn rearm(&self, sleep: Pin<&mut Sleep>) {
+        let wanted = self.deadline();
+        if sleep.deadline() != wanted {
+            sleep.reset(wanted);
+        }
+    }
+
+    fn count_traffic(&mut self) {
+        let (read, written) = self.pipe.traffic();
+        self.mount.figures.bytes_in.increment(read - self.counted.0);
+        self.mount.figures.bytes_out.increment(written - self.counted.1);
+        self.counted = (read, written);
+    }
+}
+
+/// The running command's result; waits for ever while there is none.
+async fn finish(running: &mut Option<(Ticket, Running<'_>)>) -> (Ticket, Result<Reply>) {
+    std::future::poll_fn(|cx| poll_running(running, cx)).await
+}
+
+fn poll_running(
+    running: &mut Option<(Ticket, Running<'_>)>,
+    cx: &mut Context<'_>,
+) -> Poll<(Ticket, Result<Reply>)> {
+    let Some((ticket, future)) = running else { return Poll::Pending };
+    let ticket = *ticket;
+    let result = std::task::ready!(future.as_mut().poll(cx));
+    *running = None;
+    Poll::Ready((ticket, result))
+}
+
+/// When to ping, and when to give up.
+struct Heart {
+    every: Duration,
+    heard: Instant,
+    pinged: Instant,
+}
+
+enum Beat {
+    /// Nothing is due.
+    Quiet,
+    /// The client has been silent for a while.
+    Ping,
+    /// It has been silent for so long that it is gone.
+    Dead,
+}
+
+impl Heart {
+    fn new(now: Instant, every: Duration) -> Self {
+        Self { every, heard: now, pinged: now }
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    /// After two pings and a half without any sign.
+    fn dead_at(&self) -> Instant {
+        self.heard + self.every * 5 / 2
+    }
+
+    fn ping_at(&self) -> Instant {
+        self.heard.max(self.pinged) + self.every
+    }
+
+    fn next(&self) -> Instant {
+        self.ping_at().min(self.dead_at())
+    }
+
+    fn beat(&mut self, now: Instant) -> Beat {
+        if now >= self.dead_at() {
+            return Beat::Dead;
+        }
+        if now < self.ping_at() {
+            return Beat::Quiet;
+        }
+        self.pinged = now;
+        Beat::Ping
+    }
+}
+
+/// Since when nothing more went out although something waits.
+struct Stall {
+    limit: Duration,
+    since: Instant,
+    written: u64,
+}
+
+impl Stall {
+    fn begin(&mut self, now: Instant, written: u64) {
+        self.since = now;
+        self.written = written;
+    }
+
+    /// Whether the limit has passed without progress; progress begins it anew.
+    fn is_over(&mut self, now: Instant, written: u64) -> bool {
+        if written != self.written {
+            self.begin(now, written);
+        }
+        now >= self.since + self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_client_is_pinged_twice_and_then_given_up() {
+        let start = Instant::now();
+        let mut heart = Heart::new(start, Duration::from_secs(30));
+        let mut beat = |second| heart.beat(start + Duration::from_secs(second));
+        assert!(matches!(beat(29), Beat::Quiet));
+        assert!(matches!(beat(30), Beat::Ping));
+        assert!(matches!(beat(59), Beat::Quiet));
+        assert!(matches!(beat(60), Beat::Ping));
+        assert!(matches!(beat(74), Beat::Quiet));
+        assert!(matches!(beat(75), Beat::Dead));
+    }
+
+    #[test]
+    fn a_client_that_answers_lives() {
+        let start = Instant::now();
+        let mut heart = Heart::new(start, Duration::from_secs(30));
+        for turn in 1..10 {
+            let now = start + Duration::from_secs(30 * turn);
+            assert!(matches!(heart.beat(now), Beat::Ping));
+            heart.heard(now);
+        }
+    }
+
+    #[test]
+    fn progress_begins_the_stall_anew() {
+        let start = Instant::now();
+        let mut stall = Stall { limit: Duration::from_secs(10), since: start, written: 0 };
+        let at = |second| start + Duration::from_secs(second);
+        assert!(!stall.is_over(at(9), 100));
+        assert!(!stall.is_over(at(18), 100));
+        assert!(stall.is_over(at(19), 100));
+    }
+}

@@ -1,0 +1,105 @@
+//! Puts the parts together: the store in the data folder, the desk, the model, the agent, the engine.
+//!
+//! Everything that can be wrong with a configuration only at run time (a folder that is in use, a model that is not
+//! there) comes out of here as one sentence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewire_engine::agent::SharedRecords;
+use tidewire_engine::agent::explorer::Explorer;
+use tidewire_engine::agent::run_loop::Limits as RunLimits;
+use tidewire_engine::collections::Desk;
+use tidewire_engine::id::SystemClock;
+use tidewire_engine::model::choose::{ProviderSettings, Settings as ModelSettings};
+use tidewire_engine::model::{self, Model, Status};
+use tidewire_engine::store::sqlite::{self, Sqlite};
+use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, Result, Settings};
+
+use crate::config::Config;
+use crate::server::{House, ModelInfo};
+
+/// How often, and how many times, a loading model is looked at.
+const LOADING_LOOK: Duration = Duration::from_millis(100);
+const LOADING_LOOKS: u32 = 600;
+
+/// A house that is ready to be served, and the store that has to be closed when it no longer is.
+pub struct Started {
+    /// What [`serve`](crate::serve) takes.
+    pub house: House,
+    /// To be closed at the end.
+    pub store: Arc<Sqlite>,
+}
+
+/// Opens the data folder, takes the configured model, and starts the engine.
+pub async fn start(config: Config) -> Result<Started> {
+    let (model, info) = choose_model(&config)?;
+    start_with(config, model, info).await
+}
+
+/// As [`start`], with a model of the caller's own.
+pub async fn start_with(config: Config, model: Arc<dyn Model>, info: ModelInfo) -> Result<Started> {
+    let folder = config.data.clone();
+    // Migrations and the lock block.
+    let opened = tokio::task::spawn_blocking(move || Sqlite::open(sqlite::Settings::new(folder))).await;
+    let store = Arc::new(opened.map_err(Error::internal)??);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let records: SharedRecords = Arc::new(Desk::new(Arc::clone(&store) as _, Arc::clone(&clock)));
+    let agent = Explorer::new(model, Arc::clone(&records)).with_limits(run_limits(&config));
+    let parts = Parts {
+        store: Arc::clone(&store) as _,
+        bus: Arc::new(LocalBus::default()),
+        agent: Arc::new(agent),
+        clock,
+        settings: Settings::default(),
+    };
+    let engine = Engine::start(parts).await?;
+    Ok(Started { house: House { config, engine, records, model: info }, store })
+}
+
+fn run_limits(config: &Config) -> RunLimits {
+    let begin = Duration::from_secs(config.limits.answer_seconds);
+    RunLimits {
+        begin,
+        silence: begin * 2,
+        tool: Duration::from_secs(config.limits.tool_seconds),
+        ..RunLimits::default()
+    }
+}
+
+/// The model that the configuration names.
+fn choose_model(config: &Config) -> Result<(Arc<dyn Model>, ModelInfo)> {
+    let model = model::choose::choose(&model_settings(config))?;
+    let info = ModelInfo { name: model.name().to_owned(), embedded: config.model == "embedded" };
+    Ok((model, info))
+}
+
+fn model_settings(config: &Config) -> ModelSettings {
+    let provider = &config.provider;
+    let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let usual = ProviderSettings::default();
+    let models = &config.models;
+    ModelSettings {
+        model: config.model.clone(),
+        models_dir: if models.as_os_str().is_empty() { model::choose::models_dir() } else { models.clone() },
+        provider: ProviderSettings {
+            base_url: said(&provider.base_url),
+            api_key_env: said(&provider.key_env),
+            api_version: said(&provider.azure_api_version),
+            context_window: (provider.context_window > 0).then_some(provider.context_window),
+            ..usual
+        },
+    }
+}
+
+/// Whether the configured model can answer, after it had its time to load. An error is a choice that cannot be made.
+pub async fn probe_model(config: &Config) -> Result<Status> {
+    let (model, _) = choose_model(config)?;
+    for _ in 0..LOADING_LOOKS {
+        match model.status() {
+            Status::Loading => tokio::time::sleep(LOADING_LOOK).await,
+            status @ (Status::Ready | Status::Missing(_) | Status::Failed(_)) => return Ok(status),
+        }
+    }
+    Ok(Status::Loading)
+}
