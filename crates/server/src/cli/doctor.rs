@@ -1,0 +1,122 @@
+//! `tidewire doctor`: looks at everything that `serve` needs, and says what to do about what is not well.
+
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tidewire_engine::model::Status;
+use tidewire_engine::store::sqlite::{self, Sqlite};
+
+use super::{ConfigArgs, Outcome, runtime, say};
+use crate::config::Config;
+
+/// How well one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// As it should be.
+    Well,
+    /// It works, but with less than it could.
+    Less,
+    /// `serve` would fail.
+    Broken,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Well => "ok",
+            Self::Less => "note",
+            Self::Broken => "FAIL",
+        })
+    }
+}
+
+struct Finding {
+    what: &'static str,
+    health: Health,
+    says: String,
+}
+
+pub(super) fn run(args: &ConfigArgs) -> Outcome {
+    let findings = match args.load() {
+        Ok(config) => runtime()?.block_on(look(&config)),
+        Err(error) => vec![finding("configuration", Health::Broken, error.to_string())],
+    };
+    for Finding { what, health, says } in &findings {
+        say(format_args!("{:<5} {what:<14} {says}", health.to_string()));
+    }
+    let broken = findings.iter().any(|finding| finding.health == Health::Broken);
+    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn look(config: &Config) -> Vec<Finding> {
+    let well = format!("model {:?}, listens on {}", config.model, config.listen);
+    vec![
+        finding("configuration", Health::Well, well),
+        look_at_address(config).await,
+        look_at_data(config).await,
+        look_at_model(config).await,
+        look_at_page(),
+    ]
+}
+
+fn finding(what: &'static str, health: Health, says: impl Into<String>) -> Finding {
+    Finding { what, health, says: says.into() }
+}
+
+async fn look_at_address(config: &Config) -> Finding {
+    match tokio::net::TcpListener::bind(config.listen).await {
+        Ok(_) => finding("address", Health::Well, format!("{} is free", config.listen)),
+        Err(_) if sqlite::owner_address(&config.data).is_some() => {
+            finding("address", Health::Well, format!("{} is in use by the running server", config.listen))
+        }
+        Err(error) => finding(
+            "address",
+            Health::Broken,
+            format!("cannot listen on {}: {error}; choose another with --listen", config.listen),
+        ),
+    }
+}
+
+async fn look_at_data(config: &Config) -> Finding {
+    const WHAT: &str = "data folder";
+    let shown = config.data.display();
+    if let Some(address) = sqlite::owner_address(&config.data) {
+        let says = format!("{shown} is in use by the server at {address}");
+        return finding(WHAT, Health::Well, says);
+    }
+    if !config.data.exists() {
+        return finding(WHAT, Health::Well, format!("{shown} will be made at the first start"));
+    }
+    match open_and_check(&config.data).await {
+        Ok(()) => finding(WHAT, Health::Well, format!("{shown} is whole")),
+        Err(error) => finding(WHAT, Health::Broken, error),
+    }
+}
+
+async fn open_and_check(folder: &Path) -> Result<(), String> {
+    let settings = sqlite::Settings::new(folder);
+    let opened = tokio::task::spawn_blocking(move || Sqlite::open(settings)).await;
+    let store = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    let checked = store.check().await.map_err(|error| error.to_string());
+    store.close().await.map_err(|error| error.to_string())?;
+    checked
+}
+
+async fn look_at_model(config: &Config) -> Finding {
+    const WHAT: &str = "model";
+    match crate::start::probe_model(config).await {
+        Ok(Status::Ready) => finding(WHAT, Health::Well, format!("{} can answer", config.model)),
+        Ok(Status::Loading) => finding(WHAT, Health::Less, "is still loading"),
+        Ok(Status::Missing(says)) => finding(WHAT, Health::Less, says),
+        Ok(Status::Failed(says)) => finding(WHAT, Health::Broken, says),
+        Err(error) => finding(WHAT, Health::Broken, error.to_string()),
+    }
+}
+
+fn look_at_page() -> Finding {
+    if crate::assets::is_built() {
+        return finding("page", Health::Well, "is in this binary");
+    }
+    finding("page", Health::Less, "is not in this binary; `cargo xtask up` builds it")
+}

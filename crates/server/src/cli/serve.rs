@@ -1,0 +1,74 @@
+//! `tidewire serve`: starts everything, says where it is, and ends in good order when it is asked to.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, Outcome, ServeArgs, runtime, say};
+use crate::config::Config;
+use crate::start::{Started, start};
+use crate::telemetry;
+
+/// The exit code when a second signal cuts the end short, as shells spell SIGINT.
+const CUT_SHORT: i32 = 130;
+
+pub(super) fn run(args: &ServeArgs) -> Outcome {
+    let config = args.config.load()?;
+    telemetry::start_logging(config.log, std::env::var(telemetry::FILTER_VARIABLE).ok())?;
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Outcome {
+    let stop = stop_signal()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {}: {error}; choose another with --listen", config.listen))
+    })?;
+    let address = listener.local_addr()?;
+    let Started { house, store } = start(config).await?;
+    store.announce(&format!("http://{address}"))?;
+    greet(&house.config, &house.model.name, address);
+    crate::serve(house, listener, stop).await;
+    store.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Done at the first SIGTERM or SIGINT; the second one ends the process at once.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(CUT_SHORT);
+        });
+    })
+}
+
+fn greet(config: &Config, model: &str, address: std::net::SocketAddr) {
+    say(format_args!("Tidewire {}", env!("CARGO_PKG_VERSION")));
+    say(format_args!("  open    http://{address}"));
+    say(format_args!("  model   {model}"));
+    say(format_args!("  data    {}", absolute(&config.data)));
+    say(format_args!("  access  {}", access(config)));
+    if !crate::assets::is_built() {
+        say("  page    not in this binary; `cargo xtask up` builds it, `tidewire chat` works without");
+    }
+    if config.is_keyless() {
+        tracing::warn!("no keys are configured: everybody on this machine is admin");
+    }
+}
+
+fn access(config: &Config) -> String {
+    match config.api_keys.len() {
+        0 => String::from("no keys: everybody on this machine is admin, nobody else gets in"),
+        1 => String::from("with a key"),
+        more => format!("with one of {more} keys"),
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
