@@ -3,6 +3,8 @@
 //! Every request is judged here by its identity and its limits, then handed to the store. Collections whose names
 //! begin with `_` are the house's own: nobody but the house reads or writes them.
 
+pub mod import;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

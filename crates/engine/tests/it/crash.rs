@@ -38,8 +38,9 @@ async fn write_for_ever(folder: &Path) {
                 for number in 1_u64.. {
                     store.commit(&"ann".into(), Timestamp(1), vec![record(writer, number)]).await.unwrap();
                     store.append(vec![entry(chat, store.epoch(), number)]).await.unwrap();
-                    println!("acknowledged {writer} {number}");
-                    std::io::stdout().flush().unwrap();
+                    let mut output = std::io::stdout().lock();
+                    writeln!(output, "acknowledged {writer} {number}").unwrap();
+                    output.flush().unwrap();
                 }
             })
         })
@@ -89,7 +90,9 @@ fn kill_after(folder: &Path, writes: usize) -> [u64; WRITERS] {
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
     let (whole, _) = rest.rsplit_once('\n').unwrap_or_default();
-    whole.lines().for_each(|line| drop(note(line, &mut last)));
+    for line in whole.lines() {
+        note(line, &mut last);
+    }
     assert!(count >= writes, "the process ended by itself after {count} writes");
     last
 }
