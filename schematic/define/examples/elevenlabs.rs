@@ -3,7 +3,7 @@
 //!
 //! Run it with `cargo run -p schematic-define --example elevenlabs`. What the literal cannot carry (shapes of messages,
 //! how they are told apart, aliases) is in the full definition, `schematic_definitions::elevenlabs::elevenlabs()`.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::let_and_return)]
 
 #[rustfmt::skip]
 use schematic_define::{

@@ -37,6 +37,22 @@ pub(super) enum Helper {
 }
 
 impl Helper {
+    /// The helper that it calls, if it calls one.
+    pub(super) fn stands_on(self) -> Option<Self> {
+        match self {
+            Self::Bytes => Some(Self::ReadString),
+            Self::PutMembers => Some(Self::Put),
+            Self::Read | Self::Body | Self::Enveloped => Some(Self::DecodeError),
+            Self::DecodeError
+            | Self::Items
+            | Self::Element
+            | Self::Text
+            | Self::At
+            | Self::Put
+            | Self::ReadString => None,
+        }
+    }
+
     /// Its source.
     pub(super) fn tokens(self) -> TokenStream {
         match self {
@@ -235,11 +251,6 @@ pub(super) fn imports(helpers: &BTreeSet<Helper>, body: &TokenStream) -> TokenSt
         [] => {}
         [one] => lines.push(quote!(use serde::#one;)),
         several => lines.push(quote!(use serde::{#(#several),*};)),
-    }
-    if has("Value") {
-        lines.push(quote!(
-            use serde_json::Value;
-        ));
     }
     if has("RawValue") {
         lines.push(quote!(

@@ -28,6 +28,7 @@ pub(super) fn declare(output: &Output, direction: &Direction) -> TokenStream {
         #[doc = #about]
         #[derive(Debug, Clone, PartialEq)]
         #[allow(clippy::large_enum_variant, reason = "a message is moved once, from the frame to its consumer")]
+        #[allow(clippy::enum_variant_names, reason = "the names are the definition's")]
         pub enum #name {
             #(#docs #idents(#bodies),)*
             /// A message that is none of these, kept as it came
@@ -101,6 +102,7 @@ fn decode_binary(output: &Output, direction: &Direction) -> TokenStream {
         .filter(|m| m.frame != FrameKind::Text && m.encoding == BodyKind::Json)
         .collect();
     let raw = direction.messages.iter().find(|m| m.frame != FrameKind::Text && m.encoding == BodyKind::Raw);
+    let has_raw = raw.is_some();
     let raw = raw.map(|m| {
         let ident = rust_ident(&m.name);
         let id = wrap(output, quote!(Self::#ident(Bytes(bytes.to_vec()))));
@@ -116,12 +118,17 @@ fn decode_binary(output: &Output, direction: &Direction) -> TokenStream {
         quote!(Ok(#unknown))
     });
     let result = result_type(output);
+    // What is no known JSON message is left to the raw one, if there is one.
+    let or_unknown = has_raw.then(|| match output.api.envelope {
+        Some(_) => quote!(| Ok(Enveloped { message: Ok(Self::Unknown { .. }), .. })),
+        None => quote!(| Ok(Self::Unknown { .. })),
+    });
     let json = (!json.is_empty()).then(|| {
         let body = recognise(output, direction, &json);
         quote! {
             if let Ok(text) = std::str::from_utf8(bytes) {
                 let decoded: #result = (|| { #body })();
-                if !matches!(decoded, Err(DecodeError::NotJson(_))) {
+                if !matches!(decoded, Err(DecodeError::NotJson(_)) #or_unknown) {
                     return decoded;
                 }
             }
@@ -172,11 +179,13 @@ fn recognise(output: &Output, direction: &Direction, messages: &[&Message]) -> T
         }
     });
     if complete {
-        return statements;
+        let first = (cases.len() > 1).then(|| quote!(let first = text.trim_ascii_start().bytes().next();));
+        return quote!(#first #statements);
     }
     let unknown = wrap(output, quote!(Self::Unknown { tag: None, #raw }));
+    let first = (!cases.is_empty()).then(|| quote!(let first = text.trim_ascii_start().bytes().next();));
     quote! {
-        let first = text.trim_ascii_start().bytes().next();
+        #first
         #statements
         read::<serde::de::IgnoredAny>(text)?;
         Ok(#unknown)

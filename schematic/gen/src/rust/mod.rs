@@ -71,9 +71,12 @@ impl<'a> Output<'a> {
         Self { api, helpers: RefCell::default(), constants: RefCell::default(), names: RefCell::new(names) }
     }
 
-    /// Notes that the file needs a helper.
+    /// Notes that the file needs a helper, and what that stands on.
     fn need(&self, helper: Helper) {
         self.helpers.borrow_mut().insert(helper);
+        if let Some(base) = helper.stands_on() {
+            self.need(base);
+        }
     }
 
     /// A type as it is written in Rust.
@@ -88,7 +91,7 @@ impl<'a> Output<'a> {
                 self.need(Helper::Bytes);
                 quote!(Bytes)
             }
-            Type::Json => quote!(Value),
+            Type::Json => quote!(serde_json::Value),
             Type::Named(name) => {
                 let name = rust_ident(name);
                 quote!(#name)

@@ -3,7 +3,7 @@
 //! Used for the messages of a direction and for the alternatives of a union.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use schematic_define::JsonKind;
 use serde_json::Value;
 
@@ -85,10 +85,10 @@ fn first_bytes(kind: JsonKind) -> TokenStream {
 
 /// The kind of JSON value that the tests ask for, if they do.
 fn kind_of(tests: &[Test]) -> Option<JsonKind> {
-    tests.iter().find_map(|test| match test {
-        Test::Equals { .. } | Test::Present { .. } | Test::AnyOf(_) => Some(JsonKind::Object),
-        Test::ArrayHead(_) => Some(JsonKind::Array),
-        Test::Kind(kind) => Some(*kind),
+    tests.first().map(|test| match test {
+        Test::Equals { .. } | Test::Present { .. } | Test::AnyOf(_) => JsonKind::Object,
+        Test::ArrayHead(_) => JsonKind::Array,
+        Test::Kind(kind) => *kind,
     })
 }
 
@@ -118,8 +118,7 @@ pub(super) fn statements(
     }
     let arrays = of(JsonKind::Array);
     if !arrays.is_empty() {
-        let tests = array_tests(output, &arrays);
-        blocks.push(quote!(if first == Some(b'[') { #tests }));
+        blocks.push(array_tests(output, &arrays));
     }
     for kind in [JsonKind::String, JsonKind::Number, JsonKind::Boolean, JsonKind::Null] {
         for case in of(kind) {
@@ -237,13 +236,13 @@ fn array_tests(output: &Output, cases: &[&Case]) -> TokenStream {
         let found = &case.found;
         quote!(return #found;)
     });
+    let whole = whole.map(|whole| quote!(if first == Some(b'[') { #whole }));
     if heads.is_empty() {
         return quote!(#whole);
     }
     output.need(Helper::Items);
-    let items = format_ident!("items");
     quote! {
-        if let Ok(mut #items) = items_of(text) {
+        if first == Some(b'[') && let Ok(mut items) = items_of(text) {
             let first_item = items.front().cloned();
             let head = first_item.as_deref();
             #(#heads)*

@@ -87,15 +87,15 @@ fn constant(output: &Output, decl: &TypeDecl, field: &Field, value: &Value) -> T
 
         impl Serialize for #name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let value: Value = serde_json::from_str(#text).map_err(serde::ser::Error::custom)?;
+                let value: serde_json::Value = serde_json::from_str(#text).map_err(serde::ser::Error::custom)?;
                 value.serialize(serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for #name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let expected: Value = serde_json::from_str(#text).map_err(serde::de::Error::custom)?;
-                if Value::deserialize(deserializer)? == expected {
+                let expected: serde_json::Value = serde_json::from_str(#text).map_err(serde::de::Error::custom)?;
+                if serde_json::Value::deserialize(deserializer)? == expected {
                     return Ok(Self);
                 }
                 Err(serde::de::Error::custom(concat!("the only value here is ", #text)))
@@ -232,7 +232,7 @@ fn union(
         pub enum #name {
             #(#docs #idents(#types),)*
             /// None of the alternatives; kept as it is
-            Unknown(Value),
+            Unknown(serde_json::Value),
         }
 
         impl Serialize for #name {

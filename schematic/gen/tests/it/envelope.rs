@@ -1,0 +1,48 @@
+//! Tag and id are read before the body, bodies in every declared layout.
+
+use serde_json::value::RawValue;
+
+use crate::written::envelope::{ClientMessage, DecodeError, Failure, Find, Raw, ServerMessage, Success};
+
+#[track_caller]
+fn check(frame: &str, id: Option<&str>, expected: ClientMessage) {
+    let enveloped = ClientMessage::decode(frame).unwrap();
+    assert_eq!(enveloped.id.as_deref().map(RawValue::get), id, "{frame}");
+    assert_eq!(enveloped.message.unwrap(), expected, "{frame}");
+}
+
+#[test]
+fn bodies_lie_where_a_layout_says() {
+    let find = || ClientMessage::Find(Find { collection: "c".into() });
+    check(r#"{"type":"Find","messageId":"7","payload":{"collection":"c"}}"#, Some("\"7\""), find());
+    check(r#"{"payload":{"collection":"c","messageId":7},"type":"Find"}"#, Some("7"), find());
+    let raw = || ClientMessage::Raw(Raw { message: "hi".into() });
+    check(r#"{"type":"Raw","message":"hi"}"#, None, raw());
+    check(r#"{"type":"Raw","messageId":{"a":1},"payload":{"message":"hi"}}"#, Some(r#"{"a":1}"#), raw());
+}
+
+#[test]
+fn a_bad_body_still_has_its_id() {
+    for frame in [r#"{"type":"Find","messageId":7}"#, r#"{"type":"Find","messageId":7,"collection":"c"}"#] {
+        let enveloped = ClientMessage::decode(frame).unwrap();
+        assert_eq!(enveloped.id.as_deref().map(RawValue::get), Some("7"));
+        assert!(matches!(enveloped.message, Err(DecodeError::Body { message: "Find", .. })), "{frame}");
+    }
+}
+
+#[test]
+fn an_unknown_type_still_has_its_id() {
+    let frame = r#"{"type":"Fly","messageId":7,"payload":{}}"#;
+    check(frame, Some("7"), ClientMessage::Unknown { tag: Some("Fly".into()), raw: frame.into() });
+}
+
+#[test]
+fn the_first_layout_is_written() {
+    let id: Box<RawValue> = serde_json::from_str("\"7\"").unwrap();
+    let success = ServerMessage::Success(Success { data: vec![1].into() });
+    assert_eq!(success.encode(Some(&id)), r#"{"type":"Success","messageId":"7","payload":{"data":[1]}}"#);
+    assert_eq!(success.encode(None), r#"{"type":"Success","payload":{"data":[1]}}"#);
+    let failure = ServerMessage::Failure(Failure { code: 404 });
+    assert_eq!(failure.encode(Some(&id)), r#"{"type":"Error","messageId":"7","code":404}"#);
+    assert_eq!(failure.encode(None), r#"{"type":"Error","code":404}"#);
+}

@@ -1,0 +1,191 @@
+//! Whatever `check()` accepts becomes Rust that parses, in which no two names of a scope are the same.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use schematic_define::prelude::*;
+use schematic_gen::{Provenance, rust};
+
+use crate::samples::definition;
+
+/// Names that have hurt generators, and any others.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "type",
+            "self",
+            "Self",
+            "super",
+            "crate",
+            "async",
+            "fn",
+            "2fa",
+            "$top",
+            "{user-id}",
+            "user-id",
+            "user_id",
+            "userId",
+            "e",
+            "E",
+            "_",
+            "__",
+            "",
+            " ",
+            "\"",
+            "\\",
+            "\n",
+            "*/",
+            "//",
+            "String",
+            "Option",
+            "Vec",
+            "Unknown2",
+            "ClientMessage",
+            "ServerMessage",
+            "DecodeError",
+            "Peek",
+            "peek",
+            "text",
+            "first",
+            "rest",
+            "body",
+            "Result",
+            "é",
+            "e\u{301}",
+            "日本",
+            "A1",
+            "a_1",
+            "a1",
+            "N1",
+            "1",
+            "-1",
+        ])
+        .prop_map(String::from),
+        "[a-zA-Z0-9_$-]{1,6}",
+        any::<String>(),
+    ]
+}
+
+fn any_type(names: Vec<String>) -> impl Strategy<Value = Type> {
+    let leaf = prop_oneof![
+        Just(Type::String),
+        Just(Type::Unsigned),
+        Just(Type::Float),
+        Just(Type::Bytes),
+        Just(Type::Json),
+        prop::sample::select(names).prop_map(Type::Named),
+    ];
+    leaf.prop_recursive(2, 4, 1, |inner| {
+        prop_oneof![inner.clone().prop_map(Type::array), inner.prop_map(Type::map)]
+    })
+}
+
+fn any_recognition() -> impl Strategy<Value = Recognition> {
+    prop_oneof![
+        (any_name(), any_name()).prop_map(|(field, value)| Recognition::Tag { field, value: value.into() }),
+        (any_name(), any::<i32>())
+            .prop_map(|(field, value)| Recognition::Literal { field, value: value.into() }),
+        any_name().prop_map(|field| Recognition::Presence { field }),
+        any_name().prop_map(|value| Recognition::ArrayHead { value: value.into() }),
+        (any_name(), any_name()).prop_map(|(a, b)| Recognition::CompositeTag {
+            parts: vec![TagPart::new(a, 1), TagPart::new(b, true)]
+        }),
+        (any_name(), any_name()).prop_map(|(a, b)| Recognition::AnyOf(vec![
+            Recognition::Literal { field: a, value: "x".into() },
+            Recognition::Literal { field: b, value: "x".into() },
+        ])),
+        Just(Recognition::Frame),
+        Just(Recognition::Kind(JsonKind::Object)),
+    ]
+}
+
+/// A shape that goes with the recognition, so that most definitions are accepted.
+fn shape_for(recognition: &Recognition, mut fields: Vec<Field>) -> Shape {
+    match recognition {
+        Recognition::ArrayHead { .. } => Shape::Tuple(Tuple {
+            items: fields.into_iter().map(|f| TupleItem::new(f.name, f.field_type)).collect(),
+            rest: None,
+        }),
+        Recognition::Presence { field } => {
+            fields.retain(|f| f.name != *field);
+            fields.push(Field::required(field.clone(), Type::Json));
+            Shape::Record(Record { fields })
+        }
+        _ => Shape::Record(Record { fields }),
+    }
+}
+
+prop_compose! {
+    fn any_definition()(names in prop::collection::hash_set(any_name(), 1..6).prop_map(|s| s.into_iter().collect::<Vec<_>>()))
+        (members in prop::collection::vec(prop::collection::vec((any_name(), any_type(names.clone()), any::<bool>()), 0..5), names.len()),
+         recognitions in prop::collection::vec(any_recognition(), names.len()),
+         values in prop::collection::hash_set(any_name(), 1..6),
+         name in any_name(),
+         names in Just(names)) -> Definition
+    {
+        let mut types: Vec<TypeDef> = names.iter().zip(members).zip(&recognitions).map(|((name, members), recognition)| {
+            let mut seen = HashSet::new();
+            let fields = members.into_iter().filter(|(n, _, _)| seen.insert(n.clone()))
+                .map(|(n, ty, optional)| if optional { Field::optional(n, ty) } else { Field::required(n, ty) }).collect();
+            TypeDef::new(name.clone(), name.clone(), shape_for(recognition, fields))
+        }).collect();
+        let values = values.iter().map(|v| EnumValue::new(v.clone())).collect();
+        types.push(TypeDef::new(format!("{name}+"), "", Shape::Enum { openness: Openness::Open, values }));
+        let facts: Vec<MessageFacts> =
+            names.iter().zip(recognitions).map(|(n, r)| MessageFacts::new(n.clone(), r)).collect();
+        let mut sample = definition(&name, facts, vec![], types);
+        sample.policies.push(EndpointPolicy { precedence: names.clone(), ..EndpointPolicy::new("Talk") });
+        sample
+    }
+}
+
+/// The names of a file's types, and of the parts of each, in scopes of their own.
+fn scopes(file: &syn::File) -> Vec<Vec<String>> {
+    let mut types = Vec::new();
+    let mut scopes = Vec::new();
+    for item in &file.items {
+        match item {
+            syn::Item::Struct(item) => {
+                types.push(item.ident.to_string());
+                let fields = item.fields.iter().filter_map(|f| f.ident.as_ref());
+                scopes.push(fields.map(ToString::to_string).collect());
+            }
+            syn::Item::Enum(item) => {
+                types.push(item.ident.to_string());
+                scopes.push(item.variants.iter().map(|v| v.ident.to_string()).collect());
+            }
+            syn::Item::Type(item) => types.push(item.ident.to_string()),
+            _ => {}
+        }
+    }
+    scopes.push(types);
+    scopes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn accepted_definitions_become_rust(sample in any_definition()) {
+        let Ok(files) = rust::wire_types(&sample, &Provenance::new("x", "y\n")) else {
+            prop_assert!(sample.check().is_err());
+            return Ok(());
+        };
+        let file = syn::parse_file(&files[0].1).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        for scope in scopes(&file) {
+            let distinct: HashSet<&String> = scope.iter().collect();
+            prop_assert_eq!(distinct.len(), scope.len(), "{:?}", scope);
+        }
+    }
+}
+
+#[test]
+fn most_samples_are_accepted() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let accepted = (0..200).filter(|_| {
+        let sample = any_definition().new_tree(&mut runner).unwrap().current();
+        sample.check().is_ok()
+    });
+    assert!(accepted.count() > 40, "the property would say little");
+}

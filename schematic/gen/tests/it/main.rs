@@ -1,0 +1,10 @@
+//! What the generator writes: the same every time, compiled, and right about which message is which.
+//!
+//! The golden files are modules of this test, so what is compared is also compiled.
+
+mod envelope;
+mod golden;
+mod hostile;
+mod recognise;
+mod samples;
+mod written;

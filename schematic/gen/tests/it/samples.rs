@@ -1,0 +1,249 @@
+//! Sample definitions: every way of recognition, an envelope with layouts, and names from nightmares.
+
+use schematic_define::prelude::*;
+use serde_json::json;
+
+/// Every sample that has golden output, with the name of its folder.
+pub(crate) fn all() -> Vec<(&'static str, Definition)> {
+    vec![
+        ("kinds", kinds()),
+        ("envelope", envelope()),
+        ("elevenlabs", schematic_definitions::elevenlabs::elevenlabs()),
+        ("names", names()),
+    ]
+}
+
+/// A definition with one endpoint; each message has the type of its name.
+pub(crate) fn definition(
+    name: &str,
+    client: Vec<MessageFacts>,
+    server: Vec<MessageFacts>,
+    types: Vec<TypeDef>,
+) -> Definition {
+    let schemas = |facts: &[MessageFacts], direction| -> Vec<MessageSchema> {
+        facts
+            .iter()
+            .map(|f| MessageSchema {
+                id: f.id.clone(),
+                description: String::new(),
+                direction,
+                schema: Schema::new(f.id.clone()),
+                repeatable: true,
+            })
+            .collect()
+    };
+    let endpoint = WebSocketEndpoint {
+        id: "Talk".into(),
+        path: "/talk".into(),
+        description: "A talk".into(),
+        connection_params: vec![],
+        lifecycle: ConnectionLifecycle {
+            streaming_messages: schemas(&client, MessageDirection::ClientToServer),
+            server_messages: schemas(&server, MessageDirection::ServerToClient),
+            ..ConnectionLifecycle::default()
+        },
+    };
+    Definition::new(name, "A sample")
+        .with_websocket(WebSocketApi {
+            name: name.into(),
+            description: "A sample".into(),
+            base_url: "wss://example.com".into(),
+            docs_url: None,
+            auth: AuthStrategy::None,
+            env_auth: vec![],
+            env_username: None,
+            headers: vec![],
+            endpoints: vec![endpoint],
+        })
+        .with_types(types)
+        .with_messages(client)
+        .with_messages(server)
+}
+
+fn precedence<const N: usize>(ids: [&str; N]) -> EndpointPolicy {
+    EndpointPolicy { precedence: ids.map(String::from).into(), ..EndpointPolicy::new("Talk") }
+}
+
+fn op(op: i64, name: &str) -> Recognition {
+    Recognition::CompositeTag { parts: vec![TagPart::new("op", op), TagPart::new("t", name)] }
+}
+
+fn literal(field: &str, value: impl Into<serde_json::Value>) -> Recognition {
+    Recognition::Literal { field: field.into(), value: value.into() }
+}
+
+/// Every way of recognition in one direction.
+pub(crate) fn kinds() -> Definition {
+    let deep = Recognition::NestedTag { path: vec!["header".into(), "kind".into()], value: "deep".into() };
+    let mut either =
+        MessageFacts::tag("Tick", "type", "tick").example("tick", json!({"type": "tick", "at": 3}));
+    either.frame = FrameKind::Either;
+    let server = vec![
+        either,
+        MessageFacts::tag("Tock", "type", "tock"),
+        MessageFacts::new("Deep", deep)
+            .example("deep", json!({"header": {"kind": "deep", "id": 1}, "x": null})),
+        MessageFacts::new("Ready", op(0, "READY")).example("ready", json!({"op": 0, "t": "READY", "d": [1]})),
+        MessageFacts::new("Gone", op(0, "GONE")),
+        MessageFacts::tag("HelloOp", "op", 10),
+        MessageFacts::new("Space", literal("text", " ")),
+        MessageFacts::new("Empty", literal("text", "")),
+        MessageFacts::presence("Words", "text").example("words", json!({"text": "a b"})),
+        MessageFacts::new("Done", Recognition::AnyOf(vec![literal("done", true), literal("is_done", true)])),
+        MessageFacts::new("Note", Recognition::ArrayHead { value: "NOTE".into() })
+            .example("note", json!(["NOTE", "n", 7, {"a": 1}, {"b": 2}])),
+        MessageFacts::new("End", Recognition::ArrayHead { value: "END".into() }),
+        MessageFacts::new("Line", Recognition::Kind(JsonKind::String)),
+        MessageFacts::binary("Audio").example("audio", json!("AAEC")),
+    ];
+    let client = vec![MessageFacts::tag("Say", "type", "say")];
+    definition("Kinds", client, server, kinds_types()).with_policy(precedence([
+        "Tick", "Tock", "Deep", "Ready", "Gone", "HelloOp", "Done", "Space", "Empty", "Words", "Audio",
+    ]))
+}
+
+fn kinds_types() -> Vec<TypeDef> {
+    let note = Tuple {
+        items: vec![
+            TupleItem::new("text", Type::String),
+            TupleItem { optional: true, ..TupleItem::new("level", Type::Integer) },
+        ],
+        rest: Some(Type::map(Type::Json)),
+    };
+    vec![
+        TypeDef::record("Say", "Something to say", vec![Field::required("what", Type::named("Content"))]),
+        TypeDef::union(
+            "Content",
+            "Text, a list of parts, or a picture",
+            vec![
+                Variant::new("Text", Type::String, Recognition::Kind(JsonKind::String)),
+                Variant::new(
+                    "Parts",
+                    Type::array(Type::named("Content")),
+                    Recognition::Kind(JsonKind::Array),
+                ),
+                Variant::new(
+                    "Picture",
+                    Type::named("Picture"),
+                    Recognition::Tag { field: "type".into(), value: "picture".into() },
+                ),
+            ],
+        ),
+        TypeDef::record("Picture", "A picture", vec![Field::required("data", Type::Bytes)]),
+        TypeDef::record("Tick", "A tick", vec![Field::required("at", Type::Unsigned)]),
+        TypeDef::record("Tock", "A tock", vec![Field::optional("mood", Type::named("Mood")).nullable()]),
+        TypeDef::open_enum("Mood", "A mood", ["good", "bad"]),
+        TypeDef::record(
+            "Deep",
+            "A message with its tag inside",
+            vec![
+                Field::required("header", Type::named("Header")),
+                Field::required("x", Type::Json).nullable(),
+            ],
+        ),
+        TypeDef::record(
+            "Header",
+            "The place of the tag",
+            vec![Field::constant("kind", Type::String, "deep"), Field::required("id", Type::Integer)],
+        ),
+        TypeDef::record("Ready", "All is ready", vec![Field::required("d", Type::Json)]),
+        TypeDef::record("Gone", "All is gone", vec![]),
+        TypeDef::record("HelloOp", "A greeting", vec![Field::optional("d", Type::named("Tree"))]),
+        TypeDef::record(
+            "Tree",
+            "A type that holds itself",
+            vec![
+                Field::optional("left", Type::named("Tree")),
+                Field::required("leaves", Type::array(Type::named("Tree"))),
+                Field::required("state", Type::named("State")),
+            ],
+        ),
+        TypeDef::closed_enum("State", "A closed list", ["on", "off"]),
+        TypeDef::record("Space", "A space", vec![]),
+        TypeDef::record("Empty", "No text", vec![]),
+        TypeDef::record("Words", "Any text", vec![Field::required("text", Type::String)]),
+        TypeDef::record("Done", "The end", vec![Field::optional("why", Type::String).alias("reason")]),
+        TypeDef::new("Note", "A note", Shape::Tuple(note)),
+        TypeDef::tuple("End", "Nothing follows", vec![]),
+        TypeDef::alias("Line", "A line", Type::String),
+        TypeDef::alias("Audio", "Sound", Type::Bytes),
+    ]
+}
+
+/// Tag and id outside, bodies in several layouts.
+pub(crate) fn envelope() -> Definition {
+    let under = || Layout::Under("payload".into());
+    let client = vec![
+        MessageFacts::tag("Find", "type", "Find")
+            .example("find", json!({"type": "Find", "messageId": "7", "payload": {"collection": "c"}})),
+        MessageFacts::tag("Raw", "type", "Raw").layouts(vec![Layout::Flat, under()]),
+    ];
+    let server = vec![
+        MessageFacts::tag("Success", "type", "Success"),
+        MessageFacts::tag("Failure", "type", "Error").layouts(vec![Layout::Flat]),
+    ];
+    let types = vec![
+        TypeDef::record("Find", "A question", vec![Field::required("collection", Type::String)]),
+        TypeDef::record("Raw", "A prompt", vec![Field::required("message", Type::String)]),
+        TypeDef::record("Success", "An answer", vec![Field::required("data", Type::Json)]),
+        TypeDef::record("Failure", "No answer", vec![Field::required("code", Type::Unsigned)]),
+    ];
+    let mut definition = definition("Enveloped", client, server, types);
+    definition.envelope = Some(Envelope {
+        tag: "type".into(),
+        id: Some(EnvelopeId {
+            field: "messageId".into(),
+            also: vec![vec!["payload".into(), "messageId".into()]],
+        }),
+        layouts: vec![under()],
+    });
+    definition
+}
+
+/// Names that no language takes as they are.
+pub(crate) fn names() -> Definition {
+    let wires = [
+        "type",
+        "self",
+        "Self",
+        "crate",
+        "2fa",
+        "$top",
+        "{user-id}",
+        "user_id",
+        "userId",
+        "e",
+        "E",
+        "",
+        "ünï",
+        "a b",
+        "a\"b",
+        "_",
+    ];
+    let fields = wires.map(|wire| Field::optional(wire, Type::Boolean)).into();
+    let types = vec![
+        TypeDef::record("String", "Named like a type of the language", fields),
+        TypeDef::record(
+            "string",
+            "The same in lower case",
+            vec![Field::required("rest", Type::named("String"))],
+        ),
+        TypeDef::open_enum(
+            "Option",
+            "Values from nightmares",
+            ["", "Self", "self", "unknown", "1", "-1", "None"],
+        ),
+        TypeDef::tuple(
+            "r#fn",
+            "A tuple",
+            vec![TupleItem::new("rest", Type::named("Option")), TupleItem::new("1", Type::Json)],
+        ),
+        TypeDef::record("ClientMessage", "Named like the enum of messages", vec![]),
+    ];
+    let client = vec![
+        MessageFacts::tag("String", "\"", "quote\"d"),
+        MessageFacts::tag("string", "\"", "\\"),
+        MessageFacts::tag("ClientMessage", "\"", "\n"),
+    ];
+    definition("{names}", client, vec![], types)
+}
