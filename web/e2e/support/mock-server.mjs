@@ -17,13 +17,20 @@ const POLICY =
   "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /**
+ * @typedef {{ port?: number, tokenMs?: number, key?: string, tables?: number, chats?: object[] }} MockOptions
+ * @typedef {{ down: boolean, draining: boolean, refuse: number | undefined, key: string | undefined }} MockState
+ */
+
+/**
  * Starts one. `tokenMs` is the time between two words; `key` makes it ask for that key; `tables` is the size of the
  * catalogue; `chats` are listed besides those that are really there.
+ * @param {MockOptions} options
  */
 export async function startMock({ port = 0, tokenMs = 15, key, tables = 90, chats = [] } = {}) {
   const sessions = new Map();
   const sockets = new Set();
   const tickets = new Set();
+  /** @type {MockState} */
   const state = { down: false, draining: false, refuse: undefined, key };
   const session = (id) => {
     if (!sessions.has(id)) sessions.set(id, new Session(id, tokenMs));

@@ -46,7 +46,7 @@ export function Composer({ draft, onDraft, onSend, onEditLast, running, stopping
         data-testid="composer"
         aria-label="Your question"
         aria-keyshortcuts="/"
-        placeholder={online ? 'Ask about your data…' : 'Write now, it is sent when the connection is back…'}
+        placeholder={online ? 'Ask about your data…' : 'Ask now, it is sent later…'}
         rows={1}
         value={draft}
         onChange={(event) => onDraft(event.target.value)}

@@ -31,12 +31,14 @@ function Item({ item, online, onEdit, onWithdraw, onResubmit }: Omit<OutboxProps
     <li data-testid="outbox-item" data-state={item.state} className="rounded-xl border border-dashed border-edge px-4 py-3">
       <p className="break-words whitespace-pre-wrap">{item.content}</p>
       <div className="mt-2 flex flex-wrap items-center gap-2 text-sm">
-        <span className={`flex-1 basis-40 ${item.state === 'refused' ? 'text-bad' : 'text-muted'}`}>{sentence(item, online, now)}</span>
-        {item.state === 'refused' && (
-          <TextButton disabled={mustWait} onClick={() => onResubmit(item.messageId)}>Send again</TextButton>
-        )}
-        {item.state !== 'sent' && <TextButton onClick={() => onEdit(item.messageId)}>Edit</TextButton>}
-        {item.state !== 'sent' && <TextButton data-testid="withdraw" onClick={() => onWithdraw(item.messageId)}>Withdraw</TextButton>}
+        <span className={`flex-1 basis-56 ${item.state === 'refused' ? 'text-bad' : 'text-muted'}`}>{sentence(item, online, now)}</span>
+        <span className="flex flex-wrap gap-2">
+          {item.state === 'refused' && (
+            <TextButton data-testid="send-again" disabled={mustWait} onClick={() => onResubmit(item.messageId)}>Send again</TextButton>
+          )}
+          {item.state !== 'sent' && <TextButton onClick={() => onEdit(item.messageId)}>Edit</TextButton>}
+          {item.state !== 'sent' && <TextButton data-testid="withdraw" onClick={() => onWithdraw(item.messageId)}>Withdraw</TextButton>}
+        </span>
       </div>
     </li>
   );

@@ -32,7 +32,7 @@ test('offline says what becomes of messages', () => {
 });
 
 test('giving up offers a way back', () => {
-  check({ state: 'failed', attempts: 5, code: 1006, reason: '' }, { unsent: 1 }, {
+  check({ state: 'failed', attempts: 6, code: 1006, reason: '' }, { unsent: 1 }, {
     sentence: 'Connection failed after 5 retries. Your message is kept here', action: 'retry',
   });
 });

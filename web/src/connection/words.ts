@@ -22,7 +22,7 @@ export interface Situation {
   readonly now: number;
 }
 
-/** Attempts before giving up; the client's own number, said aloud. */
+/** Retries before giving up: the client's own number, said aloud. */
 export const ATTEMPTS = 5;
 
 /** Says how things stand. */
@@ -41,7 +41,7 @@ export function describe(status: ConnectionStatus, situation: Situation): Words 
       return {
         tone: 'bad',
         short: 'No connection',
-        sentence: `Connection failed after ${status.attempts} retries. ${kept(situation)}`,
+        sentence: `Connection failed after ${ATTEMPTS} retries. ${kept(situation)}`,
         action: 'retry',
       };
     case 'refused':

@@ -56,10 +56,10 @@ export const useCatalog = () => useResource<Catalog>('/api/catalog');
 /** The chats, newest first. */
 export const useChats = () => useResource<{ chats: readonly ChatSummary[] }>('/api/chats');
 
-/** The server's health. */
-export const useHealth = () => useResource<Health>('/api/health');
+/** The server's health, asked for again now and then: a server that drains says so nowhere else. */
+export const useHealth = () => useResource<Health>('/api/health', 20_000);
 
-function useResource<T>(path: string): Resource<T> {
+function useResource<T>(path: string, everyMs?: number): Resource<T> {
   const [state, setState] = useState<{ value: T | undefined; failed: boolean }>({ value: undefined, failed: false });
   const newest = useRef(0);
   const refresh = useCallback(() => {
@@ -73,7 +73,11 @@ function useResource<T>(path: string): Resource<T> {
     refresh();
     const onVisible = () => document.visibilityState === 'visible' && refresh();
     document.addEventListener('visibilitychange', onVisible);
-    return () => document.removeEventListener('visibilitychange', onVisible);
-  }, [refresh]);
+    const timer = everyMs === undefined ? undefined : setInterval(onVisible, everyMs);
+    return () => {
+      document.removeEventListener('visibilitychange', onVisible);
+      clearInterval(timer);
+    };
+  }, [refresh, everyMs]);
   return { ...state, refresh };
 }

@@ -60,11 +60,9 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   };
   const edit = (text: string) => {
     setDraft(text);
+    field.current?.focus();
     // The caret belongs at the end of what is to be edited, once it is there.
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(text.length, text.length);
-    });
+    requestAnimationFrame(() => field.current?.setSelectionRange(text.length, text.length));
   };
   const askTable = (table: string) => {
     if (!hasCanvas) changeCanvas({ open: false });

@@ -11,7 +11,7 @@ export function IconButton({ label, children, className = '', ...rest }: ButtonP
       type="button"
       aria-label={label}
       title={label}
-      className={`grid size-8 shrink-0 place-items-center rounded-lg text-muted hover:bg-hover hover:text-ink disabled:opacity-40 disabled:hover:bg-transparent aria-pressed:bg-accent-tint aria-pressed:text-accent ${className}`}
+      className={`grid size-8 shrink-0 place-items-center rounded-lg text-muted pointer-coarse:size-10 hover:bg-hover hover:text-ink disabled:opacity-40 disabled:hover:bg-transparent aria-pressed:bg-accent-tint aria-pressed:text-accent ${className}`}
       {...rest}
     >
       {children}
@@ -24,7 +24,7 @@ export function TextButton({ className = '', ...rest }: ButtonProps) {
   return (
     <button
       type="button"
-      className={`inline-flex min-h-7 items-center gap-2 rounded-lg border border-line bg-page px-3 text-sm whitespace-nowrap text-ink hover:border-edge hover:bg-hover disabled:opacity-50 ${className}`}
+      className={`inline-flex min-h-7 items-center pointer-coarse:min-h-9 gap-2 rounded-lg border border-line bg-page px-3 text-sm whitespace-nowrap text-ink hover:border-edge hover:bg-hover disabled:opacity-50 ${className}`}
       {...rest}
     />
   );

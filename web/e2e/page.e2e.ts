@@ -1,0 +1,364 @@
+//! The page against the scripted server: what a person sees in each state, and what the policy keeps out.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { DESKTOP, PHONE, launch } from './support/browser.mjs';
+import { startMock } from './support/mock-server.mjs';
+import { ask, fold, lastAnswer, settled } from './support/page.ts';
+
+type Mock = Awaited<ReturnType<typeof startMock>>;
+
+let browser: Browser;
+let mock: Mock;
+let context: BrowserContext;
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(async () => {
+  await browser?.close();
+});
+afterEach(async () => {
+  await context?.close();
+  await mock?.close();
+  complaints.length = 0;
+});
+
+/** A page at session `s1` of a new server. */
+async function open(options: Parameters<typeof startMock>[0] = {}, device: object = { viewport: DESKTOP }): Promise<Page> {
+  mock = await startMock({ tokenMs: 2, ...options });
+  context = await browser.newContext({ colorScheme: 'light', ...device });
+  return openTab();
+}
+
+async function openTab(session = 's1'): Promise<Page> {
+  const page = await context.newPage();
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  await page.goto(`${mock.url}/#/c/${session}`);
+  return page;
+}
+
+const status = (page: Page) => page.getByTestId('connection-status');
+/** Comes back at once, unless it has already. */
+async function comeBack(page: Page): Promise<void> {
+  await status(page).getByTestId('try-now').click({ timeout: 500 }).catch(() => undefined);
+  await expect.poll(() => status(page).getAttribute('data-short'), { timeout: 10_000 }).toBe('Online');
+}
+const texts = async (page: Page, id: string) => (await page.getByTestId(id).allInnerTexts()).map(fold);
+
+describe('a conversation', () => {
+  it('begins with a suggestion and streams its answer with tools and a diagram', async () => {
+    const page = await open();
+    await page.getByTestId('suggestion').nth(1).click();
+    await settled(page, 1);
+    expect(await texts(page, 'message-user')).toEqual(['How are purchase orders related to suppliers?']);
+    expect(await texts(page, 'tool-row')).toEqual(['Looked up relationships factv_purchase_order · 120 ms']);
+    expect(await lastAnswer(page)).toContain('names one supplier through supplier_key');
+    await page.locator('[data-testid=diagram] svg').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('opens a tool row to its arguments and result', async () => {
+    const page = await open();
+    await ask(page, 'relationship');
+    await settled(page, 1);
+    await page.getByTestId('tool-row').getByRole('button').click();
+    await page.getByText('"table_name": "factv_purchase_order"').waitFor();
+    expect(await page.getByTestId('tool-row').getByRole('row').count()).toBe(5);
+  });
+
+  it('announces the finished answer once and not its tokens', async () => {
+    const page = await open();
+    await ask(page, 'hello');
+    await settled(page, 1);
+    await expect.poll(() => page.getByTestId('announcer').innerText()).toContain('Answer: Hello!');
+  });
+
+  it('queues a second question, which can be withdrawn', async () => {
+    const page = await open();
+    await ask(page, 'slow one');
+    await page.getByTestId('stop').waitFor();
+    await ask(page, 'second');
+    await page.getByTestId('queued').getByRole('button', { name: 'Withdraw' }).click();
+    await page.getByText('Stopped before it began').waitFor();
+    expect(await page.getByTestId('stop').count()).toBe(1);
+  });
+
+  it('keeps what was written when it is stopped from another tab', async () => {
+    const page = await open();
+    await ask(page, 'slow one');
+    await page.getByText('The order line').first().waitFor();
+    const other = await openTab();
+    await other.getByTestId('stop').click();
+    await page.getByText('Stopped. What was written is kept').waitFor();
+    await settled(page, 1);
+    expect(await texts(page, 'message-agent')).toEqual(await texts(other, 'message-agent'));
+  });
+
+  it('says why an answer failed and asks again on request', async () => {
+    const page = await open();
+    await ask(page, 'please fail');
+    await page.getByText('The model stopped answering').waitFor();
+    expect(await lastAnswer(page)).toContain('Purchase orders are kept in');
+    await page.getByTestId('ask-again').click();
+    await expect.poll(() => page.getByTestId('message-user').count()).toBe(2);
+  });
+});
+
+describe('over cuts and reloads', () => {
+  it('shows every word once when the connection is cut in mid-answer', async () => {
+    const page = await open();
+    await ask(page, 'slow one');
+    for (const wanted of [200, 500, 900]) {
+      await page.waitForFunction((least) => (document.querySelector<HTMLElement>('[data-testid=message-agent]')?.innerText.length ?? 0) > least, wanted);
+      mock.cut();
+      await expect.poll(() => mock.sockets()).toBe(0);
+      await comeBack(page);
+    }
+    await settled(page, 1);
+    const answer = mock.session('s1').log.find((frame: { type: string }) => frame.type === 'agent');
+    expect(await page.locator('[data-testid=message-agent] .prose').innerText().then(fold)).toBe(fold(answer.content));
+  });
+
+  it('goes on after a reload in mid-answer, with its stop button', async () => {
+    const page = await open();
+    await ask(page, 'slow one');
+    await page.getByText('The order line').first().waitFor();
+    await page.reload();
+    await page.getByTestId('stop').waitFor();
+    await page.getByText('The order line').first().waitFor();
+    expect(await texts(page, 'message-user')).toEqual(['slow one']);
+  });
+
+  it('keeps questions that are asked without a connection, and sends them once', async () => {
+    const page = await open();
+    await expect.poll(() => mock.sockets()).toBe(1);
+    mock.state.down = true;
+    mock.cut();
+    await status(page).getByText('Connection lost').waitFor();
+    await ask(page, 'hello');
+    await ask(page, 'never mind');
+    await page.getByTestId('outbox-item').nth(1).getByTestId('withdraw').click();
+    expect(await page.getByTestId('outbox-item').count()).toBe(1);
+    mock.state.down = false;
+    await comeBack(page);
+    await settled(page, 1);
+    expect(await texts(page, 'message-user')).toEqual(['hello']);
+    expect(await page.getByTestId('outbox-item').count()).toBe(0);
+    expect(mock.session('s1').accepted.size).toBe(1);
+  });
+
+  it('keeps an unsent question over a reload', async () => {
+    const page = await open();
+    await expect.poll(() => mock.sockets()).toBe(1);
+    const down = async () => {
+      await page.route('**/api/chats', (route) => route.abort());
+      mock.cut();
+    };
+    await down();
+    await status(page).getByText('Connection lost').waitFor();
+    await ask(page, 'hello');
+    await page.reload();
+    expect(await texts(page, 'outbox-item')).toEqual([expect.stringContaining('hello')]);
+    await page.unroute('**/api/chats');
+    await settled(page, 1);
+    expect(mock.session('s1').accepted.size).toBe(1);
+  });
+
+  it('gives up after five tries and comes back when asked', async () => {
+    const page = await open();
+    await expect.poll(() => mock.sockets()).toBe(1);
+    mock.state.down = true;
+    mock.cut();
+    // Each try is asked for; waiting for them would take half a minute.
+    for (let attempt = 2; attempt <= 5; attempt++) {
+      await status(page).getByText(`(${attempt - 1} of 5)`).waitFor();
+      await status(page).getByTestId('try-now').click();
+    }
+    await status(page).getByText('(5 of 5)').waitFor();
+    await status(page).getByTestId('try-now').click();
+    await status(page).getByText('Connection failed after 5 retries').waitFor();
+    mock.state.down = false;
+    await page.getByTestId('try-now').click();
+    await expect.poll(() => status(page).getAttribute('data-short')).toBe('Online');
+  });
+});
+
+describe('honest states', () => {
+  it.each([
+    [4001, 'Invalid session. Please start a new chat.'],
+    [4003, 'does not accept pages from'],
+  ])('says what close code %i means', async (code, sentence) => {
+    mock = await startMock();
+    mock.state.refuse = code;
+    context = await browser.newContext({ viewport: DESKTOP });
+    const page = await openTab();
+    await status(page).getByText(sentence).waitFor();
+  });
+
+  it('starts a new chat from an invalid one', async () => {
+    const page = await open();
+    await page.goto(`${mock.url}/#/c/not%20valid`);
+    await status(page).getByText('Invalid session.').waitFor();
+    await status(page).getByRole('button', { name: 'New chat' }).click();
+    await expect.poll(() => status(page).getAttribute('data-short')).toBe('Online');
+  });
+
+  it('keeps a question that came too early, and sends it only when told to', async () => {
+    const page = await open();
+    await ask(page, 'too many');
+    await page.getByText('You can send it again in').waitFor();
+    expect(await page.getByTestId('send-again').isDisabled()).toBe(true);
+    await page.getByRole('button', { name: 'Edit' }).click();
+    expect(await page.getByTestId('composer').inputValue()).toBe('too many');
+    expect(await page.getByTestId('outbox-item').count()).toBe(0);
+  });
+
+  it('asks for a key, and keeps it for this tab only', async () => {
+    const page = await open({ key: 'secret' });
+    await page.getByLabel('Key').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('This key is not valid').waitFor();
+    await page.getByLabel('Key').fill('secret');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await ask(page, 'hello');
+    await settled(page, 1);
+    expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toContain('secret');
+  });
+
+  it('says how to import data when there is none', async () => {
+    const page = await open({ tables: 0 });
+    await page.getByText('tidewire import orders.csv --collection orders').waitFor();
+    expect(await page.getByTestId('suggestion').count()).toBe(0);
+  });
+});
+
+describe('the canvas', () => {
+  it('does not open against little confidence, but offers the diagram', async () => {
+    const page = await open();
+    await ask(page, 'maybe a relationship');
+    await settled(page, 1);
+    expect(await page.getByTestId('canvas').count()).toBe(0);
+    await page.getByTestId('show-diagram').click();
+    await page.locator('[data-testid=diagram] svg').waitFor();
+  });
+
+  it('stays as it is while it is pinned', async () => {
+    const page = await open();
+    await ask(page, 'Show me all tables');
+    await page.getByTestId('tables').waitFor();
+    await page.getByRole('button', { name: 'Pin this view' }).click();
+    await ask(page, 'relationship');
+    await settled(page, 2);
+    expect(await page.getByTestId('tables').isVisible()).toBe(true);
+  });
+
+  it('zooms, fits and exports the diagram', async () => {
+    const page = await open();
+    await ask(page, 'relationship');
+    await page.locator('[data-testid=diagram] svg').waitFor();
+    const before = await page.getByTestId('zoom').innerText();
+    await page.getByRole('button', { name: 'Zoom in' }).click();
+    expect(await page.getByTestId('zoom').innerText()).not.toBe(before);
+    await page.getByRole('button', { name: 'Fit the diagram' }).click();
+    expect(await page.getByTestId('zoom').innerText()).toBe(before);
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId('export-svg').click()]);
+    const svg = readFileSync(await download.path(), 'utf8');
+    expect(download.suggestedFilename()).toBe('relationship.svg');
+    expect(svg).toContain('factv_purchase_order');
+    expect(svg).not.toMatch(/<script|<foreignObject|javascript:/i);
+    expect(complaints).toEqual([]);
+  });
+
+  it('filters tables and asks about one', async () => {
+    const page = await open();
+    await page.getByTestId('toggle-canvas').click();
+    await page.getByRole('tab', { name: 'Tables' }).click();
+    await page.getByLabel('Filter tables').fill('supplier planning');
+    await page.getByText(/^\d+ of 90$/).waitFor();
+    await page.getByTestId('table-row').first().click();
+    expect((await texts(page, 'message-user'))[0] ?? (await texts(page, 'outbox-item'))[0]).toMatch(/^What is in dimv_supplier/);
+  });
+});
+
+describe('keys', () => {
+  it('reach the composer, stop, edit the last question, and find things', async () => {
+    const page = await open();
+    await page.locator('body').click();
+    await page.keyboard.press('/');
+    await page.keyboard.type('slow one');
+    await page.keyboard.press('Shift+Enter');
+    await page.keyboard.type('two lines');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('stop').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByTestId('run-ending').waitFor();
+    await page.keyboard.press('ArrowUp');
+    expect(await page.getByTestId('composer').inputValue()).toBe('slow one\ntwo lines');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('show the tables');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('tables').waitFor();
+  });
+});
+
+describe('an answer that means harm', () => {
+  it('is text: no image is fetched, nothing runs', async () => {
+    const page = await open();
+    const foreign: string[] = [];
+    page.on('request', (request) => request.url().startsWith(mock.url) || foreign.push(request.url()));
+    await ask(page, 'hostile');
+    await settled(page, 1);
+    expect(await page.evaluate(() => 'broken' in window)).toBe(false);
+    expect(await page.locator('.prose img, .prose script').count()).toBe(0);
+    expect(await page.locator('.prose a').evaluateAll((links) => links.map((link) => [link.getAttribute('href'), link.getAttribute('rel')]))).toEqual([
+      ['https://example.org/pixel.png?data=secret', 'noopener noreferrer nofollow'],
+      ['https://example.org/', 'noopener noreferrer nofollow'],
+    ]);
+    expect(foreign.filter((url) => /^https?:/.test(url))).toEqual([]);
+  });
+});
+
+describe('for everybody', () => {
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+  /** What the accessibility checker finds wrong, one line each. */
+  async function faults(page: Page): Promise<string[]> {
+    // As a page function, because the policy forbids an inline script.
+    await page.evaluate(axe);
+    const found = await page.evaluate(async () => {
+      const result = await (window as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run();
+      return result.violations;
+    });
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
+  }
+
+  it.each(['light', 'dark'] as const)('has no fault that a checker finds, %s', async (colorScheme) => {
+    const page = await open({}, { viewport: DESKTOP, colorScheme, reducedMotion: 'reduce' });
+    await page.getByTestId('suggestion').first().waitFor();
+    expect(await faults(page)).toEqual([]);
+    await ask(page, 'relationship');
+    await page.locator('[data-testid=diagram] svg').waitFor();
+    await ask(page, 'please fail');
+    await page.getByTestId('run-ending').waitFor();
+    expect(await faults(page)).toEqual([]);
+  });
+
+  it('is one column on a phone, with sheets for chats and canvas', async () => {
+    const page = await open({}, { viewport: PHONE, hasTouch: true, isMobile: true });
+    await ask(page, 'relationship');
+    await settled(page, 1);
+    expect(await page.getByTestId('canvas').count()).toBe(0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(PHONE.width);
+    await page.getByTestId('show-diagram').click();
+    await page.locator('[data-testid=diagram] svg').waitFor();
+    expect(await faults(page)).toEqual([]);
+    await page.getByTestId('close-canvas').click();
+    await page.getByRole('button', { name: 'Chats', exact: true }).click();
+    await page.getByTestId('chats').getByText('relationship').waitFor();
+  });
+});
