@@ -108,6 +108,12 @@ pub fn limit_threads(threads: Option<usize>) {
     }
 }
 
+#[cfg(feature = "embedded")]
+fn embedded(settings: &Settings) -> Arc<dyn Model> {
+    Arc::new(super::embedded::assistant(&settings.models_dir))
+}
+
+#[cfg(not(feature = "embedded"))]
 fn embedded(_settings: &Settings) -> Arc<dyn Model> {
     Arc::new(super::assistant::Assistant::new())
 }

@@ -5,6 +5,8 @@
 
 pub mod assistant;
 pub mod choose;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 
 pub mod scripted;
 

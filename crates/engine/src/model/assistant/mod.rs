@@ -221,4 +221,4 @@ fn play(mut events: Vec<ModelEvent>, reason: StopReason) -> ModelStream {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
