@@ -1,6 +1,7 @@
 //! The ER diagram: drawn, moved, zoomed, exported, and listed below for those who read.
 
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent, type RefObject } from 'react';
+import { fileName, saveFile } from '../conversation/transcript';
 import { IconButton } from '../shell/controls';
 import { DownloadIcon, FitIcon, MinusIcon, PlusIcon } from '../shell/icons';
 import { useTheme } from '../shell/theme';
@@ -152,12 +153,7 @@ function useGestures(view: RefObject<HTMLDivElement | null>, move: SetPlacement)
 
 function save(svg: SVGSVGElement, title: string): void {
   const background = getComputedStyle(document.documentElement).getPropertyValue('--page').trim();
-  const address = URL.createObjectURL(new Blob([toFile(svg, background)], { type: 'image/svg+xml' }));
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = `${title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').slice(0, 60) || 'diagram'}.svg`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
+  saveFile(fileName(title, 'svg'), 'image/svg+xml', toFile(svg, background));
 }
 
 function Undrawable({ failure, source }: { failure: string; source: string }) {

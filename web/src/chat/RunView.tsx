@@ -105,7 +105,7 @@ function Trouble({ run, actions, tone, sentence }: { run: Run; actions: RunActio
   return (
     <>
       <div role={run.live ? 'status' : undefined} data-testid="run-ending" className={`mt-3 flex flex-wrap items-center gap-x-3 gap-y-2 rounded-lg px-3 py-2 text-sm ${colours}`}>
-        <span className="flex min-w-0 flex-1 basis-60 items-center gap-2"><AlertIcon /> {sentence}</span>
+        <span className="flex min-w-0 flex-1 basis-60 items-center gap-2"><AlertIcon /> <span>{sentence}{run.failure?.traceId !== undefined && <span className="block">Trace <code className="select-all">{run.failure.traceId}</code></span>}</span></span>
         <span className="flex gap-2">
           {run.text !== '' && <TextButton data-testid="continue" onClick={() => actions.ask('Continue where you stopped.')}>Continue</TextButton>}
           {(run.failure?.retryable ?? true) && <TextButton data-testid="ask-again" onClick={() => actions.ask(run.question)}>Ask again</TextButton>}
@@ -126,6 +126,7 @@ function Footer({ run, actions }: { run: Run; actions: RunActions }) {
         <TextButton data-testid="show-tables" onClick={actions.showTables}><TableIcon /> Tables</TextButton>
       )}
       <CopyAnswer text={run.text} />
+      {run.staleSince !== undefined && <span data-testid="stale" className="text-busy">The catalogue has not been refreshed{run.staleSince && ` since ${new Date(run.staleSince).toLocaleDateString()}`}</span>}
       <Usage run={run} />
     </div>
   );

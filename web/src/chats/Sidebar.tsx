@@ -44,7 +44,7 @@ export function Sidebar({ chats, current, failed, health, status, onNew, onFind,
             </ul>
           </section>
         ))}
-        {failed && <p className="px-3 pt-3 text-sm text-muted">The list of chats cannot be read at the moment</p>}
+        {failed && chats.length <= 1 && <p className="px-3 pt-3 text-sm text-muted">The list of chats cannot be read at the moment</p>}
       </div>
       <div className="flex h-14 shrink-0 items-center gap-2 border-t border-line pr-3 pl-4">
         <div className="min-w-0 flex-1">

@@ -20,6 +20,8 @@ export interface Failure {
   readonly message: string;
   readonly code?: ErrorCode;
   readonly retryable: boolean;
+  /** Under which the server's log knows it. */
+  readonly traceId?: string;
 }
 
 /** A question that the server accepted, and everything that belongs to its answer. */
@@ -37,6 +39,8 @@ export interface Run {
   readonly diagram?: string;
   readonly trigger?: CanvasTrigger;
   readonly usage?: Usage;
+  /** When the catalogue was read that the answer rests on, if it is no longer the newest. */
+  readonly staleSince?: string;
   readonly failure?: Failure;
   readonly answeredAt?: string;
   /** True when the run ended while the page was looking on, false when it came from history. */

@@ -141,6 +141,7 @@ class Draft {
     if (frame.diagram) run.diagram = frame.diagram;
     if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
     if (frame.usage) run.usage = frame.usage;
+    if (frame.metrics?.is_stale) run.staleSince = frame.metrics.as_of ?? '';
     run.answeredAt = frame.timestamp;
   }
 
@@ -201,5 +202,6 @@ function endTool(tool: ToolCall): ToolCall {
 
 /** The words and the chances of an error frame. */
 export function toFailure(frame: FrameOf<'error'>): Failure {
-  return { message: frame.content, code: frame.code, retryable: frame.retryable ?? true };
+  const failure: Failure = { message: frame.content, code: frame.code, retryable: frame.retryable ?? true };
+  return frame.trace_id === undefined ? failure : { ...failure, traceId: frame.trace_id };
 }

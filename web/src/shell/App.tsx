@@ -20,8 +20,11 @@ function SignedIn() {
   const chats = useChats();
   const health = useHealth();
   const store = useMemo(() => newStore(sessionId), [sessionId]);
+  useEffect(() => {
+    // With a touch screen the focus would bring up the keyboard over what one wants to read.
+    if (matchMedia('(pointer: fine)').matches) document.querySelector<HTMLElement>('[data-testid=composer]')?.focus({ preventScroll: true });
+  }, [sessionId]);
   // Another chat is another page as far as drafts, scroll and canvas go.
-  useEffect(() => document.querySelector<HTMLElement>('[data-testid=composer]')?.focus({ preventScroll: true }), [sessionId]);
   return <Workspace key={sessionId} store={store} catalog={catalog} chats={chats} health={health} />;
 }
 

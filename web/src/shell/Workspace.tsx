@@ -17,6 +17,7 @@ import { ConnectionBanner, ConnectionDot } from '../connection/ConnectionBanner'
 import { describe } from '../connection/words';
 import type { ConversationStore, View } from '../conversation/store';
 import type { Catalog, ChatSummary, Health, Resource } from '../server/resources';
+import { ChatMenu } from './ChatMenu';
 import { IconButton } from './controls';
 import type { Entry } from './finding';
 import { isWriting, useKeys, useMedia, useNow, useOnline } from './hooks';
@@ -130,6 +131,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
           <h1 className="min-w-0 flex-1 truncate font-medium">{title}</h1>
           {!hasSidebar && <ConnectionDot words={words} compact />}
           {!hasSidebar && <IconButton label="New chat" data-testid="new-chat" onClick={startChat}><PlusIcon /></IconButton>}
+          <ChatMenu title={title} conversation={view.conversation} />
           <IconButton label={canvas.open ? 'Close the canvas' : 'Open the canvas'} data-testid="toggle-canvas" aria-pressed={canvas.open} onClick={() => changeCanvas({ open: !canvas.open })}>
             <CanvasIcon />
           </IconButton>

@@ -32,3 +32,4 @@ export const CheckIcon = () => <Icon><path d="m3 8.5 3.5 3.5L13 4.5" /></Icon>;
 export const AlertIcon = () => <Icon><circle cx="8" cy="8" r="6" /><path d="M8 5v3.5M8 11h.01" /></Icon>;
 export const ChatIcon = () => <Icon><path d="M13.5 8a5.5 5 0 0 1-8 4.4L2.5 13l.8-2.6A5 5 0 1 1 13.5 8Z" /></Icon>;
 export const KeyIcon = () => <Icon><circle cx="5.5" cy="10.5" r="3" /><path d="m7.7 8.3 5.3-5.3M10.5 5.5l2 2" /></Icon>;
+export const MoreIcon = () => <Icon><circle cx="3.5" cy="8" r="1" fill="currentColor" stroke="none" /><circle cx="8" cy="8" r="1" fill="currentColor" stroke="none" /><circle cx="12.5" cy="8" r="1" fill="currentColor" stroke="none" /></Icon>;
