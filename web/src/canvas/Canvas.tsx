@@ -1,7 +1,7 @@
 //! The canvas beside the conversation: the diagram of an answer, and the tables that can be asked about.
 
 import { Tabs } from 'radix-ui';
-import { lazy, Suspense } from 'react';
+import { lazy, memo, Suspense } from 'react';
 import type { CanvasTab } from '../conversation/frames';
 import type { Run } from '../conversation/model';
 import type { Catalog, Resource } from '../server/resources';
@@ -22,7 +22,7 @@ interface CanvasProps {
 }
 
 /** The canvas with its two views. */
-export function Canvas({ canvas, onChange, diagrams, catalog, onAskTable }: CanvasProps) {
+export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, catalog, onAskTable }: CanvasProps) {
   const shown = diagrams.find((run) => run.runId === canvas.runId) ?? diagrams.at(-1);
   return (
     <Tabs.Root
@@ -60,7 +60,7 @@ export function Canvas({ canvas, onChange, diagrams, catalog, onAskTable }: Canv
       </Tabs.Content>
     </Tabs.Root>
   );
-}
+});
 
 function Tab({ value, children }: { value: CanvasTab; children: string }) {
   return (

@@ -33,7 +33,7 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
     <div className="relative min-h-0 flex-1">
       <div ref={following.box} className="h-full overflow-y-auto overscroll-contain px-4 [scrollbar-gutter:stable_both-edges]" tabIndex={-1}>
         <div ref={following.content} className="mx-auto flex min-h-full w-full max-w-[38rem] flex-col pt-4 pb-8">
-          {isEmpty && (view.caughtUp || view.connection.state !== 'online') && <EmptyState catalog={catalog} onAsk={actions.ask} />}
+          {isEmpty && isKnownEmpty(view) && <EmptyState catalog={catalog} onAsk={actions.ask} />}
           {conversation.runs.map((run) => <RunView key={run.runId} run={run} actions={actions} />)}
           <OutboxView items={outbox} online={view.connection.state === 'online'} onEdit={onEditUnsent} onWithdraw={onWithdraw} onResubmit={onResubmit} />
           {conversation.notices.map((notice) => (
@@ -57,4 +57,9 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
       )}
     </div>
   );
+}
+
+/** Before the history has come, an empty page says nothing: it would be wrong for the blink of an eye. */
+function isKnownEmpty({ caughtUp, connection, conversation }: View): boolean {
+  return caughtUp || conversation.notices.length > 0 || !/^(?:idle|connecting|online)$/.test(connection.state);
 }

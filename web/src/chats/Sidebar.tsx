@@ -1,6 +1,8 @@
 //! The person's chats, and where the server stands.
 
-import type { ReactNode } from 'react';
+import { memo } from 'react';
+import { ConnectionDot } from '../connection/ConnectionBanner';
+import type { Words } from '../connection/words';
 import type { ChatSummary, Health } from '../server/resources';
 import { Busy, IconButton } from '../shell/controls';
 import { MoonIcon, PlusIcon, SearchIcon, SunIcon } from '../shell/icons';
@@ -13,16 +15,15 @@ interface SidebarProps {
   current: string;
   failed: boolean;
   health: Health | undefined;
-  /** The connection's dot. */
-  status: ReactNode;
+  words: Words;
   onNew(): void;
   onFind(): void;
   /** Called when a chat was chosen, so that a sheet can close. */
-  onChosen?(): void;
+  onChosen(): void;
 }
 
 /** The left column. */
-export function Sidebar({ chats, current, failed, health, status, onNew, onFind, onChosen }: SidebarProps) {
+export const Sidebar = memo(function Sidebar({ chats, current, failed, health, words, onNew, onFind, onChosen }: SidebarProps) {
   return (
     <nav aria-label="Chats" className="flex h-full min-h-0 flex-col bg-side">
       <div className="flex h-14 shrink-0 items-center gap-2 pr-3 pl-4">
@@ -48,16 +49,16 @@ export function Sidebar({ chats, current, failed, health, status, onNew, onFind,
       </div>
       <div className="flex h-14 shrink-0 items-center gap-2 border-t border-line pr-3 pl-4">
         <div className="min-w-0 flex-1">
-          {status}
+          <ConnectionDot words={words} />
           {health && <p className="truncate text-sm text-muted" title={`Tidewire ${health.version}, model ${health.model}`}>{health.model}</p>}
         </div>
         <ThemeButton />
       </div>
     </nav>
   );
-}
+});
 
-function ChatLink({ chat, current, onChosen }: { chat: ChatSummary; current: boolean; onChosen: (() => void) | undefined }) {
+function ChatLink({ chat, current, onChosen }: { chat: ChatSummary; current: boolean; onChosen(): void }) {
   return (
     <li>
       <a

@@ -1,6 +1,6 @@
 //! What the page reads over HTTP beside the conversation: the catalogue, the list of chats, and the server's health.
 
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { fetchJson } from './access';
 
 /** A table of the catalogue. */
@@ -79,5 +79,5 @@ function useResource<T>(path: string, everyMs?: number): Resource<T> {
       clearInterval(timer);
     };
   }, [refresh, everyMs]);
-  return { ...state, refresh };
+  return useMemo(() => ({ ...state, refresh }), [state, refresh]);
 }

@@ -1,6 +1,6 @@
 //! Small hooks about the surroundings: width, network, time, keys.
 
-import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 
 /** Whether a media query matches now. */
 export function useMedia(query: string): boolean {
@@ -50,6 +50,21 @@ export function useKeys(handler: (event: KeyboardEvent) => void): void {
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
   }, []);
+}
+
+/** A function that stays the same object and always does what the newest `handler` does, so that memoised children rest. */
+export function useHandler<Arguments extends unknown[], Result>(handler: (...args: Arguments) => Result): (...args: Arguments) => Result {
+  const newest = useRef(handler);
+  newest.current = handler;
+  return useCallback((...args: Arguments) => newest.current(...args), []);
+}
+
+/** The list of before, as long as it holds the same things. */
+export function useSteady<T>(list: readonly T[]): readonly T[] {
+  const before = useRef(list);
+  const isSame = before.current.length === list.length && before.current.every((each, index) => each === list[index]);
+  if (!isSame) before.current = list;
+  return before.current;
 }
 
 /** Whether a key press belongs to a field that the person writes in. */

@@ -1,0 +1,88 @@
+//! The middle column: what was said, and where the next question is written.
+
+import { useMemo, type RefObject } from 'react';
+import { startChat } from '../chats/session';
+import { ConnectionBanner } from '../connection/ConnectionBanner';
+import type { Words } from '../connection/words';
+import type { ConversationStore, View } from '../conversation/store';
+import type { CanvasState } from '../canvas/state';
+import type { Catalog, Resource } from '../server/resources';
+import { useHandler } from '../shell/hooks';
+import { Announcer } from './Announcer';
+import { Composer } from './Composer';
+import { useDraft } from './draft';
+import type { RunActions } from './RunView';
+import { Thread } from './Thread';
+
+interface ChatColumnProps {
+  store: ConversationStore;
+  view: View;
+  words: Words;
+  catalog: Resource<Catalog>;
+  onCanvas(change: Partial<CanvasState>): void;
+  field: RefObject<HTMLTextAreaElement | null>;
+}
+
+/** Thread and composer of one chat. */
+export function ChatColumn({ store, view, words, catalog, onCanvas, field }: ChatColumnProps) {
+  const [draft, setDraft] = useDraft(store.sessionId);
+  const edit = (text: string | undefined) => {
+    if (text === undefined) return;
+    setDraft(text);
+    field.current?.focus();
+    // The caret belongs at the end of what is to be edited, once it is there.
+    requestAnimationFrame(() => field.current?.setSelectionRange(text.length, text.length));
+  };
+  const editLast = () => {
+    const unsent = view.outbox.findLast((item) => item.state !== 'sent');
+    edit(unsent ? store.withdraw(unsent.messageId) : view.conversation.runs.at(-1)?.question);
+  };
+  const send = () => {
+    store.submit(draft);
+    setDraft('');
+  };
+  return (
+    <>
+      <Thread
+        view={view}
+        catalog={catalog}
+        actions={useRunActions(store, onCanvas)}
+        onEditUnsent={useHandler((messageId: string) => edit(store.withdraw(messageId)))}
+        onWithdraw={useHandler((messageId: string) => void store.withdraw(messageId))}
+        onResubmit={useHandler((messageId: string) => store.resubmit(messageId))}
+        onDismiss={useHandler((noticeId: number) => store.dismiss(noticeId))}
+      />
+      {/* The same gutters as the scrolling part above, so that both columns have the same edges. */}
+      <div className="shrink-0 overflow-hidden [scrollbar-gutter:stable_both-edges]">
+        <div className="mx-auto w-full max-w-[40rem] px-4 pb-4 max-sm:px-2 max-sm:pb-[max(8px,env(safe-area-inset-bottom))]">
+          <ConnectionBanner words={words} onRetry={store.reconnect} onNewChat={startChat} />
+          <Composer
+            draft={draft}
+            onDraft={setDraft}
+            onSend={send}
+            onEditLast={editLast}
+            running={view.active !== undefined}
+            stopping={view.stopping}
+            onStop={() => store.stop()}
+            online={!/^(?:waiting|failed|refused)$/.test(view.connection.state)}
+            field={field}
+          />
+        </div>
+      </div>
+      <Announcer conversation={view.conversation} />
+    </>
+  );
+}
+
+/** The same object for the life of the chat, so that a finished run is never drawn again. */
+function useRunActions(store: ConversationStore, onCanvas: (change: Partial<CanvasState>) => void): RunActions {
+  return useMemo(
+    () => ({
+      ask: (question) => store.submit(question),
+      stop: (runId) => store.stop(runId),
+      showDiagram: (runId) => onCanvas({ open: true, tab: 'diagram', runId }),
+      showTables: () => onCanvas({ open: true, tab: 'tables' }),
+    }),
+    [store, onCanvas],
+  );
+}
