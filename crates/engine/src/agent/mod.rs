@@ -9,6 +9,8 @@ mod calls;
 pub mod explorer;
 mod round;
 pub mod run_loop;
+#[cfg(test)]
+mod tests;
 pub mod tool;
 
 use std::sync::Arc;

@@ -1,8 +1,11 @@
 //! What a page shows before anything was asked: the tables, figures about them, and three questions that work.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::catalog::{self, COLUMNS, Catalog, RELATIONSHIPS, RelationshipType, Table, TableType};
+use super::catalog::{
+    self, COLUMNS, Catalog, RELATIONSHIPS, Relationship, RelationshipType, Table, TableType,
+};
 use super::words::{spoken_name, spoken_table};
 use crate::agent::Records;
 use crate::error::Result;
@@ -72,15 +75,17 @@ pub async fn suggestions(records: &dyn Records, identity: &Identity) -> Result<V
     if tables.is_empty() {
         return Ok(Vec::new());
     }
-    let related = related(&catalog, &tables).await?;
-    let relation = related.as_ref().map(|(fact, dimension)| {
+    let edges = catalog.all_relationships(None).await?;
+    let related = related(&edges, &tables);
+    let relation = related.map(|(fact, dimension)| {
         format!("How are {} related to {}?", spoken_table(fact), spoken_table(dimension))
     });
     let collections = records.collections(identity).await?;
     let collection = collections.iter().find(|info| !catalog::COLLECTIONS.contains(&info.name.as_str()));
     let counting = collection.map(|info| format!("How many {} are there?", spoken_name(&info.name)));
-    let other = tables.iter().filter(|table| related.as_ref().is_none_or(|(fact, _)| fact != *table));
-    let other = other.min_by_key(|table| (table.table_type, table.label.is_none()));
+    let others = tables.iter().filter(|table| related.is_none_or(|(fact, _)| fact != *table));
+    let keys = |table: &Table| edges.iter().filter(|edge| edge.from_table == table.full_name).count();
+    let other = others.min_by_key(|table| (table.table_type, Reverse(keys(table))));
     let describing = other.map(|table| format!("Which columns do {} have?", spoken_table(table)));
     let first = Some(String::from("Show me all tables"));
     Ok([first, relation, counting, describing].into_iter().flatten().take(3).collect())
@@ -88,19 +93,17 @@ pub async fn suggestions(records: &dyn Records, identity: &Identity) -> Result<V
 
 /// The fact with the most foreign keys, and the dimension to which most of all foreign keys lead; dates do not count,
 /// because everything hangs on them.
-async fn related(catalog: &Catalog<'_>, tables: &[Table]) -> Result<Option<(Table, Table)>> {
+fn related<'a>(edges: &[Relationship], tables: &'a [Table]) -> Option<(&'a Table, &'a Table)> {
     let known = catalog::by_full_name(tables);
-    let edges = catalog.all_relationships(None).await?;
     let keys = edges.iter().filter(|edge| edge.relationship_type == RelationshipType::ForeignKey);
     let pairs = keys.filter_map(|edge| Some((*known.get(&*edge.from_table)?, *known.get(&*edge.to_table)?)));
     let tells = |(from, to): &(&Table, &Table)| {
         from.table_type == TableType::Fact && to.table_type == TableType::Dimension && !is_calendar(to)
     };
     let pairs: Vec<(&Table, &Table)> = pairs.filter(tells).collect();
-    let Some(fact) = most(pairs.iter().map(|(from, _)| *from)) else { return Ok(None) };
+    let fact = most(pairs.iter().map(|(from, _)| *from))?;
     let targets: Vec<_> = pairs.iter().filter(|(from, _)| *from == fact).map(|(_, to)| *to).collect();
-    let dimension = most(pairs.iter().map(|(_, to)| *to).filter(|to| targets.contains(to)));
-    Ok(dimension.map(|dimension| (fact.clone(), dimension.clone())))
+    Some((fact, most(pairs.iter().map(|(_, to)| *to).filter(|to| targets.contains(to)))?))
 }
 
 fn is_calendar(table: &Table) -> bool {
