@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome, ServeArgs, runtime, say};
 use crate::config::Config;
-use crate::start::{Started, start};
+use crate::start::{Started, load_demo, start};
 use crate::telemetry;
 
 /// The exit code when a second signal cuts the end short, as shells spell SIGINT.
@@ -17,16 +17,19 @@ const CUT_SHORT: i32 = 130;
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = args.config.load()?;
     telemetry::start_logging(config.log, std::env::var(telemetry::FILTER_VARIABLE).ok())?;
-    runtime()?.block_on(serve(config))
+    runtime()?.block_on(serve(config, args.demo))
 }
 
-async fn serve(config: Config) -> Outcome {
+async fn serve(config: Config, demo: bool) -> Outcome {
     let stop = stop_signal()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::new(format!("cannot listen on {}: {error}; choose another with --listen", config.listen))
     })?;
     let address = listener.local_addr()?;
     let Started { house, store } = start(config).await?;
+    if demo {
+        load_demo(store.as_ref()).await?;
+    }
     store.announce(&format!("http://{address}"))?;
     greet(&house.config, &house.model.name, address);
     crate::serve(house, listener, stop).await;
