@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,6 +23,7 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
 
 async fn serve(config: Config, demo: bool) -> Outcome {
     let stop = stop_signal()?;
+    raise_file_limit();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::new(format!("cannot listen on {}: {error}; choose another with --listen", config.listen))
     })?;
@@ -48,6 +50,15 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             std::process::exit(CUT_SHORT);
         });
     })
+}
+
+/// A socket is an open file, and the usual limit of these is a thousand.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is; many connections may be refused");
+    }
 }
 
 fn greet(config: &Config, model: &str, address: std::net::SocketAddr) {
