@@ -4,7 +4,7 @@ use schematic_define::{BodyKind, FrameKind, Layout, ParamType, Type};
 use serde_json::{Map, Value, json};
 
 use super::{reference, text};
-use crate::ir::{Api, Field, Item, Message, Param, TypeDecl, TypeKind, UnionVariant, Writes};
+use crate::ir::{Api, Field, Item, Message, Param, Test, TypeDecl, TypeKind, UnionVariant, Writes};
 
 /// The schema of a named type.
 pub(super) fn named(api: &Api, decl: &TypeDecl) -> Value {
@@ -71,18 +71,30 @@ fn parsed(param: &Param) -> Option<Value> {
 /// A record, with members in front that recognition adds.
 fn record(fields: &[Field], added: &[(String, Value)]) -> Value {
     let constants = added.iter().map(|(name, value)| (name.clone(), json!({ "const": value })));
-    let properties: Map<String, Value> =
-        constants.chain(fields.iter().map(|f| (f.wire.clone(), field(f)))).collect();
+    let members =
+        fields.iter().flat_map(|f| f.aliases.iter().chain([&f.wire]).map(|name| (name.clone(), field(f))));
+    let properties: Map<String, Value> = constants.chain(members).collect();
+    let needed = || fields.iter().filter(|f| !f.optional);
     let required: Vec<&str> = added
         .iter()
         .map(|(name, _)| name.as_str())
-        .chain(fields.iter().filter(|f| !f.optional).map(|f| f.wire.as_str()))
+        .chain(needed().filter(|f| f.aliases.is_empty()).map(|f| f.wire.as_str()))
         .collect();
+    // A required member may come under any of its names.
+    let any_name: Vec<Value> = needed().filter(|f| !f.aliases.is_empty()).map(any_name).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
+    if !any_name.is_empty() {
+        schema["allOf"] = json!(any_name);
+    }
     schema
+}
+
+fn any_name(field: &Field) -> Value {
+    let names = std::iter::once(&field.wire).chain(&field.aliases);
+    json!({ "anyOf": names.map(|name| json!({ "required": [name] })).collect::<Vec<_>>() })
 }
 
 fn field(field: &Field) -> Value {
@@ -127,7 +139,7 @@ pub(super) fn payload(api: &Api, message: &Message) -> Value {
             FrameKind::Binary | FrameKind::Either => json!({ "type": "string", "format": "binary" }),
         };
     }
-    let Some(envelope) = &api.envelope else { return body(api, &message.body, &message.writes) };
+    let Some(envelope) = &api.envelope else { return recognised_body(api, message) };
     let layouts = message.layouts.iter().map(|layout| {
         let inner = match layout {
             Layout::Flat => body(api, &message.body, &message.writes),
@@ -148,6 +160,25 @@ pub(super) fn payload(api: &Api, message: &Message) -> Value {
     });
     let mut layouts: Vec<Value> = layouts.collect();
     if layouts.len() == 1 { layouts.remove(0) } else { json!({ "anyOf": layouts }) }
+}
+
+/// The body with what recognition adds; several ways of recognition are several schemas.
+fn recognised_body(api: &Api, message: &Message) -> Value {
+    let [Test::AnyOf(ways)] = message.tests.as_slice() else {
+        return body(api, &message.body, &message.writes);
+    };
+    let ways = ways.iter().map(|tests| {
+        let members = tests.iter().filter_map(|test| match test {
+            Test::Equals { path, value } if path.len() == 1 => Some((path[0].clone(), value.clone())),
+            Test::Equals { .. }
+            | Test::Present { .. }
+            | Test::ArrayHead(_)
+            | Test::Kind(_)
+            | Test::AnyOf(_) => None,
+        });
+        body(api, &message.body, &Writes::Members(members.collect()))
+    });
+    json!({ "anyOf": ways.collect::<Vec<_>>() })
 }
 
 fn with_member(mut schema: Value, name: &str) -> Value {
