@@ -15,17 +15,16 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{any, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tidewire_engine::agent::explorer::catalog::Table;
-use tidewire_engine::agent::explorer::{Summary, summary};
+use tidewire_engine::agent::explorer::catalog::{Catalog, RELATIONSHIPS, Table, TableType};
 use tidewire_engine::identity::{Grant, Grants};
 use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result};
 use tidewire_protocols::Protocol;
 
 use crate::handshake;
+use crate::import;
 use crate::limits::TICKET_LIFE;
 use crate::server::{App, Mount};
 
-const HEALTH: &str = "/api/health";
 /// A JSON body is no longer than this.
 const MAX_BODY: usize = 64 * 1024;
 /// So many chats are listed.
@@ -35,12 +34,13 @@ const MAX_CHATS: usize = 200;
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new()
         .route("/metrics", get(metrics))
-        .route(HEALTH, get(health))
+        .route("/api/health", get(health))
         .route("/api/catalog", get(catalog))
         .route("/api/chats", get(chats))
         .route("/api/tickets", post(tickets))
         .route("/api/{*rest}", any(no_such_address))
-        .layer(DefaultBodyLimit::max(MAX_BODY));
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(imports());
     for protocol in tidewire_protocols::ALL {
         router = router.merge(sockets(app, protocol));
     }
@@ -48,6 +48,11 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .fallback(crate::assets::serve)
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
         .with_state(Arc::clone(app))
+}
+
+/// Batches of an import are longer than other bodies.
+fn imports() -> Router<Arc<App>> {
+    Router::new().route(import::PATH, post(imported)).layer(DefaultBodyLimit::max(import::MAX_BODY))
 }
 
 fn sockets(app: &Arc<App>, protocol: &Protocol) -> Router<Arc<App>> {
@@ -73,11 +78,7 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 
 fn refuse(app: &App, request: &Request) -> Option<Error> {
     let headers = request.headers();
-    // Load balancers ask for health by address; it tells nothing that a foreign page could use.
-    let refusal = match request.uri().path() {
-        HEALTH => None,
-        _ => app.door.check_host(headers).err(),
-    };
+    let refusal = app.door.check_host(headers).err();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     refusal.or_else(|| {
         let foreign = changes && !app.door.allows_origin(headers);
@@ -181,6 +182,12 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render()))
 }
 
+async fn imported(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, &headers)?;
+    let reply = import::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
+    Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
+}
+
 async fn chats(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
     let identity = identity(&app, &headers)?;
     let chats = list_chats(&app, identity).await.map_err(|error| fail(&app, &error))?;
@@ -215,18 +222,56 @@ async fn catalog(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
 }
 
 async fn read_catalog(app: &App, identity: &Identity) -> Result<Value> {
-    let Summary { tables, suggestions, metrics } = summary(app.records.as_ref(), identity).await?;
+    let catalog = Catalog { records: app.records.as_ref(), identity };
+    let tables = catalog.tables().await?;
+    let relationships = catalog.count(RELATIONSHIPS, None).await?;
+    let columns: u64 = tables.iter().map(|table| table.column_count).sum();
+    let of = |kind| tables.iter().filter(|table| table.table_type == kind).count();
     Ok(json!({
         "tables": tables.iter().map(Table::summary).collect::<Vec<_>>(),
-        "suggestions": suggestions,
+        "suggestions": suggestions(&catalog, &tables).await?,
         "metrics": {
-            "total_tables": metrics.total_tables,
-            "total_columns": metrics.total_columns,
-            "facts_count": metrics.facts_count,
-            "dimensions_count": metrics.dimensions_count,
-            "relationships_count": metrics.relationships_count,
+            "total_tables": tables.len(),
+            "total_columns": columns,
+            "facts_count": of(TableType::Fact),
+            "dimensions_count": of(TableType::Dimension),
+            "relationships_count": relationships,
         },
     }))
+}
+
+/// Three questions that work on what is there.
+async fn suggestions(catalog: &Catalog<'_>, tables: &[Table]) -> Result<Vec<String>> {
+    let mut questions = vec![String::from("Show me all tables")];
+    if let Some((fact, dimension)) = related_pair(catalog, tables).await? {
+        questions.push(format!("How are {} related to {}?", spoken(fact), spoken(dimension)));
+    }
+    if let Some(filled) = tables.iter().find(|table| table.collection.is_some()) {
+        questions.push(format!("How many {} are there?", spoken(filled)));
+    }
+    for more in ["Which columns hold amounts?", "What can you tell me about the data?"] {
+        if questions.len() < 3 {
+            questions.push(more.to_owned());
+        }
+    }
+    questions.truncate(3);
+    Ok(questions)
+}
+
+/// A fact and a dimension that it leads to, both with a name that people use.
+async fn related_pair<'t>(
+    catalog: &Catalog<'_>,
+    tables: &'t [Table],
+) -> Result<Option<(&'t Table, &'t Table)>> {
+    let named = |kind| tables.iter().filter(move |table| table.table_type == kind && table.label.is_some());
+    let Some(fact) = named(TableType::Fact).next() else { return Ok(None) };
+    let relationships = catalog.relationships(&fact.full_name).await?;
+    let leads_to = |table: &&Table| relationships.iter().any(|one| one.to_table == table.full_name);
+    Ok(named(TableType::Dimension).find(leads_to).map(|dimension| (fact, dimension)))
+}
+
+fn spoken(table: &Table) -> String {
+    table.label.as_ref().map_or_else(|| table.name.replace('_', " "), |label| label.to_lowercase())
 }
 
 /// For whom a ticket is asked. Only admins may ask for others.

@@ -17,6 +17,7 @@ pub mod telemetry;
 
 mod handshake;
 mod http;
+mod import;
 mod limits;
 mod pipe;
 mod server;

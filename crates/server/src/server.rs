@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tidewire_engine::Engine;
-use tidewire_engine::agent::SharedRecords;
+use tidewire_engine::collections::Desk;
 use tidewire_protocols::Protocol;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -35,7 +35,7 @@ const SPARE_CONNECTIONS: usize = 256;
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait before accepting again after the system refused (usually no file handles are left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long connections may take to say goodbye.
+/// How long sockets may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What every connection shares.
@@ -44,8 +44,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Does what clients ask.
     pub(crate) engine: Arc<Engine>,
-    /// Reads records, for the catalogue.
-    pub(crate) records: SharedRecords,
+    /// Reads records for the catalogue, and writes those of imports.
+    pub(crate) records: Arc<Desk>,
     /// Who answers, for the health page.
     pub(crate) model: ModelInfo,
     /// Who may come in.
@@ -60,7 +60,7 @@ pub(crate) struct App {
     pub(crate) figures: Figures,
     /// Cancelled when sockets are to be closed.
     pub(crate) closing: CancellationToken,
-    /// The tasks that own connections.
+    /// The tasks that own sockets.
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
 }
@@ -105,8 +105,8 @@ pub struct House {
     pub config: Config,
     /// Does what clients ask.
     pub engine: Arc<Engine>,
-    /// Reads records, for the catalogue.
-    pub records: SharedRecords,
+    /// Reads records for the catalogue, and writes those of imports.
+    pub records: Arc<Desk>,
     /// Who answers.
     pub model: ModelInfo,
 }
@@ -155,7 +155,7 @@ async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let connection = serve_http(Arc::clone(app), stream, router.clone());
-                app.tasks.spawn(async move {
+                tokio::spawn(async move {
                     connection.await;
                     drop(place);
                 });

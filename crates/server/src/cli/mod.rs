@@ -2,6 +2,7 @@
 
 mod chat;
 mod doctor;
+mod import;
 mod screen;
 mod serve;
 
@@ -28,6 +29,8 @@ enum Command {
     Serve(ServeArgs),
     /// Talk to a running server from this terminal.
     Chat(chat::ChatArgs),
+    /// Turn a file's rows into records, each exactly once.
+    Import(import::ImportArgs),
     /// Check configuration, data folder, model files and page; the exit code says whether all is well.
     Doctor(ConfigArgs),
 }
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Chat(args) => chat::run(args),
+        Command::Import(args) => import::run(args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|failure| {

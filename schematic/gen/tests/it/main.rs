@@ -2,8 +2,6 @@
 //!
 //! The golden files are modules of this test, so what is compared is also compiled.
 
-mod asyncapi;
-mod command;
 mod envelope;
 mod golden;
 mod hostile;

@@ -1,0 +1,3 @@
+//! The server from outside, as processes and sockets meet it.
+
+mod import;
