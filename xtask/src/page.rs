@@ -31,7 +31,7 @@ pub(crate) fn build() -> Result {
 pub(crate) fn test() -> Result {
     install()?;
     step("type-check TypeScript", || {
-        run(program("npm").args(["run", "--silent", "typecheck", "--workspaces", "--if-present"]))
+        run(program("npm").args(["run", "--silent", "check", "--workspaces", "--if-present"]))
     })?;
     step("test TypeScript", || {
         run(program("npm").args(["run", "--silent", "test", "--workspaces", "--if-present"]))
