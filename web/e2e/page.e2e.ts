@@ -323,6 +323,32 @@ describe('an answer that means harm', () => {
   });
 });
 
+describe('a diagram that means harm', () => {
+  it('is drawn without its markup, and fetches nothing', async () => {
+    const page = await open();
+    const foreign: string[] = [];
+    page.on('request', (request) => request.url().startsWith(mock.url) || foreign.push(request.url()));
+    await ask(page, 'odd diagram');
+    await page.locator('[data-testid=diagram] svg').waitFor();
+    const svg = page.locator('[data-testid=diagram] svg');
+    expect(await svg.textContent()).toContain('say "hi" & more');
+    expect(await svg.locator('script, foreignObject, img, image, [onerror], [onclick]').count()).toBe(0);
+    expect(foreign.filter((url) => /^https?:/.test(url))).toEqual([]);
+    expect(await page.evaluate(() => 'broken' in window)).toBe(false);
+    // Not even the policy had something to stop.
+    expect(complaints).toEqual([]);
+    await page.getByRole('list', { name: 'Tables of the diagram' }).getByText('and 7 more tables').waitFor();
+  });
+
+  it('is shown as text when it cannot be drawn', async () => {
+    const page = await open();
+    await ask(page, 'bad diagram');
+    await page.getByText('This diagram cannot be drawn').waitFor();
+    await page.getByText('a }o--|| : x').waitFor();
+    expect(await lastAnswer(page)).toContain('Here it is.');
+  });
+});
+
 describe('for everybody', () => {
   const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 

@@ -105,6 +105,8 @@ const STORY = 'The order line is where everything meets: it names its supplier, 
 
 /** The steps of an answer, what its last frame carries, and how it ends if not well. */
 export function script(question) {
+  if (/odd diagram/i.test(question)) return withDiagram(ODD_DIAGRAM);
+  if (/bad diagram/i.test(question)) return withDiagram('erDiagram\n    a }o--|| : x');
   if (/related|relationship|diagram/i.test(question)) return related(question);
   if (/all tables/i.test(question)) return allTables();
   if (/long/i.test(question)) return { steps: [{ text: longText(), tokenMs: 2 }] };
@@ -121,6 +123,11 @@ function related(question) {
     steps: [{ tool: 'find_relationships', arguments: { table_name: 'factv_purchase_order' }, result: RELATIONSHIPS, ms: 120 }, { text: RELATED }],
     answer: { diagram: DIAGRAM, canvas_trigger },
   };
+}
+
+function withDiagram(diagram) {
+  const canvas_trigger = { action: 'switch_view', view_type: 'er_diagram', reason: 'it was asked for', confidence: 0.9 };
+  return { steps: [{ text: 'Here it is.' }], answer: { diagram, canvas_trigger } };
 }
 
 function allTables() {
@@ -157,6 +164,19 @@ function failing() {
 const HOSTILE = `<img src=x onerror="window.broken=1"><script>window.broken=1</script>
 
 ![a chart](https://example.org/pixel.png?data=secret) and [a link](javascript:window.broken=1) and [a true one](https://example.org/).`;
+
+/** Names that the grammar would misread are written around; directives and markup must not get through. */
+const ODD_DIAGRAM = `%%{init: {"securityLevel": "loose", "htmlLabels": true, "er": {"htmlLabels": true}}}%%
+erDiagram
+    entity_1 }o--|| entity_2 : "<img src='https://example.org/edge.png' onerror='window.broken=1'>"
+    entity_1["say #34;hi#34; #38; more"] {
+        decimal _pk "pk"
+        decimal unnamed "<b onclick='window.broken=1'>bold</b>"
+    }
+    entity_2["direction#32;TB"] {
+    }
+    entity_more["and 7 more tables"]
+`;
 
 function longText() {
   const part = (number) => `## Part ${number}\n\n${STORY.repeat(3)}\n\n- \`factv_purchase_order\` holds the **lines**\n- \`dimv_supplier\` holds the *names*\n\n`;

@@ -1,11 +1,13 @@
 //! Mermaid text to a clean SVG element. Loaded only when a diagram is first looked at.
 //!
-//! The text comes from a model, so: strict mode, no HTML labels, parsed before it is drawn, and the SVG sanitised before
-//! it enters the page. Directives in the text cannot loosen this; Mermaid keeps those settings out of their reach.
+//! The text comes from a model, so: its directives are made comments (one of them would bring HTML labels back), strict
+//! mode, no HTML labels, parsed before it is drawn, and the SVG sanitised before it enters the page.
 
 import DOMPurify from 'dompurify';
 import mermaid from 'mermaid';
+import { decodeEntities } from '../markdown/text';
 import type { Theme } from '../shell/theme';
+import { sideways, withoutDirectives } from './source';
 
 /** A drawn diagram, or the reason why there is none. */
 export type Drawing = { readonly svg: SVGSVGElement } | { readonly failure: string };
@@ -32,7 +34,7 @@ export function draw(source: string, theme: Theme): Promise<Drawing> {
 async function drawNow(source: string, theme: Theme): Promise<Drawing> {
   configure(theme);
   try {
-    const text = sideways(source);
+    const text = sideways(withoutDirectives(source));
     await mermaid.parse(text);
     const { svg } = await mermaid.render(`diagram-${++count}`, text);
     return { svg: clean(svg) };
@@ -41,21 +43,14 @@ async function drawNow(source: string, theme: Theme): Promise<Drawing> {
   }
 }
 
-/**
- * A fact with its dimensions beside it is as high as a column is; with them below it is far too wide. A diagram that
- * says its own direction keeps it.
- */
-function sideways(source: string): string {
-  if (/^\s*direction\s/m.test(source)) return source;
-  return source.replace(/^(\s*erDiagram)[ \t]*$/m, '$1\n    direction LR');
-}
-
 function configure(theme: Theme): void {
   if (configured === theme) return;
   configured = theme;
   mermaid.initialize({
     startOnLoad: false,
     securityLevel: 'strict',
+    // What text may not change, should a directive be found after all.
+    secure: ['secure', 'securityLevel', 'startOnLoad', 'maxTextSize', 'maxEdges', 'suppressErrorRendering', 'htmlLabels', 'themeCSS', 'themeVariables', 'fontFamily', 'er', 'flowchart'],
     htmlLabels: false,
     suppressErrorRendering: true,
     maxTextSize: 200_000,
@@ -101,7 +96,15 @@ function clean(svg: string): SVGSVGElement {
   const safe = DOMPurify.sanitize(svg, { USE_PROFILES: { svg: true, svgFilters: true }, RETURN_DOM_FRAGMENT: true });
   const element = safe.querySelector('svg');
   if (!element) throw new Error('the diagram is empty');
+  decodeTexts(element);
   return element;
+}
+
+/** Mermaid leaves `#34;` as an entity in SVG text, where nobody decodes it. As text it cannot become markup any more. */
+function decodeTexts(svg: SVGSVGElement): void {
+  for (const span of svg.querySelectorAll('tspan')) {
+    if (span.childElementCount === 0 && span.textContent.includes('&')) span.textContent = decodeEntities(span.textContent);
+  }
 }
 
 /** The diagram as the text of a file that stands alone. */

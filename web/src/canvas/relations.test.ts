@@ -22,6 +22,22 @@ test('entities with their references, quoted and aliased', () => {
   ]);
 });
 
+test('names that are written around, and what is left out', () => {
+  const source = `erDiagram
+    entity_2 }o--|| entity_1 : "rolls up to"
+    entity_1["one"] {
+        decimal _pk "pk"
+    }
+    entity_2["say #34;hi#34;"] {
+    }
+    entity_more["and 7 more tables"]`;
+  expect(readEntities(source)).toEqual([
+    { name: 'one', references: [] },
+    { name: 'say "hi"', references: [{ to: 'one', label: 'rolls up to' }] },
+    { name: 'and 7 more tables', references: [] },
+  ]);
+});
+
 test('other text gives nothing', () => {
   expect(readEntities('graph TD\n a --> b')).toEqual([]);
 });

@@ -7,7 +7,7 @@ export interface Entity {
 }
 
 const RELATION = /^\s*("[^"]+"|[^\s"]+)\s+[|}o][|o](?:--|\.\.)[|o][|{o]\s+("[^"]+"|[^\s":]+)\s*(?::\s*(.*))?$/;
-const ENTITY = /^\s*("[^"]+"|[^\s"{[]+)\s*(?:\[\s*("[^"]+"|[^\]]+)\s*\])?\s*\{\s*$/;
+const ENTITY = /^\s*("[^"]+"|[^\s"{[]+)\s*(?:\[\s*("[^"]+"|[^\]]+)\s*\]\s*\{?|\{)\s*$/;
 
 /** Reads entities and relations from the text of an `erDiagram`, in the order in which they are first named. */
 export function readEntities(source: string): readonly Entity[] {
@@ -36,6 +36,8 @@ export function readEntities(source: string): readonly Entity[] {
   }));
 }
 
+/** Without its quotes, and with Mermaid's `#34;` read as the character that it stands for. */
 function bare(name: string): string {
-  return name.trim().replace(/^"(.*)"$/, '$1');
+  const unquoted = name.trim().replace(/^"(.*)"$/, '$1');
+  return unquoted.replace(/#(\d{1,6});/g, (_, code: string) => String.fromCodePoint(Math.min(Number(code), 0x10ffff)));
 }
