@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use schematic_gen::{File, Problem, Provenance};
+use schematic_gen::{File, Problem, Provenance, asyncapi, markdown, rust};
 
 use crate::run::{Result, cannot_write, root};
 
@@ -33,12 +33,19 @@ fn write(path: &str, text: &str) -> Result {
 }
 
 /// Every generated file: its path from the root, and its text.
-fn files() -> Result<Vec<(String, String)>> {
+fn files() -> Result<Vec<File>> {
     let provenance = Provenance::new("cargo xtask codegen", "definition.rs");
-    let wire =
-        schematic_gen::rust::wire_types(&tidewire_definitions::session_chat::definition(), &provenance)
-            .map_err(|problems| list(&problems))?;
-    Ok(below("crates/protocols/src/session_chat", wire))
+    let session_chat = tidewire_definitions::session_chat::definition();
+    let wire = rust::wire_types(&session_chat, &provenance).map_err(|problems| list(&problems))?;
+    let page = markdown::reference(&session_chat, &provenance).map_err(|problems| list(&problems))?;
+    let asyncapi = asyncapi::document(&session_chat).map_err(|problems| list(&problems))?;
+    let asyncapi = asyncapi.into_iter().map(|(path, text)| (format!("session_chat.{path}"), text)).collect();
+    Ok([
+        below("crates/protocols/src/session_chat", wire),
+        below("docs/protocols", page),
+        below("docs/protocols", asyncapi),
+    ]
+    .concat())
 }
 
 /// The files of an output, from the root.

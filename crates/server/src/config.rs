@@ -175,6 +175,11 @@ impl Config {
                  behind_proxy = true, or listen on 127.0.0.1"
             )));
         }
+        if self.hosts.is_empty() {
+            return Err(ConfigError(String::from(
+                "say in hosts under which names the proxy forwards, for example [\"chat.example.com\"]",
+            )));
+        }
         Ok(())
     }
 
@@ -422,7 +427,9 @@ mod tests {
         let keyed = Config { api_keys: vec!["0123456789abcdef".into()], ..open };
         assert!(keyed.check().unwrap_err().to_string().contains("plain text"));
         let proxied = Config { behind_proxy: true, ..keyed };
-        assert_eq!(proxied.check(), Ok(()));
+        assert!(proxied.check().unwrap_err().to_string().contains("hosts"));
+        let named = Config { hosts: vec!["chat.example.com".into()], ..proxied };
+        assert_eq!(named.check(), Ok(()));
         let short = Config { api_keys: vec!["secret".into()], ..Config::default() };
         let refusal = short.check().unwrap_err().to_string();
         assert!(refusal.contains("16 characters") && !refusal.contains("secret"), "{refusal}");

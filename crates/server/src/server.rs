@@ -35,7 +35,7 @@ const SPARE_CONNECTIONS: usize = 256;
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait before accepting again after the system refused (usually no file handles are left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long sockets may take to say goodbye.
+/// How long connections may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What every connection shares.
@@ -60,7 +60,7 @@ pub(crate) struct App {
     pub(crate) figures: Figures,
     /// Cancelled when sockets are to be closed.
     pub(crate) closing: CancellationToken,
-    /// The tasks that own sockets.
+    /// The tasks that own connections.
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
 }
@@ -155,7 +155,7 @@ async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let connection = serve_http(Arc::clone(app), stream, router.clone());
-                tokio::spawn(async move {
+                app.tasks.spawn(async move {
                     connection.await;
                     drop(place);
                 });

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -184,16 +185,20 @@ impl<'a> Talk<'a> {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
         };
         self.mount.figures.frames_in.increment(1);
-        let Step { frames: answers, commands } = self.session.decode(incoming, now.into_std());
-        frames.extend(answers);
-        self.waiting.extend(commands);
+        guard(frames, |frames| {
+            let Step { frames: answers, commands } = self.session.decode(incoming, now.into_std());
+            frames.extend(answers);
+            self.waiting.extend(commands);
+        });
     }
 
     fn on_events(&mut self, events: &mut Vec<Event>, frames: &mut Vec<Frame>) {
         let now = Instant::now().into_std();
-        for event in events.drain(..) {
-            self.session.event(&event, now, frames);
-        }
+        guard(frames, |frames| {
+            for event in events.drain(..) {
+                self.session.event(&event, now, frames);
+            }
+        });
         if events.capacity() > WAITING_COMMANDS {
             *events = Vec::new();
         }
@@ -204,7 +209,7 @@ impl<'a> Talk<'a> {
             self.app.figures.count_error(error.code);
             log_error(error, self.mount.protocol.name);
         }
-        self.session.reply(ticket, result, Instant::now().into_std(), frames);
+        guard(frames, |frames| self.session.reply(ticket, result, Instant::now().into_std(), frames));
     }
 
     fn on_deadline(&mut self, frames: &mut Vec<Frame>) -> Result<(), End> {
@@ -214,7 +219,7 @@ impl<'a> Talk<'a> {
             return Err(End::Stalled);
         }
         if self.session.deadline().is_some_and(|at| at <= now.into_std()) {
-            self.session.tick(now.into_std(), frames);
+            guard(frames, |frames| self.session.tick(now.into_std(), frames));
         }
         match self.heart.beat(now) {
             Beat::Quiet => {}
@@ -270,6 +275,14 @@ impl<'a> Talk<'a> {
         self.mount.figures.bytes_in.increment(read - self.counted.0);
         self.mount.figures.bytes_out.increment(written - self.counted.1);
         self.counted = (read, written);
+    }
+}
+
+/// Lets the dialect work. If it has a bug that panics, this conversation ends with 1011 and no other notices.
+fn guard(frames: &mut Vec<Frame>, work: impl FnOnce(&mut Vec<Frame>)) {
+    if catch_unwind(AssertUnwindSafe(|| work(frames))).is_err() {
+        // The panic's own words are in the log; they are nothing for a client.
+        frames.push(Frame::Close { code: 1011, reason: "the server failed; connect again".into() });
     }
 }
 
@@ -364,6 +377,14 @@ impl Stall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dialect_that_panics_ends_its_own_conversation_and_says_nothing_of_why() {
+        let mut frames = vec![Frame::text("before")];
+        guard(&mut frames, |_| panic!("a secret"));
+        let [_, Frame::Close { code: 1011, reason }] = &frames[..] else { panic!("{frames:?}") };
+        assert!(!reason.contains("secret") && reason.len() <= 123);
+    }
 
     #[test]
     fn a_silent_client_is_pinged_twice_and_then_given_up() {

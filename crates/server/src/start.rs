@@ -6,15 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire_engine::agent::SharedRecords;
-use tidewire_engine::agent::explorer::Explorer;
+use tidewire_engine::agent::explorer::{Explorer, demo};
 use tidewire_engine::agent::run_loop::Limits as RunLimits;
+use tidewire_engine::agent::{SharedRecords, Tool};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
+use tidewire_engine::identity::Subject;
 use tidewire_engine::model::choose::{ProviderSettings, Settings as ModelSettings};
 use tidewire_engine::model::{self, Model, Status};
 use tidewire_engine::store::sqlite::{self, Sqlite};
-use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, Result, Settings};
+use tidewire_engine::store::{Operation, Store, Write};
+use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, Settings};
 
 use crate::config::Config;
 use crate::server::{House, ModelInfo};
@@ -34,11 +36,16 @@ pub struct Started {
 /// Opens the data folder, takes the configured model, and starts the engine.
 pub async fn start(config: Config) -> Result<Started> {
     let (model, info) = choose_model(&config)?;
-    start_with(config, model, info).await
+    start_with(config, model, info, Vec::new()).await
 }
 
-/// As [`start`], with a model of the caller's own.
-pub async fn start_with(config: Config, model: Arc<dyn Model>, info: ModelInfo) -> Result<Started> {
+/// As [`start`], with a model of the caller's own, and more tools than the explorer's.
+pub async fn start_with(
+    config: Config,
+    model: Arc<dyn Model>,
+    info: ModelInfo,
+    tools: Vec<Arc<dyn Tool>>,
+) -> Result<Started> {
     let folder = config.data.clone();
     // Migrations and the lock block.
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(sqlite::Settings::new(folder))).await;
@@ -46,6 +53,7 @@ pub async fn start_with(config: Config, model: Arc<dyn Model>, info: ModelInfo) 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let records = Arc::new(Desk::new(Arc::clone(&store) as _, Arc::clone(&clock)));
     let agent = Explorer::new(model, Arc::clone(&records) as SharedRecords).with_limits(run_limits(&config));
+    let agent = tools.into_iter().fold(agent, Explorer::with_tool);
     let parts = Parts {
         store: Arc::clone(&store) as _,
         bus: Arc::new(LocalBus::default()),
@@ -55,6 +63,21 @@ pub async fn start_with(config: Config, model: Arc<dyn Model>, info: ModelInfo) 
     };
     let engine = Engine::start(parts).await?;
     Ok(Started { house: House { config, engine, records, model: info }, store })
+}
+
+/// Loads the demo catalogue, if it has never been loaded into this folder.
+pub async fn load_demo(store: &dyn Store) -> Result<()> {
+    let entries = demo::entries();
+    let Some(first) = entries.first() else { return Ok(()) };
+    if store.get(first.collection, &RecordId::from(first.id.as_str())).await?.is_some() {
+        return Ok(());
+    }
+    let batch = entries.into_iter().map(|entry| Write {
+        collection: entry.collection.to_owned(),
+        id: RecordId(entry.id),
+        operation: Operation::InsertIfAbsent(entry.body),
+    });
+    store.commit(&Subject::SYSTEM.into(), SystemClock.now(), batch.collect()).await.map(|_| ())
 }
 
 fn run_limits(config: &Config) -> RunLimits {

@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -22,6 +23,7 @@ pub fn start_logging(format: LogFormat, filter: Option<String>) -> Result<(), Co
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| ConfigError::new(format!("{FILTER_VARIABLE}: {filter:?} is no filter: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -3,7 +3,9 @@
 //! A pure function: a [`Definition`](schematic_define::Definition) goes in, `(path, text)` pairs come out, the same
 //! every time. Who calls it writes the files. Every output lowers from [`ir`], which checks the definition first.
 
+pub mod asyncapi;
 pub mod ir;
+pub mod markdown;
 pub mod names;
 pub mod rust;
 

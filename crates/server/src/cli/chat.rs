@@ -124,6 +124,9 @@ impl Talk {
                     }
                 }
                 Err(Error::Http(response)) => return Err(refusal(&response)),
+                Err(error) if self.once => {
+                    return Err(Failure::new(format!("{} cannot be reached: {error}", self.address)));
+                }
                 Err(error) if attempt == 0 => {
                     self.note(&format!("{} cannot be reached: {error}", self.address))
                 }

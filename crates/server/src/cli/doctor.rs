@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tidewire_engine::model::Status;
 use tidewire_engine::store::sqlite::{self, Sqlite};
+use tidewire_engine::{Code, Error};
 
 use super::{ConfigArgs, Outcome, runtime, say};
 use crate::config::Config;
@@ -81,26 +82,30 @@ async fn look_at_address(config: &Config) -> Finding {
 async fn look_at_data(config: &Config) -> Finding {
     const WHAT: &str = "data folder";
     let shown = config.data.display();
-    if let Some(address) = sqlite::owner_address(&config.data) {
-        let says = format!("{shown} is in use by the server at {address}");
-        return finding(WHAT, Health::Well, says);
-    }
     if !config.data.exists() {
         return finding(WHAT, Health::Well, format!("{shown} will be made at the first start"));
     }
     match open_and_check(&config.data).await {
         Ok(()) => finding(WHAT, Health::Well, format!("{shown} is whole")),
-        Err(error) => finding(WHAT, Health::Broken, error),
+        Err(error) if error.code == Code::Conflict => finding(WHAT, Health::Well, in_use(config)),
+        Err(error) => finding(WHAT, Health::Broken, error.to_string()),
     }
 }
 
-async fn open_and_check(folder: &Path) -> Result<(), String> {
+fn in_use(config: &Config) -> String {
+    let shown = config.data.display();
+    match sqlite::owner_address(&config.data) {
+        Some(address) => format!("{shown} is in use by the server at {address}"),
+        None => format!("{shown} is in use by another process"),
+    }
+}
+
+async fn open_and_check(folder: &Path) -> Result<(), Error> {
     let settings = sqlite::Settings::new(folder);
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(settings)).await;
-    let store = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    let checked = store.check().await.map_err(|error| error.to_string());
-    store.close().await.map_err(|error| error.to_string())?;
-    checked
+    let store = opened.map_err(Error::internal)??;
+    let checked = store.check().await;
+    store.close().await.and(checked)
 }
 
 async fn look_at_model(config: &Config) -> Finding {

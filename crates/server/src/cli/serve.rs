@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome, ServeArgs, runtime, say};
 use crate::config::Config;
-use crate::start::{Started, start};
+use crate::start::{Started, load_demo, start};
 use crate::telemetry;
 
 /// The exit code when a second signal cuts the end short, as shells spell SIGINT.
@@ -17,16 +18,20 @@ const CUT_SHORT: i32 = 130;
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = args.config.load()?;
     telemetry::start_logging(config.log, std::env::var(telemetry::FILTER_VARIABLE).ok())?;
-    runtime()?.block_on(serve(config))
+    runtime()?.block_on(serve(config, args.demo))
 }
 
-async fn serve(config: Config) -> Outcome {
+async fn serve(config: Config, demo: bool) -> Outcome {
     let stop = stop_signal()?;
+    raise_file_limit();
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::new(format!("cannot listen on {}: {error}; choose another with --listen", config.listen))
     })?;
     let address = listener.local_addr()?;
     let Started { house, store } = start(config).await?;
+    if demo {
+        load_demo(store.as_ref()).await?;
+    }
     store.announce(&format!("http://{address}"))?;
     greet(&house.config, &house.model.name, address);
     crate::serve(house, listener, stop).await;
@@ -45,6 +50,15 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             std::process::exit(CUT_SHORT);
         });
     })
+}
+
+/// A socket is an open file, and the usual limit of these is a thousand.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is; many connections may be refused");
+    }
 }
 
 fn greet(config: &Config, model: &str, address: std::net::SocketAddr) {

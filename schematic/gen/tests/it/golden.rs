@@ -4,18 +4,28 @@
 
 use std::path::Path;
 
-use schematic_gen::{Provenance, rust};
+use schematic_define::Definition;
+use schematic_gen::{File, Provenance, asyncapi, markdown, rust};
 
 use crate::samples;
 
-#[test]
-fn outputs_are_what_is_committed() {
+/// Every output of a definition.
+fn outputs(name: &str, definition: &Definition) -> Vec<File> {
     let provenance =
         Provenance::new("UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen", "tests/it/samples.rs");
+    let all = [
+        rust::wire_types(definition, &provenance),
+        asyncapi::document(definition),
+        markdown::reference(definition, &provenance),
+    ];
+    all.into_iter().flat_map(|files| files.unwrap_or_else(|e| panic!("{name}: {e:#?}"))).collect()
+}
+
+#[test]
+fn outputs_are_what_is_committed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     for (name, definition) in samples::all() {
-        let files = rust::wire_types(&definition, &provenance).unwrap_or_else(|e| panic!("{name}: {e:#?}"));
-        for (path, text) in files {
+        for (path, text) in outputs(name, &definition) {
             let path = folder.join(name).join(path);
             if std::env::var_os("UPDATE_GOLDEN").is_some() {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -29,11 +39,8 @@ fn outputs_are_what_is_committed() {
 
 #[test]
 fn the_same_definition_gives_the_same_text() {
-    let provenance = Provenance::new("x", "y");
     for (name, definition) in samples::all() {
-        let (one, two) =
-            (rust::wire_types(&definition, &provenance), rust::wire_types(&definition, &provenance));
-        assert_eq!(one, two, "{name}");
+        assert_eq!(outputs(name, &definition), outputs(name, &definition), "{name}");
     }
 }
 

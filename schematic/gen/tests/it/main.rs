@@ -2,6 +2,8 @@
 //!
 //! The golden files are modules of this test, so what is compared is also compiled.
 
+mod asyncapi;
+mod command;
 mod envelope;
 mod golden;
 mod hostile;
