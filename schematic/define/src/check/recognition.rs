@@ -255,17 +255,60 @@ pub(super) fn check(problems: &mut Problems, definition: &Definition, endpoint: 
                         one.id, other.id
                     ),
                 );
+                if ordered && !frames_apart(one, other) {
+                    let rank = |facts: &MessageFacts| precedence.iter().position(|id| *id == facts.id);
+                    let (first, then) = if rank(one) < rank(other) { (one, other) } else { (other, one) };
+                    let pair =
+                        [(first.id.as_str(), &first.recognition), (then.id.as_str(), &then.recognition)];
+                    require_reachable(problems, &format!("policies.{}.precedence", endpoint.id), pair);
+                }
             }
         }
     }
 }
 
+/// Whether everything that is recognised as the later one is taken by the earlier one.
+fn shadows(earlier: &Recognition, later: &Recognition) -> bool {
+    let earlier = alternatives(earlier);
+    let implied = |tests: &[Test], test: &Test| tests.iter().any(|known| implies(known, test));
+    alternatives(later)
+        .iter()
+        .all(|later| earlier.iter().any(|earlier| earlier.iter().all(|test| implied(later, test))))
+}
+
+fn implies(known: &Test, test: &Test) -> bool {
+    match (known, test) {
+        (Test::Equals { path, .. }, Test::Present { field }) => path.first() == Some(field),
+        (known, Test::Kind(kind)) => kind_of(known) == *kind,
+        (known, test) => known == test,
+    }
+}
+
+/// Notes alternatives of which the later one never has its turn.
+pub(super) fn require_reachable(
+    problems: &mut Problems,
+    place: &str,
+    [earlier, later]: [(&str, &Recognition); 2],
+) {
+    problems.require(
+        !shadows(earlier.1, later.1),
+        place,
+        format!(
+            "`{}` is never recognised, because `{}` before it takes all that it could be; put it first",
+            later.0, earlier.0
+        ),
+    );
+}
+
 fn messages_apart(one: &MessageFacts, other: &MessageFacts) -> bool {
-    let frames_apart = matches!(
+    frames_apart(one, other) || apart(&one.recognition, &other.recognition)
+}
+
+fn frames_apart(one: &MessageFacts, other: &MessageFacts) -> bool {
+    matches!(
         (one.frame, other.frame),
         (FrameKind::Text, FrameKind::Binary) | (FrameKind::Binary, FrameKind::Text)
-    );
-    frames_apart || apart(&one.recognition, &other.recognition)
+    )
 }
 
 /// Whether no JSON value can be recognised as both.

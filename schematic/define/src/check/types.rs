@@ -109,6 +109,13 @@ fn union(problems: &mut Problems, definition: &Definition, place: &str, union: &
                     variant.name, later.name
                 ),
             );
+            if !apart && variant.first {
+                let pair = [
+                    (variant.name.as_str(), &variant.recognition),
+                    (later.name.as_str(), &later.recognition),
+                ];
+                recognition::require_reachable(problems, place, pair);
+            }
         }
     }
 }

@@ -122,6 +122,21 @@ fn precedence_settles_it_when_both_are_listed() {
 }
 
 #[test]
+fn a_message_that_never_has_its_turn_is_refused() {
+    let definition = pair(literal("text", " "), present("text"), [&[], &["text"]]);
+    let policy = |ids: [&str; 2]| EndpointPolicy {
+        precedence: ids.map(String::from).into(),
+        ..EndpointPolicy::new("Talk")
+    };
+    accepted(&definition.clone().with_policy(policy(["One", "Two"])));
+    let found = problems(&definition.with_policy(policy(["Two", "One"])));
+    assert!(
+        matches!(&found[..], [only] if only.contains("`One` is never recognised, because `Two`")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn an_example_that_another_message_takes_is_refused() {
     let one = MessageFacts::presence("One", "a");
     let two = MessageFacts::presence("Two", "b").example("both", serde_json::json!({"a": 1, "b": 2}));

@@ -308,8 +308,9 @@ fn tuple(
     items: &[Item],
     rest: Option<&Type>,
 ) -> TokenStream {
-    output.need(Helper::Items);
-    output.need(Helper::Element);
+    if !items.is_empty() {
+        output.need(Helper::Element);
+    }
     let idents: Vec<Ident> = items.iter().map(|i| rust_ident(&i.name)).collect();
     let members = items.iter().zip(&idents).map(|(item, ident)| {
         let about = doc(&item.description, &format!("The place `{}`", item.name));
