@@ -1,3 +1,4 @@
-//! The engine from outside: what only whole processes can show.
+//! The engine from outside: what only the parts together, or whole processes, can show.
 
 mod crash;
+mod explorer;

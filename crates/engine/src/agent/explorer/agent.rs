@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::canvas::Brought;
 use super::catalog::{self, Catalog, TableType};
 use super::{canvas, picture, summary, tools, words};
 use crate::agent::run_loop::{self, Ending, Limits, Observer, Outcome, Plan};
@@ -151,6 +152,8 @@ struct Guide<'a> {
     diagram: Option<String>,
     /// A tool told something about the catalogue.
     looked_up: bool,
+    /// The tables were listed.
+    listed: bool,
     schema: Option<String>,
 }
 
@@ -168,6 +171,7 @@ impl<'a> Guide<'a> {
             focus: Vec::new(),
             diagram: None,
             looked_up: false,
+            listed: false,
             schema: None,
         }
     }
@@ -208,7 +212,8 @@ impl<'a> Guide<'a> {
             _ = timeout(self.limits.tool, self.draw_what_is_named(&text)).await;
         }
         let entity = self.focus.first().map(String::as_str);
-        let canvas = canvas::trigger(self.question, &text, entity, self.diagram.is_some());
+        let brought = Brought { diagram: self.diagram.is_some(), tables: self.listed || !self.looked_up };
+        let canvas = canvas::trigger(self.question, &text, entity, brought);
         let metrics = if self.looked_up || canvas.is_some() { self.metrics().await } else { None };
         Answer { text, diagram: self.diagram, canvas, metrics }
     }
@@ -244,6 +249,7 @@ impl Observer for Guide<'_> {
     async fn answered(&mut self, call: &ToolCall, result: &Value) -> Vec<AgentEvent> {
         self.looked_up |= call.name != "query_collection";
         if call.name == "list_tables" && result["tables"].is_array() {
+            self.listed = true;
             self.schema = call.arguments["schema"].as_str().map(str::to_owned);
         }
         let Some(table) =

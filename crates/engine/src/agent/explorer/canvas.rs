@@ -19,7 +19,7 @@ pub(super) fn wish(question: &str) -> Wish {
     let words = tokens(question);
     let has = |starts: &[&str]| words.iter().any(|word| starts.iter().any(|start| word.starts_with(start)));
     let is = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    let relations = ["relat", "diagram", "connect", "foreign"];
+    let relations = ["relat", "diagram", "connect", "foreign", "associat"];
     if has(&relations) || is(&["join", "joins", "joined", "link", "links", "linked", "er", "erd"]) {
         return Wish::Relations;
     }
@@ -37,22 +37,33 @@ pub(super) fn speaks_of_a_star(text: &str) -> bool {
     speaks(["fact", "facts"]) && speaks(["dimension", "dimensions"])
 }
 
-/// What the canvas should do. An entity-relationship diagram is only offered if there is one.
+/// What an answer has brought that the canvas could show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Brought {
+    /// An entity-relationship diagram.
+    pub(super) diagram: bool,
+    /// The tables were listed, or nothing else was looked up.
+    pub(super) tables: bool,
+}
+
+/// What the canvas should do. Nothing is offered that the answer did not bring.
 pub(super) fn trigger(
     question: &str,
     answer: &str,
     entity: Option<&str>,
-    drawn: bool,
+    brought: Brought,
 ) -> Option<CanvasTrigger> {
     let (view, confidence, reason) = match wish(question) {
-        Wish::Relations if drawn => {
+        Wish::Relations if brought.diagram => {
             (CanvasView::ErDiagram, 0.85, "The question is about how tables hang together")
         }
-        Wish::Tables => (CanvasView::TableList, 0.75, "The question is about which tables there are"),
-        Wish::Relations | Wish::Nothing if drawn && speaks_of_a_star(answer) => {
+        Wish::Tables if brought.tables => {
+            (CanvasView::TableList, 0.75, "The question is about which tables there are")
+        }
+        Wish::Relations | Wish::Tables | Wish::Nothing if brought.diagram && speaks_of_a_star(answer) => {
             (CanvasView::ErDiagram, 0.65, "The answer speaks of facts and dimensions")
         }
-        Wish::Relations | Wish::Nothing => return None,
+        Wish::Relations | Wish::Tables | Wish::Nothing => return None,
     };
     Some(CanvasTrigger {
         action: CanvasAction::SwitchView,
@@ -82,9 +93,11 @@ mod tests {
             ("Describe orders", star, false, None),
             ("Describe orders", "An artefact.", true, None),
             ("What is in the table orders?", "", false, None),
+            ("Which tables depend on orders?", "", false, None),
             ("hello", "Hello", false, None),
         ] {
-            let found = trigger(question, answer, None, drawn).map(|t| (t.view.unwrap(), t.confidence));
+            let brought = Brought { diagram: drawn, tables: question != "Which tables depend on orders?" };
+            let found = trigger(question, answer, None, brought).map(|t| (t.view.unwrap(), t.confidence));
             assert_eq!(found, expected, "{question}");
         }
     }

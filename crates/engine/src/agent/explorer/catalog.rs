@@ -16,7 +16,7 @@ use crate::query::{Body, Filter, Query, Record};
 /// One record a table, its id the full name: `{name, full_name, table_type, schema, description, column_count,
 /// label?, business_key?, grain?, collection?}`.
 pub const TABLES: &str = "catalog_tables";
-/// One record a column, its id `{full name}.{column}`: `{table, name, type, description, position, is_measure,
+/// One record a column, its id `{full name}.{column}` (its position instead of a name that cannot be part of an id): `{table, name, type, description, position, is_measure,
 /// is_foreign_key, is_business_key}`; `table` is a full name.
 pub const COLUMNS: &str = "catalog_columns";
 /// One record a relationship: `{from_table, to_table, join_column, relationship_type, confidence}`; both are full names.
@@ -33,6 +33,8 @@ pub const COLLECTIONS_SCHEMA: &str = "collections";
 const MAX_TABLES: usize = 20_000;
 /// More columns, relationships or lineage records of one table than this are not looked at.
 const MAX_PER_TABLE: usize = 5_000;
+/// Longer record ids are not made, in bytes.
+const MAX_ID: usize = 256;
 
 /// A record to be written: into which collection, under which id, what.
 #[derive(Debug, Clone, PartialEq)]
@@ -249,7 +251,8 @@ impl Column {
             ("is_foreign_key", json!(self.is_foreign_key)),
             ("is_business_key", json!(self.is_business_key)),
         ]);
-        Entry { collection: COLUMNS, id: format!("{}.{}", self.table, self.name), body }
+        let id = record_id(format!("{}.{}", self.table, self.name), self.position);
+        Entry { collection: COLUMNS, id, body }
     }
 }
 
@@ -416,6 +419,16 @@ pub fn by_full_name(tables: &[Table]) -> BTreeMap<&str, &Table> {
     tables.iter().map(|table| (table.full_name.as_str(), table)).collect()
 }
 
+/// Records' ids are bounded and have no control characters; names of columns, from the first line of some file, may
+/// be anything.
+fn record_id(id: String, position: u64) -> String {
+    if id.len() <= MAX_ID && !id.contains(char::is_control) {
+        return id;
+    }
+    let clean = id.chars().filter(|c| !c.is_control()).take(MAX_ID / 8);
+    format!("{}~{position}", clean.collect::<String>())
+}
+
 fn qualify(schema: &str, name: &str) -> String {
     if schema.is_empty() { name.to_owned() } else { format!("{schema}.{name}") }
 }
@@ -451,6 +464,15 @@ mod tests {
         assert_eq!((column.table.as_str(), column.position), ("collections.orders", 1));
         assert_eq!(column.entry(), entries[1]);
         assert_eq!(entries[1].id, "collections.orders.amount");
+    }
+
+    #[test]
+    fn any_column_gets_an_id() {
+        let names = ["a\nb".to_owned(), "ü".repeat(300), "ü".repeat(301)];
+        let columns: Vec<_> = names.into_iter().map(|name| (name, String::from("text"))).collect();
+        let ids: Vec<_> = describe_collection("c", "", &columns).into_iter().map(|entry| entry.id).collect();
+        assert_eq!(ids[1], "collections.c.ab~1");
+        assert!(ids[2] != ids[3] && ids.iter().all(|id| id.len() <= MAX_ID));
     }
 
     #[test]

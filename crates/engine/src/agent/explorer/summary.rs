@@ -59,7 +59,7 @@ pub async fn metrics(
         total_columns,
         facts_count: of_type(TableType::Fact),
         dimensions_count: of_type(TableType::Dimension),
-        quality_score: (total > 0).then(|| (described as f64 / total as f64 * 100.0).round() / 100.0),
+        quality_score: (total > 0).then(|| (described as f64 / total as f64 * 100.0).floor() / 100.0),
         relationships_count: Some(catalog.count(RELATIONSHIPS, within("from_table")).await?),
         schema_name: schema.map(str::to_owned),
         as_of,

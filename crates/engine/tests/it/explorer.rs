@@ -1,0 +1,116 @@
+//! The explorer over the real store: every tool, the summary, and what an import adds.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tidewire_engine::agent::explorer::{Explorer, catalog, demo, suggestions, summary};
+use tidewire_engine::agent::{Agent, SharedRecords, Turn};
+use tidewire_engine::collections::Desk;
+use tidewire_engine::id::{ManualClock, RunId};
+use tidewire_engine::identity::Subject;
+use tidewire_engine::model::Message;
+use tidewire_engine::model::scripted::{Script, ScriptedModel};
+use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_engine::store::{Operation, Store, Write};
+use tidewire_engine::{AgentEvent, Answer, ChatId, Identity, RecordId, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The demo catalogue in a store, behind the data desk.
+async fn records() -> SharedRecords {
+    let store = Sqlite::in_memory().unwrap();
+    let orders = [("amount".to_owned(), "decimal".to_owned())];
+    let described = catalog::describe_collection("web_orders", "Imported from web_orders.csv", &orders);
+    let entries = demo::entries().into_iter().chain(described);
+    let mut batch: Vec<_> =
+        entries.map(|entry| write(entry.collection, &entry.id, entry.body.into())).collect();
+    batch.extend((0..30).map(|n| write("web_orders", &format!("o{n:02}"), json!({"amount": n}))));
+    store.commit(&Subject::SYSTEM.into(), Timestamp(1_000_000), batch).await.unwrap();
+    Arc::new(Desk::new(Arc::new(store), Arc::new(ManualClock::new(Timestamp(2_000_000)))))
+}
+
+fn write(collection: &str, id: &str, body: Value) -> Write {
+    let body = body.as_object().unwrap().clone();
+    Write {
+        collection: collection.into(),
+        id: RecordId::from(id),
+        operation: Operation::InsertIfAbsent(body),
+    }
+}
+
+/// One question that is answered by one call; its result and the answer.
+async fn ask(records: &SharedRecords, question: &str, tool: &str, arguments: Value) -> (Value, Answer) {
+    let model =
+        ScriptedModel::new().then(Script::new().call(tool, arguments)).then(Script::new().text("Done."));
+    let explorer = Explorer::new(Arc::new(model), Arc::clone(records));
+    let turn = Turn {
+        chat: ChatId::new(),
+        run: RunId::new(),
+        identity: Identity::local(),
+        messages: vec![Message::User(question.to_owned())],
+        cancel: CancellationToken::new(),
+    };
+    let (sender, mut receiver) = mpsc::channel(64);
+    explorer.run(turn, sender).await;
+    let (mut result, mut end) = (None, None);
+    while let Some(event) = receiver.recv().await {
+        match event {
+            AgentEvent::ToolResult { content, error: None, .. } => {
+                result = serde_json::from_str(&content).ok()
+            }
+            AgentEvent::RunFinished { answer, .. } => end = Some(answer),
+            _ => {}
+        }
+    }
+    (result.expect("the tool answered"), end.expect("the run finished"))
+}
+
+#[tokio::test]
+async fn every_tool_reads_the_real_store() {
+    let records = records().await;
+    let ask = |question, tool, arguments| ask(&records, question, tool, arguments);
+    let (tables, answer) = ask("Show me all tables", "list_tables", json!({})).await;
+    assert_eq!(tables["total"], 93);
+    let metrics = answer.metrics.unwrap();
+    assert_eq!(
+        (metrics.total_tables, metrics.facts_count, metrics.as_of),
+        (93, 30, Some(Timestamp(1_000_000)))
+    );
+    assert!(metrics.quality_score < Some(1.0), "the imported column is not described");
+
+    let details = ask("", "get_table_details", json!({"table_name": "Purchase orders"})).await.0;
+    let columns = details["columns"].as_array().unwrap();
+    assert_eq!(columns.len() as u64, details["column_count"].as_u64().unwrap());
+    assert_eq!(columns[0]["name"], "order_number", "columns are in their order");
+
+    let arguments = json!({"table_name": "factv_purchase_order"});
+    let (related, answer) =
+        ask("How are purchase orders related to suppliers?", "find_relationships", arguments).await;
+    assert!(related["relationships"].as_array().unwrap().len() >= 15);
+    let diagram = answer.diagram.unwrap();
+    assert!(diagram.contains("factv_purchase_order ||--o{ dimv_supplier : references"), "{diagram}");
+
+    let found = ask("", "search_columns", json!({"pattern": "*_EUR"})).await.0;
+    assert_eq!(found["columns"].as_array().unwrap().len(), 50);
+    let lineage = ask("", "get_lineage", json!({"table_name": "deliveries"})).await.0;
+    assert_eq!(lineage["refresh_frequency"], "hourly");
+}
+
+#[tokio::test]
+async fn imported_records_are_counted_and_asked_for() {
+    let records = records().await;
+    let query = |arguments| ask(&records, "", "query_collection", arguments);
+    let counted = query(json!({"collection": "web orders", "count": true})).await.0;
+    assert_eq!(counted, json!({"collection": "web_orders", "count": 30}));
+    let largest =
+        json!({"collection": "web_orders", "sort": "-amount", "limit": 1, "filter": {"amount": {"lt": 20}}});
+    assert_eq!(query(largest).await.0["records"], json!([{"id": "o19", "amount": 19}]));
+    let suggestions = suggestions(&*records, &Identity::local()).await.unwrap();
+    let expected = [
+        "Show me all tables",
+        "How are purchase orders related to suppliers?",
+        "How many web orders are there?",
+    ];
+    assert_eq!(suggestions, expected);
+    assert_eq!(summary(&*records, &Identity::local()).await.unwrap().tables.len(), 93);
+}
