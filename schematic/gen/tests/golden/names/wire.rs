@@ -347,11 +347,6 @@ fn body<'a, T: Deserialize<'a>>(
         })
 }
 
-/// The elements of an array.
-fn items_of(text: &str) -> Result<VecDeque<Box<RawValue>>, serde_json::Error> {
-    serde_json::from_str(text)
-}
-
 /// Reads the next element of a tuple, if there is one.
 fn element<T: for<'a> Deserialize<'a>>(
     items: &mut VecDeque<Box<RawValue>>,
