@@ -3,17 +3,33 @@
 //! It holds the parts together, gives out connections, and hands each command to the desk that it belongs to: chat
 //! commands to `chat`, the others to the collections. What happens then comes out of [`Connection::next`].
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::agent::Agent;
 use crate::bus::Bus;
+use crate::chat::journal::{Journal, Scribe};
+use crate::chat::{self, Message, recovery};
+use crate::collections;
 use crate::command::{Command, Reply};
-use crate::connection::Connection;
+use crate::connection::{Connection, Limits};
 use crate::error::{Code, Error, Result};
-use crate::id::Clock;
+use crate::hub::Hub;
+use crate::id::{Clock, Timestamp};
 use crate::identity::Identity;
 use crate::store::Store;
+
+/// How often chats are looked through for those that were not used for long.
+const ARCHIVE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How long a drain waits for the last writes of runs that it has interrupted.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -98,10 +114,125 @@ pub struct Stats {
     pub fell_behind_total: u64,
 }
 
+/// What everything in the engine shares.
+pub(crate) struct Core {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) agent: Arc<dyn Agent>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) journal: Journal,
+    pub(crate) hub: Hub,
+    pub(crate) counters: Arc<Counters>,
+    /// Cancelled when runs may go on no longer.
+    pub(crate) interrupt: CancellationToken,
+    /// Cancelled when the engine is dropped; every task ends with it.
+    ended: CancellationToken,
+    runs: TaskTracker,
+    draining: Mutex<bool>,
+}
+
+/// The figures behind [`Stats`].
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: AtomicUsize,
+    pub(crate) open_runs: AtomicUsize,
+    pub(crate) running: AtomicUsize,
+    pub(crate) messages: AtomicU64,
+    pub(crate) entries: AtomicU64,
+    pub(crate) appends: AtomicU64,
+    pub(crate) append_failures: AtomicU64,
+    pub(crate) fell_behind: AtomicU64,
+}
+
+impl Settings {
+    fn limits(&self) -> Limits {
+        Limits { events: self.outbox_events, bytes: self.outbox_bytes }
+    }
+}
+
+impl Core {
+    fn new(parts: Parts) -> Self {
+        let Parts { store, bus, agent, clock, settings } = parts;
+        let (counters, ended) = (Arc::new(Counters::default()), CancellationToken::new());
+        let scribe = Scribe {
+            store: Arc::clone(&store),
+            bus,
+            clock: Arc::clone(&clock),
+            counters: Arc::clone(&counters),
+            limits: settings.limits(),
+        };
+        Self {
+            journal: scribe.start(ended.clone()),
+            store,
+            agent,
+            clock,
+            settings,
+            hub: Hub::default(),
+            counters,
+            interrupt: CancellationToken::new(),
+            ended,
+            runs: TaskTracker::new(),
+            draining: Mutex::new(false),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.settings.limits()
+    }
+
+    /// Fails while the server drains. Whoever holds what this gives may spawn a run, which a drain then waits for.
+    pub(crate) fn pass_gate(&self) -> Result<MutexGuard<'_, bool>> {
+        let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        if *draining {
+            return Err(Error::new(
+                Code::Draining,
+                "the server is restarting and takes no new messages; connect again and send it then",
+            ));
+        }
+        Ok(draining)
+    }
+
+    /// Starts a run's task, which ends when the engine is dropped.
+    pub(crate) fn spawn(&self, run: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.ended.clone();
+        self.runs.spawn(async move {
+            ended.run_until_cancelled(run).await;
+        });
+    }
+
+    /// Forgets rooms, pays what rooms owe, and archives chats, until the engine ends.
+    async fn keep_house(self: Arc<Self>) {
+        let mut every = tokio::time::interval(self.settings.sweep_every);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut archived: Option<Instant> = None;
+        loop {
+            every.tick().await;
+            for room in self.hub.sweep() {
+                // An empty job: the journal writes what the room owes before it.
+                let _ = self.journal.write(&room, Vec::new()).wait().await;
+            }
+            if archived.is_none_or(|at| at.elapsed() >= ARCHIVE_EVERY) {
+                archived = Some(Instant::now());
+                self.archive().await;
+            }
+        }
+    }
+
+    async fn archive(&self) {
+        let Some(after) = self.settings.archive_after else { return };
+        let after = i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+        let before = Timestamp(self.clock.now().0.saturating_sub(after));
+        if let Err(error) = self.store.archive_chats(before).await {
+            tracing::warn!(%error, cause = ?error.cause, "old chats could not be archived");
+        }
+    }
+}
+
 /// The way in. Dropping it ends its tasks as a killed process would: runs stay open in the log, and the next start
 /// marks them as interrupted. [`drain`](Self::drain) ends them properly.
 pub struct Engine {
-    parts: Parts,
+    core: Arc<Core>,
+    collections: collections::Desk,
 }
 
 impl Engine {
@@ -110,12 +241,20 @@ impl Engine {
     ///
     /// Fails if the store cannot be read or written.
     pub async fn start(parts: Parts) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { parts }))
+        let interrupted = recovery::end_interrupted(&*parts.store, &*parts.clock).await?;
+        if interrupted > 0 {
+            tracing::info!(interrupted, "ended runs that an earlier process left open");
+        }
+        let collections = collections::Desk::new(Arc::clone(&parts.store), Arc::clone(&parts.clock));
+        let core = Arc::new(Core::new(parts));
+        let (ended, house) = (core.ended.clone(), Arc::clone(&core).keep_house());
+        tokio::spawn(async move { ended.run_until_cancelled(house).await });
+        Ok(Arc::new(Self { core, collections }))
     }
 
     /// A new client. Dropping the connection releases everything that it holds.
     pub fn connect(self: &Arc<Self>, identity: Identity) -> Connection {
-        Connection::new(identity)
+        Connection::new(identity, Arc::clone(&self.core))
     }
 
     /// Does what a client asks. Events that follow come out of the connection's [`next`](Connection::next); those
@@ -123,18 +262,59 @@ impl Engine {
     ///
     /// Dropping the future takes nothing back that was begun: a message that is being accepted is accepted.
     pub async fn execute(&self, connection: &Connection, command: Command) -> Result<Reply> {
-        let _ = (connection, command, &self.parts);
-        Err(Error::new(Code::Unimplemented, "this command is not served here"))
+        let core = &self.core;
+        match command {
+            Command::FollowChat { chat, after } => chat::follow(core, connection, chat, after).await,
+            Command::UnfollowChat { chat } => chat::unfollow(core, connection, chat).await,
+            Command::SendMessage { chat, message_id, content, while_running } => {
+                let message = Message { message_id, content, while_running };
+                chat::send(core, connection, &chat, message).await
+            }
+            Command::StopRun { chat, run } => chat::stop(core, connection, &chat, run).await,
+            Command::ListChats { limit } => chat::list(core, connection.identity(), limit).await,
+            Command::InsertMany { .. }
+            | Command::Get { .. }
+            | Command::Query(_)
+            | Command::Count { .. }
+            | Command::Search(_)
+            | Command::ListCollections => self.collections.execute(connection.identity(), command).await,
+        }
     }
 
     /// Prepares the end: messages are refused as draining, runs may finish until `within` has passed, and what still
     /// goes on then is ended as interrupted. When this returns, everything is written.
     pub async fn drain(&self, within: Duration) {
-        tracing::info!(?within, "draining");
+        *self.core.draining.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.core.runs.close();
+        if tokio::time::timeout(within, self.core.runs.wait()).await.is_ok() {
+            return;
+        }
+        self.core.interrupt.cancel();
+        if tokio::time::timeout(LAST_WRITES, self.core.runs.wait()).await.is_err() {
+            tracing::error!("the store does not answer; the next start ends the runs that are still open");
+        }
     }
 
     /// What goes on now.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        let counters = &self.core.counters;
+        let running = counters.running.load(Ordering::Relaxed);
+        Stats {
+            connections: counters.connections.load(Ordering::Relaxed),
+            rooms: self.core.hub.len(),
+            running,
+            queued: counters.open_runs.load(Ordering::Relaxed).saturating_sub(running),
+            messages_total: counters.messages.load(Ordering::Relaxed),
+            entries_total: counters.entries.load(Ordering::Relaxed),
+            appends_total: counters.appends.load(Ordering::Relaxed),
+            append_failures_total: counters.append_failures.load(Ordering::Relaxed),
+            fell_behind_total: counters.fell_behind.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.core.ended.cancel();
     }
 }

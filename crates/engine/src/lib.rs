@@ -9,12 +9,14 @@
 
 pub mod agent;
 pub mod bus;
+mod chat;
 pub mod collections;
 pub mod command;
 pub mod connection;
 pub mod engine;
 pub mod error;
 pub mod event;
+mod hub;
 pub mod id;
 pub mod identity;
 pub mod model;

@@ -1,0 +1,244 @@
+//! The chat desk: conversations, their runs, and the log that everything is read from.
+//!
+//! ```text
+//! agent ─► run (merges adjacent deltas) ─► journal (allots seq, writes many chats at once) ─► room ─► inboxes
+//! ```
+//!
+//! Nothing is shown before it is written, so a killed process loses nothing that anybody saw. A run has at most one
+//! write under way; what its agent says meanwhile is merged and goes with the next one. So a busy server writes
+//! larger batches instead of longer queues.
+
+pub(crate) mod history;
+pub(crate) mod journal;
+pub(crate) mod recovery;
+pub(crate) mod replay;
+pub(crate) mod run;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::command::{ChatRef, Reply, WhileRunning};
+use crate::connection::Connection;
+use crate::engine::Core;
+use crate::error::{Code, Detail, Error, Result};
+use crate::event::{AgentEvent, ChatBody};
+use crate::hub::{Room, RoomState};
+use crate::id::{ChatId, Position, RunId, Seq, SessionId};
+use crate::identity::Identity;
+use journal::Draft;
+use run::{Question, Run};
+
+/// The longest id that a client may give to a message, in bytes.
+const MESSAGE_ID_MAX: usize = 128;
+
+/// A message as it is sent.
+pub(crate) struct Message {
+    pub(crate) message_id: Option<String>,
+    pub(crate) content: String,
+    pub(crate) while_running: WhileRunning,
+}
+
+/// `FollowChat`.
+pub(crate) async fn follow(
+    core: &Core,
+    connection: &Connection,
+    chat: ChatRef,
+    after: Option<Position>,
+) -> Result<Reply> {
+    let room = resolve(core, connection, &chat).await?;
+    let (cursor, reset) = match after {
+        None => (None, false),
+        Some(position) if core.store.knows(room.chat, position).await? => (Some(position.seq), false),
+        Some(_) => (Some(Seq::START), true),
+    };
+    let session = match chat {
+        ChatRef::Session(session) => Some(session),
+        ChatRef::Id(_) => None,
+    };
+    let standing = connection.follow(&room, session, cursor)?;
+    Ok(Reply::Following {
+        chat: room.chat,
+        epoch: core.store.epoch(),
+        last_seq: standing.last_seq,
+        reset,
+        run: standing.run,
+    })
+}
+
+/// `UnfollowChat`. What is not followed is not looked for, so that nothing is opened and nothing is learnt.
+pub(crate) async fn unfollow(core: &Core, connection: &Connection, chat: ChatRef) -> Result<Reply> {
+    let room = match chat {
+        ChatRef::Session(session) => connection.followed_as(&session),
+        ChatRef::Id(chat) => core.hub.room(&*core.store, chat).await?,
+    };
+    if let Some(room) = room {
+        connection.unfollow(&room);
+    }
+    Ok(Reply::Unfollowed)
+}
+
+/// `StopRun`. Stopping is asked for at once; the run's end is an event like any other.
+pub(crate) async fn stop(
+    core: &Core,
+    connection: &Connection,
+    chat: &ChatRef,
+    run: Option<RunId>,
+) -> Result<Reply> {
+    let room = resolve(core, connection, chat).await?;
+    let found = match run {
+        Some(run) => room.run(run),
+        None => room.lock().runs.front().cloned(),
+    };
+    Ok(Reply::Stopped(found.is_some_and(|run| run.stop())))
+}
+
+/// `ListChats`.
+pub(crate) async fn list(core: &Core, identity: &Identity, limit: usize) -> Result<Reply> {
+    core.store.chats(&identity.subject, limit).await.map(Reply::Chats)
+}
+
+/// `SendMessage`. The message becomes a run with a task of its own before this waits, so a lost asker changes nothing.
+pub(crate) async fn send(
+    core: &Arc<Core>,
+    connection: &Connection,
+    chat: &ChatRef,
+    message: Message,
+) -> Result<Reply> {
+    message.check()?;
+    let room = resolve(core, connection, chat).await?;
+    if let Some(known) = find_message(core, &room, message.message_id.as_deref()).await? {
+        return Ok(known);
+    }
+    let message_id = message.message_id.clone();
+    let (run, accepted) = admit(core, &room, connection.identity(), message)?;
+    match accepted.await.unwrap_or_else(|_| Err(ended())) {
+        Ok(()) => Ok(Reply::Accepted { chat: room.chat, run, duplicate: None }),
+        // Somebody sent the same message at the same time and was first.
+        Err(error) if error.code == Code::Conflict => {
+            find_message(core, &room, message_id.as_deref()).await?.ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The answer to a message that was accepted before.
+async fn find_message(core: &Core, room: &Arc<Room>, message_id: Option<&str>) -> Result<Option<Reply>> {
+    let Some(message_id) = message_id else { return Ok(None) };
+    let Some(entry) = core.store.find_message(room.chat, message_id).await? else { return Ok(None) };
+    let Some(run) = entry.run else { return Ok(None) };
+    let event = replay::events(core, room, vec![entry]).await?.pop();
+    Ok(event.map(|event| Reply::Accepted { chat: room.chat, run, duplicate: Some(event) }))
+}
+
+/// Gives the message its place in the log and among the chat's runs, in one step.
+fn admit(
+    core: &Arc<Core>,
+    room: &Arc<Room>,
+    identity: &Identity,
+    message: Message,
+) -> Result<(RunId, oneshot::Receiver<Result<()>>)> {
+    let mut state = room.lock();
+    let gate = core.pass_gate()?;
+    check_place(core, &state, message.while_running)?;
+    if message.while_running == WhileRunning::Interrupt {
+        state.runs.iter().for_each(|run| run.cancel.cancel());
+    }
+    let (accepted, answer) = oneshot::channel();
+    let run = Arc::new(Run::new());
+    let question = Question { identity: identity.clone(), content: message.content.clone(), accepted };
+    let written = core.journal.write(room, opening(run.id, message, state.runs.len()));
+    core.spawn(run::conduct(Arc::clone(core), Arc::clone(room), Arc::clone(&run), question, written));
+    drop(gate);
+    if state.runs.is_empty() {
+        run.turn.notify_one();
+    }
+    state.runs.push_back(Arc::clone(&run));
+    Ok((run.id, answer))
+}
+
+/// Fails if the chat is busy and the message does not want to wait, or too many wait already.
+fn check_place(core: &Core, state: &RoomState, while_running: WhileRunning) -> Result<()> {
+    if state.runs.is_empty() {
+        return Ok(());
+    }
+    match while_running {
+        WhileRunning::Interrupt => Ok(()),
+        WhileRunning::Reject => {
+            Err(Error::new(Code::Conflict, "an answer is under way; wait for its end, or stop it"))
+        }
+        WhileRunning::Queue(places) if state.runs.len() <= places => Ok(()),
+        WhileRunning::Queue(places) => Err(Error::new(
+            Code::RateLimited,
+            format!("{places} messages wait for their turn already; wait until one has been answered"),
+        )
+        .with(Detail::RetryAfter(core.settings.retry_after))),
+    }
+}
+
+/// What a message leaves in the log as it is accepted.
+fn opening(run: RunId, message: Message, ahead: usize) -> Vec<Draft> {
+    let Message { message_id, content, while_running: _ } = message;
+    let mut drafts = vec![Draft::new(ChatBody::UserMessage { run, message_id, content })];
+    if ahead > 0 {
+        let event = AgentEvent::RunQueued { position: ahead };
+        drafts.push(Draft::new(ChatBody::Run { run, event, text: None }));
+    }
+    drafts
+}
+
+impl Message {
+    fn check(&self) -> Result<()> {
+        if self.content.trim().is_empty() {
+            return Err(Error::invalid("Empty message").with(Detail::Field("content".into())));
+        }
+        let fits = |id: &String| (1..=MESSAGE_ID_MAX).contains(&id.len());
+        if self.message_id.as_ref().is_some_and(|id| !fits(id)) {
+            return Err(Error::invalid(format!("a message id has 1 to {MESSAGE_ID_MAX} bytes"))
+                .with(Detail::Field("message_id".into())));
+        }
+        Ok(())
+    }
+}
+
+/// The room of the chat that is named, if the asker may use it.
+async fn resolve(core: &Core, connection: &Connection, chat: &ChatRef) -> Result<Arc<Room>> {
+    match chat {
+        ChatRef::Id(chat) => by_id(core, connection.identity(), *chat).await,
+        ChatRef::Session(session) => by_session(core, connection, session).await,
+    }
+}
+
+/// Somebody else's chat and one that does not exist give the same answer, so that ids cannot be guessed.
+async fn by_id(core: &Core, identity: &Identity, chat: ChatId) -> Result<Arc<Room>> {
+    let room = core.hub.room(&*core.store, chat).await?;
+    room.filter(|room| identity.check_owner(&room.owner).is_ok())
+        .ok_or_else(|| Error::not_found("there is no such chat; list your chats, or open a session"))
+}
+
+async fn by_session(core: &Core, connection: &Connection, session: &SessionId) -> Result<Arc<Room>> {
+    let owner = &connection.identity().subject;
+    let room = loop {
+        let generation = core.hub.generation();
+        let head = core.store.open_session(owner, session, core.clock.now()).await?;
+        if let Some(room) = core.hub.enter(head, generation) {
+            break room;
+        }
+    };
+    move_follow(connection, session, &room)?;
+    Ok(room)
+}
+
+/// A session that expired opens a new chat. Who followed the old one under this name follows the new one.
+fn move_follow(connection: &Connection, session: &SessionId, room: &Arc<Room>) -> Result<()> {
+    let Some(old) = connection.followed_as(session).filter(|old| old.chat != room.chat) else {
+        return Ok(());
+    };
+    connection.unfollow(&old);
+    connection.follow(room, Some(session.clone()), Some(Seq::START)).map(|_| ())
+}
+
+/// What an asker hears when the engine went away under it.
+pub(crate) fn ended() -> Error {
+    Error::new(Code::Draining, "the server is restarting; connect again and repeat the request")
+}

@@ -1,0 +1,12 @@
+//! Conversations. `rig` holds what the tests share; each module is about one promise.
+
+mod agents;
+mod drain;
+mod order;
+mod owners;
+mod restart;
+mod resume;
+mod rig;
+mod sends;
+mod stop;
+mod unwritable;

@@ -1,0 +1,213 @@
+//! A disk that is full: who waits is told, nothing else is disturbed, and it goes on when there is space again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use tidewire_engine::command::{ChatSummary, WhileRunning};
+use tidewire_engine::identity::Subject;
+use tidewire_engine::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+use tidewire_engine::store::entry::LogEntry;
+use tidewire_engine::store::{Change, ChatHead, OpenRun, Store, Write};
+use tidewire_engine::{
+    AgentEvent, ChatId, Code, Epoch, Error, Offset, Position, RecordId, Result, RunId, Seq, SessionId,
+    Settings, Timestamp,
+};
+use tokio::sync::Semaphore;
+
+use super::rig::{Client, SESSION, answer, counted, gated, open, start};
+
+/// A store whose disk can be full.
+struct Fragile {
+    store: Arc<dyn Store>,
+    full: AtomicBool,
+    /// The write is done and nevertheless reported as failed.
+    lying: AtomicBool,
+    /// One chat that cannot be written while others can.
+    cursed: std::sync::Mutex<Option<ChatId>>,
+}
+
+impl Fragile {
+    fn new(store: Arc<dyn Store>) -> Arc<Self> {
+        let (full, lying) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { store, full, lying, cursed: std::sync::Mutex::new(None) })
+    }
+
+    fn is_cursed(&self, entries: &[LogEntry]) -> bool {
+        let cursed = *self.cursed.lock().unwrap();
+        entries.iter().any(|entry| Some(entry.chat) == cursed)
+    }
+}
+
+fn disk_full() -> Error {
+    Error::unavailable("the disk is full; make room and try again")
+}
+
+#[async_trait]
+impl Store for Fragile {
+    async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
+        if self.full.load(Ordering::SeqCst) || self.is_cursed(&entries) {
+            return Err(disk_full());
+        }
+        self.store.append(entries).await?;
+        if self.lying.swap(false, Ordering::SeqCst) { Err(disk_full()) } else { Ok(()) }
+    }
+
+    async fn commit(&self, by: &Subject, at: Timestamp, batch: Vec<Write>) -> Result<Vec<Change>> {
+        self.store.commit(by, at, batch).await
+    }
+    async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>> {
+        self.store.get(collection, id).await
+    }
+    async fn query(&self, query: &Query) -> Result<Vec<Record>> {
+        self.store.query(query).await
+    }
+    async fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
+        self.store.count(collection, filter).await
+    }
+    async fn search(&self, search: &Search) -> Result<Vec<Hit>> {
+        self.store.search(search).await
+    }
+    async fn collections(&self) -> Result<Vec<CollectionInfo>> {
+        self.store.collections().await
+    }
+    async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>> {
+        self.store.changes(collection, after, limit).await
+    }
+    fn epoch(&self) -> Epoch {
+        self.store.epoch()
+    }
+    async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead> {
+        self.store.open_session(owner, session, at).await
+    }
+    async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>> {
+        self.store.chat(chat).await
+    }
+    async fn chats(&self, owner: &Subject, limit: usize) -> Result<Vec<ChatSummary>> {
+        self.store.chats(owner, limit).await
+    }
+    async fn read(&self, chat: ChatId, after: Seq, limit: usize) -> Result<Vec<LogEntry>> {
+        self.store.read(chat, after, limit).await
+    }
+    async fn read_run(&self, chat: ChatId, run: RunId) -> Result<Vec<LogEntry>> {
+        self.store.read_run(chat, run).await
+    }
+    async fn find_message(&self, chat: ChatId, message_id: &str) -> Result<Option<LogEntry>> {
+        self.store.find_message(chat, message_id).await
+    }
+    async fn collapse(&self, chat: ChatId, run: RunId) -> Result<()> {
+        self.store.collapse(chat, run).await
+    }
+    async fn open_runs(&self) -> Result<Vec<OpenRun>> {
+        self.store.open_runs().await
+    }
+    async fn knows(&self, chat: ChatId, position: Position) -> Result<bool> {
+        self.store.knows(chat, position).await
+    }
+    async fn archive_chats(&self, before: Timestamp) -> Result<u64> {
+        self.store.archive_chats(before).await
+    }
+}
+
+struct Scene {
+    store: Arc<Fragile>,
+    gate: Arc<Semaphore>,
+    engine: Arc<tidewire_engine::Engine>,
+    _folder: tempfile::TempDir,
+}
+
+async fn scene(settings: Settings) -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Fragile::new(open(folder.path()));
+    let gate = Arc::new(Semaphore::new(0));
+    let engine = start(Arc::clone(&store) as Arc<dyn Store>, gated(&gate, 10), settings).await;
+    Scene { store, gate, engine, _folder: folder }
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_written_fails_and_its_listeners_hear_why() {
+    let scene = scene(Settings::default()).await;
+    let mut client = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    let run = client.send("hello").await;
+    scene.gate.add_permits(3);
+    client.sees(run, &counted(3)).await;
+    let shown = client.page.seq;
+    scene.store.full.store(true, Ordering::SeqCst);
+    scene.gate.add_permits(1);
+    let AgentEvent::RunFailed { answer: said, error, .. } = client.end_of(run).await else {
+        panic!("it failed")
+    };
+    assert_eq!((error.code, &*error.message), (Code::Unavailable, &*disk_full().message));
+    assert!(said.text.starts_with(&counted(3)), "{:?}", said.text);
+    assert_eq!(client.page.seq, shown, "what is not written moves no position");
+    // While it is full, messages are refused with the same words.
+    let refused = client.try_send("again", None, WhileRunning::Reject).await.unwrap_err();
+    assert_eq!(&*refused.message, &*disk_full().message);
+    // With space again the chat goes on, and its log has no open run.
+    scene.store.full.store(false, Ordering::SeqCst);
+    let mut fresh = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    let next = fresh.send("again").await;
+    scene.gate.add_permits(10);
+    fresh.end_of(run).await;
+    assert_eq!(answer(&fresh.end_of(next).await).text, counted(10));
+    let open = scene.store.open_runs().await.unwrap();
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[tokio::test]
+async fn what_a_chat_owes_its_log_is_paid_without_being_asked() {
+    let settings = Settings { sweep_every: std::time::Duration::from_millis(5), ..Settings::default() };
+    let scene = scene(settings).await;
+    let mut client = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    let run = client.send("hello").await;
+    scene.store.full.store(true, Ordering::SeqCst);
+    scene.gate.add_permits(1);
+    client.end_of(run).await;
+    drop(client);
+    scene.store.full.store(false, Ordering::SeqCst);
+    while !scene.store.open_runs().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    while scene.engine.stats().rooms > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut fresh = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    assert!(matches!(fresh.end_of(run).await, AgentEvent::RunFailed { .. }));
+}
+
+#[tokio::test]
+async fn a_write_that_is_wrongly_reported_as_failed_leaves_no_gap() {
+    let scene = scene(Settings::default()).await;
+    let mut client = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    let run = client.send("hello").await;
+    scene.gate.add_permits(2);
+    client.sees(run, &counted(2)).await;
+    scene.store.lying.store(true, Ordering::SeqCst);
+    scene.gate.add_permits(1);
+    client.end_of(run).await;
+    let mut fresh = Client::follow(&scene.engine, SESSION, Some(Seq::START)).await;
+    fresh.end_of(run).await;
+    assert_eq!(client.page.seq, fresh.page.seq);
+    let next = client.send("again").await;
+    scene.gate.add_permits(10);
+    assert_eq!(answer(&client.end_of(next).await).text, counted(10));
+}
+
+#[tokio::test]
+async fn one_chat_that_cannot_be_written_does_not_disturb_the_others() {
+    let scene = scene(Settings::default()).await;
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        clients.push(Client::follow(&scene.engine, &format!("s{number}"), Some(Seq::START)).await);
+    }
+    *scene.store.cursed.lock().unwrap() = Some(clients[3].chat);
+    let sends = clients.iter().map(|client| client.try_send("hello", None, WhileRunning::Reject));
+    let sent = futures_util::future::join_all(sends).await;
+    scene.gate.add_permits(100);
+    for (number, (client, sent)) in clients.iter_mut().zip(sent).enumerate() {
+        match sent {
+            Ok((run, _)) => assert_eq!(answer(&client.end_of(run).await).text, counted(10)),
+            Err(error) => assert_eq!((number, error.code), (3, Code::Unavailable)),
+        }
+    }
+}
