@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidewire_engine::{AgentEvent, Seq};
+use tidewire_engine::{AgentEvent, Seq, Settings};
 use tokio::sync::Semaphore;
 
 use super::rig::{House, agent, answer, counted, delta, finished, gated, say, stopped};
@@ -96,12 +96,14 @@ async fn in_a_tool_the_tool_is_dropped() {
 
 #[tokio::test]
 async fn an_agent_that_ignores_it_is_dropped_after_a_second() {
-    let house = House::new(agent(|_, events| async move {
+    // While the store's own thread works, paused time runs on by itself; a run's deadline must be far away then.
+    let settings = Settings { run_deadline: Duration::from_secs(1 << 30), ..Settings::default() };
+    let stubborn = agent(|_, events| async move {
         say(&events, AgentEvent::RunStarted).await;
         say(&events, delta("so far ")).await;
         std::future::pending::<()>().await;
-    }))
-    .await;
+    });
+    let house = House::with(stubborn, settings).await;
     let mut client = house.client().await;
     let run = client.send("hello").await;
     client.sees(run, "so far ").await;
