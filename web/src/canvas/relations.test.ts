@@ -32,8 +32,8 @@ test('names that are written around, and what is left out', () => {
     }
     entity_more["and 7 more tables"]`;
   expect(readEntities(source)).toEqual([
-    { name: 'one', references: [] },
     { name: 'say "hi"', references: [{ to: 'one', label: 'rolls up to' }] },
+    { name: 'one', references: [] },
     { name: 'and 7 more tables', references: [] },
   ]);
 });

@@ -25,8 +25,9 @@ export function readEntities(source: string): readonly Entity[] {
       entity(bare(block[1]));
       if (block[2]) aliases.set(bare(block[1]), bare(block[2]));
     } else if (relation?.[1] && relation[2]) {
-      entity(bare(relation[2]));
-      entity(bare(relation[1])).references.push({ to: bare(relation[2]), label: bare(relation[3] ?? '') });
+      const from = entity(bare(relation[1]));
+      const to = entity(bare(relation[2]));
+      from.references.push({ to: to.name, label: bare(relation[3] ?? '') });
     }
   }
   const shown = (id: string) => aliases.get(id) ?? id;

@@ -148,7 +148,7 @@ function CopyAnswer({ text }: { text: string }) {
 
 function Usage({ run }: { run: Run }): ReactNode {
   const when = run.answeredAt === undefined ? undefined : new Date(run.answeredAt);
-  const tokens = run.usage ? `${run.usage.output_tokens.toLocaleString('en')} tokens` : undefined;
+  const tokens = run.usage && run.usage.output_tokens > 0 ? `${run.usage.output_tokens.toLocaleString('en')} tokens` : undefined;
   const title = run.usage ? `${run.usage.input_tokens.toLocaleString('en')} tokens read, ${run.usage.output_tokens.toLocaleString('en')} written` : undefined;
   return (
     <span className="ml-auto flex gap-2 tabular-nums" title={title}>

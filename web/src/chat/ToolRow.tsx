@@ -102,7 +102,7 @@ function Result({ result }: { result: ToolResult }) {
   if (result.kind === 'text') return <Json text={result.text} />;
   return (
     <>
-      <div className="table-box max-h-80 overflow-y-auto" tabIndex={0} role="region" aria-label="Result">
+      <div className="table-box" tabIndex={0} role="region" aria-label="Result">
         <table>
           <thead>
             <tr>{result.columns.map((column) => <th key={column} scope="col">{column}</th>)}</tr>

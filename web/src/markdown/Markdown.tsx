@@ -84,14 +84,18 @@ const ListItem = memo(
   (before, after) => before.raw === after.raw,
 );
 
+/** Columns with a text longer than this get room for it; the table scrolls rather than stacking words. */
+const LONG = 28;
+
 function Table({ token }: { token: Tokens.Table }) {
+  const isLong = token.header.map((_, column) => token.rows.some((row) => (row[column]?.text.length ?? 0) > LONG));
   return (
     <div className="table-box" tabIndex={0} role="region" aria-label="Table">
       <table>
         <thead>
           <tr>
             {token.header.map((cell, index) => (
-              <th key={index} scope="col" data-align={cell.align ?? undefined}>
+              <th key={index} scope="col" data-align={cell.align ?? undefined} data-long={isLong[index] || undefined}>
                 {renderInline(cell.tokens)}
               </th>
             ))}
