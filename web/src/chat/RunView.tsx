@@ -43,15 +43,17 @@ function Answer({ run, actions }: { run: Run; actions: RunActions }) {
   const open = isOpen(run);
   const waitsForWords = open && run.text === '' && !run.tools.some((tool) => tool.state === 'running');
   return (
-    <div data-testid="message-agent" data-status={run.status} aria-busy={open} className="min-w-0 px-4 max-sm:px-0">
-      <ToolRows tools={run.tools} open={open} />
-      {run.reasoning !== '' && <Reasoning run={run} />}
-      {run.text !== '' && (
-        <div className={open ? 'streaming' : undefined}>
-          <Markdown text={run.text} streaming={open} />
-        </div>
-      )}
-      {waitsForWords && <p className="flex min-h-6 items-center gap-2 text-sm text-muted"><Busy /> Thinking…</p>}
+    <div className="min-w-0 px-4 max-sm:px-0">
+      <div data-testid="message-agent" data-status={run.status} aria-busy={open}>
+        <ToolRows tools={run.tools} open={open} />
+        {run.reasoning !== '' && <Reasoning run={run} />}
+        {run.text !== '' && (
+          <div className={open ? 'streaming' : undefined}>
+            <Markdown text={run.text} streaming={open} />
+          </div>
+        )}
+        {waitsForWords && <p className="flex min-h-6 items-center gap-2 text-sm text-muted"><Busy /> Thinking…</p>}
+      </div>
       <Ending run={run} actions={actions} />
     </div>
   );
