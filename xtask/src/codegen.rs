@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use schematic_gen::{File, Problem, Provenance, asyncapi, markdown, rust};
+use schematic_gen::{File, Problem, Provenance, asyncapi, markdown, rust, typescript};
 
 use crate::run::{Result, cannot_write, root};
 
@@ -40,10 +40,14 @@ fn files() -> Result<Vec<File>> {
     let page = markdown::reference(&session_chat, &provenance).map_err(|problems| list(&problems))?;
     let asyncapi = asyncapi::document(&session_chat).map_err(|problems| list(&problems))?;
     let asyncapi = asyncapi.into_iter().map(|(path, text)| (format!("session_chat.{path}"), text)).collect();
+    // Seen from a client, the definition is in another folder.
+    let from_afar = Provenance::new(&provenance.command, "crates/protocols/src/session_chat/definition.rs");
+    let client = typescript::client(&session_chat, &from_afar).map_err(|problems| list(&problems))?;
     Ok([
         below("crates/protocols/src/session_chat", wire),
         below("docs/protocols", page),
         below("docs/protocols", asyncapi),
+        below("clients/typescript/src/generated", client),
     ]
     .concat())
 }
@@ -56,4 +60,12 @@ fn below(folder: &str, files: Vec<File>) -> Vec<File> {
 /// All problems of a definition, one a line.
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn generated_code_is_fresh() {
+        assert_eq!(super::run(true), Ok(()));
+    }
 }

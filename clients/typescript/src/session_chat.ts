@@ -5,9 +5,9 @@
 //! with them, is left to whoever listens.
 
 import {
-  Connection,
   SchematicError,
   type Clock,
+  type Connection,
   type ConnectionPolicy,
   type ConnectionState,
   type Outgoing,
@@ -16,8 +16,7 @@ import {
   type Wake,
 } from "@tidewire/schematic-runtime";
 import {
-  decodeServerMessage,
-  encodeClientMessage,
+  SessionClient,
   type Agent,
   type AgentPartial,
   type ClientMessage,
@@ -132,16 +131,12 @@ export class SessionChat {
     this.sessionId = options.sessionId;
     this.#timeline = new Timeline(options.position);
     this.#outbox = new Outbox(options.newId ?? randomId, () => this.#tellOutbox());
-    this.#connection = new Connection<ServerMessage, ClientMessage>({
-      codec: { decode: decodeServerMessage, encode: encodeClientMessage },
-      target: () => target(options),
-      policy: { ...CHAT_POLICY, ...options.policy },
-      opening: () => this.#opening(),
-      heartbeat: { isBeat: (message) => message.name === "Ping", pong: () => ({ name: "Pong", body: {} }) },
-      transport: options.transport,
-      clock: options.clock,
-      wake: options.wake,
-    });
+    const { transport, clock, wake, policy } = options;
+    const client = new SessionClient(
+      { session_id: options.sessionId },
+      { target: () => target(options), opening: () => this.#opening(), transport, clock, wake, policy },
+    );
+    this.#connection = client.connection;
     this.#connection.on("message", (message) => this.#message(message));
     this.#connection.on("sent", () => this.#outbox.refresh());
     this.#connection.on("state", (state) => this.#state(state));
@@ -187,9 +182,6 @@ export class SessionChat {
    */
   send(content: string, options: { readonly messageId?: string } = {}): string {
     if (content.trim() === "") throw new SchematicError("shape", "Write something before sending");
-    if (new TextEncoder().encode(content).length > MAX_CONTENT_BYTES) {
-      throw new SchematicError("shape", `Shorten the message to ${MAX_CONTENT_BYTES} bytes`);
-    }
     if (this.#status.state === "closed") throw new SchematicError("closed", "Begin a new conversation: this one is closed");
     return this.#outbox.add(content, options.messageId, (messageId) => this.#say(content, messageId));
   }
@@ -304,15 +296,6 @@ export class SessionChat {
     for (const listener of [...this.#listeners]) say(listener);
   }
 }
-
-/** Largest message, in bytes of UTF-8; the server takes frames of 1 MiB, and what surrounds the text needs room. */
-const MAX_CONTENT_BYTES = 500_000;
-
-const CHAT_POLICY: Partial<ConnectionPolicy> = {
-  heartbeat_ms: 30_000,
-  close_codes: { 1008: "fatal", 1009: "fatal", 1011: "resume", 1012: "resume", 1013: "resume", 4001: "fatal", 4003: "fatal" },
-  otherwise: "resume",
-};
 
 async function target(options: SessionChatOptions): Promise<Target> {
   const url = new URL(address(options));

@@ -58,7 +58,16 @@ async function play(seed: number): Promise<{ cuts: number }> {
     policy: { reconnect: { initial_ms: 20, max_ms: 20, jitter: 0, max_attempts: 1_000, min_uptime_ms: 0 }, heartbeat_ms: 0 },
   });
   const shown: Shown = { text: new Map(), numbers: new Set() };
-  chat.subscribe({ frame: (frame) => show(frame, shown) });
+  const faults: unknown[] = [];
+  chat.subscribe({
+    frame: (frame) => {
+      try {
+        show(frame, shown);
+      } catch (fault) {
+        faults.push(fault);
+      }
+    },
+  });
   const said: string[] = [];
   let cuts = 0;
   for (let turn = 0; turn < 120; turn += 1) {
@@ -79,6 +88,7 @@ async function play(seed: number): Promise<{ cuts: number }> {
   }
   server.offline = false;
   await clock.advance(10_000);
+  expect(faults).toEqual([]);
   const answers = server.session("s").answers.map((body) => body["content"]);
   expect(answers).toEqual(said.map((content) => Array.from({ length: 40 }, (_, n) => `${content}${n} `).join("")));
   expect([...shown.text.values()]).toEqual(answers);

@@ -8,6 +8,7 @@ pub mod ir;
 pub mod markdown;
 pub mod names;
 pub mod rust;
+pub mod typescript;
 
 pub use schematic_define::Problem;
 

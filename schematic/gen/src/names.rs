@@ -135,6 +135,7 @@ pub const RESERVED_TYPES: &[&str] = &[
     "WebSocket",
     "AsyncIterable",
     "AsyncIterator",
+    "AsyncIterableIterator",
 ];
 
 /// Words that cannot stand as an identifier in Rust, in any edition.

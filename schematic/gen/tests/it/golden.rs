@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use schematic_define::Definition;
-use schematic_gen::{File, Provenance, asyncapi, markdown, rust};
+use schematic_gen::{File, Provenance, asyncapi, markdown, rust, typescript};
 
 use crate::samples;
 
@@ -17,8 +17,21 @@ fn outputs(name: &str, definition: &Definition) -> Vec<File> {
         rust::wire_types(definition, &provenance),
         asyncapi::document(definition),
         markdown::reference(definition, &provenance),
+        typescript::client(definition, &provenance),
+        Ok(vec![("examples.json".into(), examples(definition))]),
     ];
     all.into_iter().flat_map(|files| files.unwrap_or_else(|e| panic!("{name}: {e:#?}"))).collect()
+}
+
+/// The examples of the messages, which the tests of the TypeScript output read and write.
+fn examples(definition: &Definition) -> String {
+    let lines: Vec<String> = definition
+        .messages
+        .iter()
+        .flat_map(|facts| facts.examples.iter().map(|example| (facts.id.as_str(), &example.value)))
+        .map(|(id, value)| serde_json::json!({ "message": id, "frame": value }).to_string())
+        .collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
 #[test]

@@ -142,12 +142,14 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   /** Waits for the handshake, the acknowledgement, the retry or the goodbye: never two of them at once. */
   #deadline: Timer;
   #beat: Timer;
+  #idle: Timer;
   #drain: Timer;
   #second: Timer;
 
   constructor(options: ConnectionOptions<In, Out>) {
     this.#options = options;
-    this.#policy = { ...defaultPolicy, ...options.policy };
+    const close_codes = { ...defaultPolicy.close_codes, ...options.policy?.close_codes };
+    this.#policy = { ...defaultPolicy, ...options.policy, close_codes };
     this.#clock = options.clock ?? systemClock;
     this.#transport = options.transport ?? webSocketTransport();
     this.#outbox = new Outbox(this.#policy);
@@ -203,10 +205,13 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     else this.open();
   }
 
-  /** Queues a message; an error of kind `full` if there is no place, of kind `closed` after the end. */
+  /** Queues a message; an error of kind `full` if there is no place, `shape` if it is too large, `closed` after the end. */
   send(message: Out): Outgoing<Out> {
     this.#refuseIfOver();
-    const outgoing = this.#outbox.add(message, this.#options.codec.encode(message));
+    const frame = this.#options.codec.encode(message);
+    const limit = this.#policy.message_bytes;
+    if (byteLength(frame) > limit) throw new SchematicError("shape", `Shorten the message to ${limit} bytes`);
+    const outgoing = this.#outbox.add(message, frame);
     this.#flush();
     return outgoing;
   }
@@ -456,7 +461,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   }
 
   #stopTimers(): void {
-    for (const timer of [this.#deadline, this.#beat, this.#drain, this.#second]) this.#clock.cancel(timer);
+    for (const timer of [this.#deadline, this.#beat, this.#idle, this.#drain, this.#second]) this.#clock.cancel(timer);
   }
 
   #enter(state: ConnectionState): void {
@@ -467,7 +472,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   #awake(): void {
     const { status } = this.#state;
     if (status === "waiting" || status === "failed") this.tryNow();
-    else if (status === "open") this.#checkAlive();
+    else if (status === "open") this.#startBeat();
   }
 
   // What is said
@@ -553,24 +558,26 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   // Signs of life
 
   #startBeat(): void {
+    this.#clock.cancel(this.#idle);
+    this.#watch();
     this.#clock.cancel(this.#beat);
-    if (this.#heartbeat_ms > 0) this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#onBeat());
+    if (this.#heartbeat_ms > 0 && this.#options.heartbeat?.ping) this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#sendBeat());
   }
 
-  #onBeat(): void {
-    const turn = this.#turn;
-    this.#checkAlive();
-    if (turn !== this.#turn) return;
+  #sendBeat(): void {
+    this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#sendBeat());
     const ping = this.#options.heartbeat?.ping?.();
     if (ping !== undefined) this.#write(ping);
-    this.#startBeat();
   }
 
-  #checkAlive(): void {
-    const silence = this.#clock.now() - this.#heard;
+  /** Gives the link up when it has been silent for too long, else looks again when it could have been. */
+  #watch(): void {
+    const limit_ms = this.#policy.idle_ms || SILENT_BEATS * this.#heartbeat_ms;
+    if (limit_ms === 0) return;
     // A socket that is held back has a reason to be silent.
-    if (this.#heartbeat_ms === 0 || this.#holders > 0 || silence < SILENT_BEATS * this.#heartbeat_ms) return;
-    this.#lost(this.#turn, lostBy("timeout", `The server was silent for ${silence} ms`));
+    const silence_ms = this.#holders > 0 ? 0 : this.#clock.now() - this.#heard;
+    if (silence_ms >= limit_ms) return this.#lost(this.#turn, lostBy("timeout", `The server was silent for ${silence_ms} ms`));
+    this.#idle = this.#clock.after(limit_ms - silence_ms, () => this.#watch());
   }
 }
 

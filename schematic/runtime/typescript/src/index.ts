@@ -3,11 +3,16 @@
 export * from "./clock.js";
 export * from "./connection.js";
 export * from "./correlate.js";
+export * from "./endpoint.js";
 export * from "./emitter.js";
 export * from "./errors.js";
 export * from "./inbox.js";
+export * from "./lifecycle.js";
+export * from "./messages.js";
 export * from "./outbox.js";
 export * from "./policy.js";
+export * as shape from "./shape.js";
+export type { AnyShape, Member, Place, Shape } from "./shape.js";
 export * from "./target.js";
 export * from "./transport.js";
 export * from "./wake.js";

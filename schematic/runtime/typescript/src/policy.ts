@@ -37,8 +37,12 @@ export interface ConnectionPolicy {
   readonly close_ms: number;
   /** Time until the first reply to a request, in milliseconds. */
   readonly reply_ms: number;
-  /** Time between two signs of life, in milliseconds; without a frame for two of them the link is given up. 0 is never. */
+  /** Time between two signs of life, in milliseconds; 0 if there are none. */
   readonly heartbeat_ms: number;
+  /** Time without a frame after which a link is given up, in milliseconds; 0 stands for two heartbeats. */
+  readonly idle_ms: number;
+  /** Largest message that is sent, in bytes. */
+  readonly message_bytes: number;
   /** Most messages that wait to be sent. */
   readonly outbound_messages: number;
   /** Most bytes that wait to be sent. */
@@ -62,6 +66,8 @@ export const defaultPolicy: ConnectionPolicy = {
   close_ms: 3_000,
   reply_ms: 30_000,
   heartbeat_ms: 0,
+  idle_ms: 0,
+  message_bytes: 1 << 20,
   outbound_messages: 256,
   outbound_bytes: 1 << 20,
   platform_bytes: 1 << 18,
