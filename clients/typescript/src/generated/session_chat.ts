@@ -18,7 +18,7 @@ export interface SendMessage {
   partials?: Partials;
 }
 
-const sendMessageShape: runtime.Shape<SendMessage> = shape.record({
+export const sendMessageShape: runtime.Shape<SendMessage> = shape.record({
   content: shape.string,
   message_id: shape.optional(shape.string),
   after_seq: shape.optional(shape.unsigned),
@@ -34,7 +34,7 @@ export interface Stop {
   run_id?: string;
 }
 
-const stopShape: runtime.Shape<Stop> = shape.record({
+export const stopShape: runtime.Shape<Stop> = shape.record({
   stop: shape.boolean,
   run_id: shape.optional(shape.string),
 });
@@ -49,7 +49,7 @@ export interface Resume {
   partials?: Partials;
 }
 
-const resumeShape: runtime.Shape<Resume> = shape.record({
+export const resumeShape: runtime.Shape<Resume> = shape.record({
   after_seq: shape.unsigned,
   epoch: shape.optional(shape.unsigned),
   partials: shape.optional(shape.ref(() => partialsShape)),
@@ -58,7 +58,7 @@ const resumeShape: runtime.Shape<Resume> = shape.record({
 /** A sign of life */
 export type Pong = Record<string, never>;
 
-const pongShape: runtime.Shape<Pong> = shape.record({});
+export const pongShape: runtime.Shape<Pong> = shape.record({});
 
 /** An accepted message */
 export interface User {
@@ -74,7 +74,7 @@ export interface User {
   timestamp: string;
 }
 
-const userShape: runtime.Shape<User> = shape.record({
+export const userShape: runtime.Shape<User> = shape.record({
   content: shape.string,
   message_id: shape.optional(shape.string),
   run_id: shape.string,
@@ -94,7 +94,7 @@ export interface AgentPartial {
   seq: number;
 }
 
-const agentPartialShape: runtime.Shape<AgentPartial> = shape.record({
+export const agentPartialShape: runtime.Shape<AgentPartial> = shape.record({
   content: shape.optional(shape.string),
   delta: shape.optional(shape.string),
   run_id: shape.string,
@@ -119,7 +119,7 @@ export interface Tool {
   seq: number;
 }
 
-const toolShape: runtime.Shape<Tool> = shape.record({
+export const toolShape: runtime.Shape<Tool> = shape.record({
   content: shape.string,
   tool_name: shape.string,
   call_id: shape.string,
@@ -151,7 +151,7 @@ export interface Agent {
   seq: number;
 }
 
-const agentShape: runtime.Shape<Agent> = shape.record({
+export const agentShape: runtime.Shape<Agent> = shape.record({
   content: shape.string,
   diagram: shape.nullable(shape.string),
   canvas_trigger: shape.optional(shape.ref(() => canvasTriggerShape)),
@@ -191,7 +191,7 @@ export interface Error {
   seq?: number;
 }
 
-const errorShape: runtime.Shape<Error> = shape.record({
+export const errorShape: runtime.Shape<Error> = shape.record({
   content: shape.string,
   code: shape.ref(() => errorCodeShape),
   retry_after_ms: shape.optional(shape.unsigned),
@@ -209,7 +209,7 @@ const errorShape: runtime.Shape<Error> = shape.record({
 /** A question for a sign of life */
 export type Ping = Record<string, never>;
 
-const pingShape: runtime.Shape<Ping> = shape.record({});
+export const pingShape: runtime.Shape<Ping> = shape.record({});
 
 /** Where the conversation stands */
 export interface Ready {
@@ -227,7 +227,7 @@ export interface Ready {
   run: CurrentRun | null;
 }
 
-const readyShape: runtime.Shape<Ready> = shape.record({
+export const readyShape: runtime.Shape<Ready> = shape.record({
   session_id: shape.string,
   chat_id: shape.string,
   epoch: shape.unsigned,
@@ -248,7 +248,7 @@ export interface Run {
   seq: number;
 }
 
-const runShape: runtime.Shape<Run> = shape.record({
+export const runShape: runtime.Shape<Run> = shape.record({
   run_id: shape.string,
   status: shape.ref(() => runStatusShape),
   position: shape.optional(shape.unsigned),
@@ -269,7 +269,7 @@ export interface ToolCall {
   seq: number;
 }
 
-const toolCallShape: runtime.Shape<ToolCall> = shape.record({
+export const toolCallShape: runtime.Shape<ToolCall> = shape.record({
   call_id: shape.string,
   tool_name: shape.string,
   arguments: shape.json,
@@ -287,7 +287,7 @@ export interface Reasoning {
   seq: number;
 }
 
-const reasoningShape: runtime.Shape<Reasoning> = shape.record({
+export const reasoningShape: runtime.Shape<Reasoning> = shape.record({
   delta: shape.string,
   run_id: shape.string,
   seq: shape.unsigned,
@@ -296,22 +296,22 @@ const reasoningShape: runtime.Shape<Reasoning> = shape.record({
 /** How partial answers are sent */
 export type Partials = "snapshot" | "delta" | (string & {});
 
-const partialsShape: runtime.Shape<Partials> = shape.openEnum();
+export const partialsShape: runtime.Shape<Partials> = shape.openEnum();
 
 /** How a run ended */
 export type AgentStatus = "finished" | "stopped" | "failed" | "interrupted" | (string & {});
 
-const agentStatusShape: runtime.Shape<AgentStatus> = shape.openEnum();
+export const agentStatusShape: runtime.Shape<AgentStatus> = shape.openEnum();
 
 /** Where a run stands */
 export type RunStatus = "queued" | "running" | (string & {});
 
-const runStatusShape: runtime.Shape<RunStatus> = shape.openEnum();
+export const runStatusShape: runtime.Shape<RunStatus> = shape.openEnum();
 
 /** What kind of error it is */
 export type ErrorCode = "RATE_LIMITED" | "REQUEST_TIMEOUT" | "TOOL_EXECUTION_FAILED" | "VALIDATION_ERROR" | "BACKEND_ERROR" | "AUTH_FAILED" | (string & {});
 
-const errorCodeShape: runtime.Shape<ErrorCode> = shape.openEnum();
+export const errorCodeShape: runtime.Shape<ErrorCode> = shape.openEnum();
 
 /** A run that is not over */
 export interface CurrentRun {
@@ -321,7 +321,7 @@ export interface CurrentRun {
   status: RunStatus;
 }
 
-const currentRunShape: runtime.Shape<CurrentRun> = shape.record({
+export const currentRunShape: runtime.Shape<CurrentRun> = shape.record({
   run_id: shape.string,
   status: shape.ref(() => runStatusShape),
 });
@@ -334,7 +334,7 @@ export interface Usage {
   output_tokens: number;
 }
 
-const usageShape: runtime.Shape<Usage> = shape.record({
+export const usageShape: runtime.Shape<Usage> = shape.record({
   input_tokens: shape.unsigned,
   output_tokens: shape.unsigned,
 });
@@ -342,12 +342,12 @@ const usageShape: runtime.Shape<Usage> = shape.record({
 /** What the page could do */
 export type CanvasAction = "switch_view" | "new_analysis" | "none" | (string & {});
 
-const canvasActionShape: runtime.Shape<CanvasAction> = shape.openEnum();
+export const canvasActionShape: runtime.Shape<CanvasAction> = shape.openEnum();
 
 /** The views of the page */
 export type ViewType = "er_diagram" | "table_list" | "relationship_graph" | (string & {});
 
-const viewTypeShape: runtime.Shape<ViewType> = shape.openEnum();
+export const viewTypeShape: runtime.Shape<ViewType> = shape.openEnum();
 
 /** A proposal to the page */
 export interface CanvasTrigger {
@@ -365,7 +365,7 @@ export interface CanvasTrigger {
   confidence?: number;
 }
 
-const canvasTriggerShape: runtime.Shape<CanvasTrigger> = shape.record({
+export const canvasTriggerShape: runtime.Shape<CanvasTrigger> = shape.record({
   action: shape.ref(() => canvasActionShape),
   view_type: shape.optional(shape.ref(() => viewTypeShape)),
   entity_name: shape.optional(shape.string),
@@ -396,7 +396,7 @@ export interface Metrics {
   is_stale?: boolean;
 }
 
-const metricsShape: runtime.Shape<Metrics> = shape.record({
+export const metricsShape: runtime.Shape<Metrics> = shape.record({
   total_tables: shape.unsigned,
   total_columns: shape.unsigned,
   facts_count: shape.unsigned,

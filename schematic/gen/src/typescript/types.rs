@@ -62,7 +62,7 @@ fn shape_name(name: &str) -> String {
 }
 
 fn shape_head(decl: &TypeDecl) -> String {
-    format!("const {}: runtime.Shape<{}>", shape_name(&decl.name), decl.name)
+    format!("export const {}: runtime.Shape<{}>", shape_name(&decl.name), decl.name)
 }
 
 fn record(out: &mut Writer, decl: &TypeDecl, fields: &[Field]) {
