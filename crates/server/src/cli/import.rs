@@ -107,7 +107,7 @@ impl Job {
             if piece.end.is_some() || !piece.rows.is_empty() && piece.rows.start >= from {
                 reached = self.target.import(self.batch(piece, rejects.count)).await?;
             }
-            progress.bar.suspend(|| notes.iter().for_each(|note| say(note)));
+            progress.bar.suspend(|| notes.iter().for_each(say));
         }
         rejects.finish()?;
         progress.bar.finish_and_clear();

@@ -228,8 +228,8 @@ fn free(base: String, taken: &[String]) -> String {
     if !taken.contains(&base) {
         return base;
     }
-    let numbered = (2..).map(|number| format!("{base}_{number}"));
-    numbered.skip_while(|name| taken.contains(name)).next().unwrap_or(base)
+    let mut numbered = (2..).map(|number| format!("{base}_{number}"));
+    numbered.find(|name| !taken.contains(name)).unwrap_or(base)
 }
 
 fn bad_header(reason: &str) -> Error {
