@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -201,7 +202,7 @@ fn kill_at(place: &Place, file: &Path, rows: u64) -> bool {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2)); // leaves the processor to the importer
     }
     child.kill().unwrap();
     !child.wait().unwrap().success()
