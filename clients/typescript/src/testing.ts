@@ -51,6 +51,8 @@ interface Run {
 interface Entry {
   readonly seq: number;
   readonly body: Body;
+  /** A second frame that tells the same; it has no number. */
+  readonly also?: Body;
   /** The run whose end removes it. */
   readonly until?: Run;
 }
@@ -207,10 +209,10 @@ export class Session {
       const ready = { type: "ready", session_id: this.#id, chat_id: `chat-${this.#id}`, epoch: this.#epoch, last_seq: this.#seq, reset };
       send(reader, { ...ready, run: run ? { run_id: run.runId, status: "running" } : null });
     }
-    const missed = this.#log.filter((entry) => entry.seq > after && entry.body["type"] !== "agent_partial");
+    const missed: Entry[] = this.#log.filter((entry) => entry.seq > after && entry.body["type"] !== "agent_partial");
     if (run && run.textSeq > after) missed.push({ seq: run.textSeq, body: whole(run) });
     missed.sort((a, b) => a.seq - b.seq);
-    for (const { body: frame } of missed) if (reader.delta || !OURS.has(String(frame["type"]))) send(reader, frame);
+    for (const entry of missed) sendEntry(reader, entry);
   }
 
   #accept(reader: Reader, content: string, messageId: string | undefined): void {
@@ -282,8 +284,7 @@ export class Session {
   }
 
   #failed(run: Run, error: Body): void {
-    this.#over(run, "failed");
-    this.#tell({ type: "error", ...error, run_id: run.runId });
+    this.#over(run, "failed", { type: "error", ...error, run_id: run.runId });
     this.#next();
   }
 
@@ -292,23 +293,22 @@ export class Session {
     this.#next();
   }
 
-  #over(run: Run, status: string): void {
+  #over(run: Run, status: string, also?: Body): void {
     const usage = { input_tokens: 100, output_tokens: run.text.length };
     // The pieces collapse into the whole answer, as in a real log.
     this.#log = this.#log.filter((entry) => entry.until !== run);
     if (this.#running === run) this.#running = undefined;
     const body = { type: "agent", content: run.text, diagram: null, ...run.final, status, usage, run_id: run.runId };
-    this.#tell({ ...body, timestamp: this.#options.timestamp() });
+    this.#tell({ ...body, timestamp: this.#options.timestamp() }, undefined, also);
   }
 
   /** Appends to the log and sends to every reader. */
-  #tell(body: Body, until?: Run): Body {
-    const numbered = { ...body, seq: (this.#seq += 1) };
-    this.#log.push({ seq: numbered.seq, body: numbered, ...(until ? { until } : {}) });
-    for (const reader of this.#readers) {
-      if (reader.delta || !OURS.has(String(body["type"]))) send(reader, numbered);
-    }
-    return numbered;
+  #tell(body: Body, until?: Run, also?: Body): Body {
+    const seq = (this.#seq += 1);
+    const entry = { seq, body: { ...body, seq }, ...(until ? { until } : {}), ...(also ? { also } : {}) };
+    this.#log.push(entry);
+    for (const reader of this.#readers) sendEntry(reader, entry);
+    return entry.body;
   }
 }
 
@@ -319,6 +319,12 @@ const LIMITED: Body = { type: "error", content: "Too many messages wait, try aga
 
 function whole(run: Run): Body {
   return { type: "agent_partial", content: run.text, run_id: run.runId, seq: run.textSeq };
+}
+
+function sendEntry(reader: Reader, { body, also }: Entry): void {
+  if (!reader.delta && OURS.has(String(body["type"]))) return;
+  send(reader, body);
+  if (also) send(reader, also);
 }
 
 function send(reader: Reader, body: Body): void {

@@ -139,6 +139,20 @@ describe("a conversation", () => {
     expect(chat.position.epoch).toBe(2);
   });
 
+  it("gets the error of a failed run also when it is cut before it", async () => {
+    const { chat, clock, memory, frames, listen } = bench({ answer: () => [{ text: "so far" }, { fail: { content: "The model is gone", code: "BACKEND_ERROR" } }] });
+    listen();
+    const off = chat.subscribe({ frame: (frame) => void (frame.type === "agent" && memory.cut()) });
+    chat.send("hello");
+    await clock.advance(50);
+    expect(frames.at(-1)).toMatchObject({ type: "agent", status: "failed", content: "so far" });
+    off();
+    await clock.advance(1_000);
+    memory.cut();
+    await clock.advance(1_000);
+    expect(frames.map((frame) => frame.type)).toEqual(["ready", "user", "run", "agent_partial", "agent", "ready", "error", "ready"]);
+  });
+
   it("goes on from a position that was kept", async () => {
     const { chat, clock, another, listen } = bench();
     listen();
