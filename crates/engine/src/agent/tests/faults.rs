@@ -302,7 +302,8 @@ async fn stopping_ends_the_tools_too() {
     };
     let (events, ()) = tokio::join!(events(&explorer, turn), stop);
     assert_lines(&events, &["started", "call endless {}", r#"stopped """#]);
-    assert_eq!(dropped.recv().await, Some("dropped"));
+    let told = tokio::time::timeout(Duration::from_secs(1), dropped.recv()).await;
+    assert_eq!(told, Ok(Some("dropped")));
 }
 
 #[tokio::test(start_paused = true)]
