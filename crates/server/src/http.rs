@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, RawPathParams, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -188,10 +188,19 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render()))
 }
 
-async fn imported(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer<impl IntoResponse> {
-    let identity = identity(&app, &headers)?;
+/// The body is read when it is known who sends it: strangers do not get to fill the memory.
+async fn imported(State(app): State<Arc<App>>, request: Request) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, request.headers())?;
+    let body = Bytes::from_request(request, &()).await.map_err(|_| fail(&app, &batch_too_long()))?;
     let reply = import::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
     Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
+}
+
+fn batch_too_long() -> Error {
+    Error::new(
+        Code::TooLarge,
+        format!("a batch of an import has at most {} MiB; send less", import::MAX_BODY >> 20),
+    )
 }
 
 async fn chats(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {

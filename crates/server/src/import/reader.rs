@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::columns::Columns;
 use super::{Format, Row, Rows};
 
-/// So many rows make a piece, or so many bytes of the file.
+/// So many rows make a piece, or so many bytes of rows and of names, which stand in each record.
 const PIECE_ROWS: u64 = 2_000;
 const PIECE_BYTES: usize = 2 << 20;
 /// So many pieces wait to be written; the reader waits for a place.
@@ -113,7 +113,10 @@ impl Reader {
             };
             bytes += row.raw.len();
             match self.record(row) {
-                Ok(record) if first >= self.plan.from => records.push(record),
+                Ok(record) if first >= self.plan.from => {
+                    bytes += record.1.keys().map(String::len).sum::<usize>();
+                    records.push(record);
+                }
                 Ok(_) => {}
                 Err(reject) => rejects.push(reject),
             }

@@ -101,6 +101,5 @@ pub(crate) async fn accept(desk: &Desk, identity: &Identity, body: &[u8]) -> Res
     serde_json::to_vec(&Reply { checkpoint: checkpoint.map(Progress::from) }).map_err(Error::internal)
 }
 
-/// The longest body of a request, in bytes. Names of columns are written with each record, so it is far more than a
-/// piece of a file.
-pub(crate) const MAX_BODY: usize = 64 << 20;
+/// The longest body of a request, in bytes: a piece of a file as JSON, where characters may have become escapes.
+pub(crate) const MAX_BODY: usize = 32 << 20;

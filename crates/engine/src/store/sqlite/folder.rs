@@ -23,12 +23,7 @@ impl Folder {
     /// Makes the folder if it is not there, and takes it.
     pub(super) fn open(path: &Path) -> Result<Self> {
         create(path).map_err(|cause| unusable(path, cause))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(|cause| unusable(path, cause))?;
+        let lock = private(&path.join(LOCK)).map_err(|cause| unusable(path, cause))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(taken(path)),
@@ -38,9 +33,14 @@ impl Folder {
         Ok(Self { path: path.to_owned(), lock })
     }
 
-    /// A file in it.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// A file in it, made if it is not there. SQLite gives the files beside it the same permissions.
+    pub(super) fn file(&self, name: &str) -> Result<PathBuf> {
+        let file = self.path.join(name);
+        // One that is there may be open, and closing it here would release the locks that SQLite holds on it.
+        if !file.exists() {
+            private(&file).map_err(|cause| unusable(&self.path, cause))?;
+        }
+        Ok(file)
     }
 
     /// Writes down where the owner can be asked.
@@ -69,6 +69,15 @@ fn create(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// Opens a file, which is made for its owner alone: the folder itself may have been made by somebody else.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn taken(path: &Path) -> Error {

@@ -117,7 +117,8 @@ enum Place {
 }
 
 impl Sqlite {
-    /// Opens a data folder and owns it until the store is dropped. It blocks for as long as migrations take.
+    /// Opens a data folder and owns it until the store is dropped. It blocks for as long as migrations take; dropping
+    /// blocks until what is queued is done.
     ///
     /// Fails with a conflict when another process owns the folder, and as unavailable when the folder cannot be used or
     /// was written by a newer version.
@@ -205,7 +206,7 @@ impl Place {
     fn connect(&self, schema: Schema, flags: OpenFlags) -> Result<Connection> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match self {
-            Self::Folder(folder) => Connection::open_with_flags(folder.file(schema.file), flags)?,
+            Self::Folder(folder) => Connection::open_with_flags(folder.file(schema.file)?, flags)?,
             Self::Memory(name) => Connection::open_with_flags(
                 format!("file:/{name}/{}?vfs=memdb", schema.file),
                 flags | OpenFlags::SQLITE_OPEN_URI,

@@ -33,17 +33,6 @@ fn open(path: &Path) -> Sqlite {
     Sqlite::open(Settings::new(path)).unwrap()
 }
 
-/// Opens a folder whose last owner went without closing; its threads may take a moment to let go.
-async fn reopen(path: &Path) -> Sqlite {
-    loop {
-        match Sqlite::open(Settings::new(path)) {
-            Ok(store) => return store,
-            Err(error) if error.code == Code::Conflict => tokio::task::yield_now().await,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-}
-
 fn refused(settings: Settings) -> Error {
     Sqlite::open(settings).expect_err("it does not open")
 }
@@ -103,7 +92,7 @@ async fn an_unclean_start_raises_the_epoch_and_old_positions_stay_known() {
     first.append(vec![entry(chat, Epoch(1), run, Mark::Message, 1, 4)]).await.unwrap();
     drop(first);
 
-    let second = reopen(dir.path()).await;
+    let second = open(dir.path());
     assert_eq!(second.epoch(), Epoch(2));
     let knows = async |epoch, seq| {
         second.knows(chat, Position { epoch: Some(Epoch(epoch)), seq: Seq(seq) }).await.unwrap()
@@ -135,8 +124,12 @@ fn a_new_folder_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data");
-    drop(open(&path));
-    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+    let _store = open(&path);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    for file in ["lock", "records.db", "records.db-wal", "chats.db"] {
+        assert_eq!(mode(&path.join(file)), 0o600, "{file}");
+    }
 }
 
 #[test]

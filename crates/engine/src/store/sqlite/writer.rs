@@ -31,10 +31,11 @@ pub(super) trait Upkeep: Send + 'static {
     fn finish(&self, connection: &Connection) -> Result<()>;
 }
 
-/// The way to a writer thread. Dropping it ends the thread when the queue is empty, without [`Upkeep::finish`].
+/// The way to a writer thread. Dropping it does what is queued and ends the thread, without [`Upkeep::finish`].
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Sender<Message>,
+    /// `None` only while it is dropped.
+    queue: Option<Sender<Message>>,
     room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -111,7 +112,11 @@ impl Writer {
             .map_err(|e| {
                 Error::unavailable("the server cannot start a thread; raise its limits").caused_by(e)
             })?;
-        Ok(Self { queue, room: Arc::new(Semaphore::new(QUEUE)), thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            queue: Some(queue),
+            room: Arc::new(Semaphore::new(QUEUE)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Does `work` in the next transaction and returns when that is committed. Dropping the future before the work was
@@ -124,22 +129,40 @@ impl Writer {
         let place = Arc::clone(&self.room).acquire_owned().await.map_err(|_| failure::closed())?;
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Call { work, outcome: None, reply });
-        self.queue.send(Message::Job(job, place)).map_err(|_| failure::closed())?;
+        self.send(Message::Job(job, place))?;
         answer.await.map_err(|_| failure::closed())?
     }
 
     /// Does what is queued, then [`Upkeep::finish`], and ends the thread. Closing twice is no error.
     pub(super) async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        if self.queue.send(Message::Close(reply)).is_err() {
+        if self.send(Message::Close(reply)).is_err() {
             return Ok(());
         }
         let finished = answer.await.unwrap_or(Ok(()));
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        if let Some(thread) = self.take_thread() {
             tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
         }
         finished
+    }
+
+    fn send(&self, message: Message) -> Result<()> {
+        let queue = self.queue.as_ref().ok_or_else(failure::closed)?;
+        queue.send(message).map_err(|_| failure::closed())
+    }
+
+    fn take_thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for the thread, so that whoever opens the folder next finds it free.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.take_thread() {
+            thread.join().ok(); // a panic was logged where it happened
+        }
     }
 }
 
