@@ -118,6 +118,12 @@ fn embedded(_settings: &Settings) -> Arc<dyn Model> {
     Arc::new(super::assistant::Assistant::new())
 }
 
+#[cfg(feature = "providers")]
+fn provider(settings: &Settings) -> Result<Arc<dyn Model>> {
+    Ok(Arc::new(super::provider::Provider::new(&settings.model, &settings.provider)?))
+}
+
+#[cfg(not(feature = "providers"))]
 fn provider(settings: &Settings) -> Result<Arc<dyn Model>> {
     Err(Error::invalid(format!(
         "{:?} needs the providers, which are not part of this build; build with the feature `providers`",

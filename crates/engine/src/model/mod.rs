@@ -7,7 +7,8 @@ pub mod assistant;
 pub mod choose;
 #[cfg(feature = "embedded")]
 pub mod embedded;
-
+#[cfg(feature = "providers")]
+pub mod provider;
 pub mod scripted;
 
 use async_trait::async_trait;
