@@ -24,7 +24,7 @@ pub enum Event {
 pub struct ChatEvent {
     /// In which chat.
     pub chat: ChatId,
-    /// The first sequence number that it covers.
+    /// The first sequence number that it covers. One after `to`: it covers none, because it could not be written.
     pub from: Seq,
     /// The last sequence number that it covers.
     pub to: Seq,

@@ -203,3 +203,56 @@ impl Hub {
         self.lock().by_chat.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(chat: ChatId, last_seq: u64) -> ChatHead {
+        let at = Timestamp(0);
+        let (owner, title) = (Subject::from("ann"), String::new());
+        ChatHead {
+            chat,
+            owner,
+            session: None,
+            title,
+            last_seq: Seq(last_seq),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn a_room_is_forgotten_when_nobody_holds_it() {
+        let (hub, chat) = (Hub::default(), ChatId::new());
+        let room = hub.enter(head(chat, 0), hub.generation()).unwrap();
+        hub.sweep();
+        assert_eq!(hub.len(), 1, "it is held here");
+        drop(room);
+        hub.sweep();
+        assert_eq!(hub.len(), 0);
+    }
+
+    #[test]
+    fn a_head_that_was_read_before_a_room_was_forgotten_is_read_again() {
+        let (hub, chat) = (Hub::default(), ChatId::new());
+        let early = hub.generation();
+        // Meanwhile somebody else opens the room, writes in it and leaves.
+        drop(hub.enter(head(chat, 0), hub.generation()).unwrap());
+        hub.sweep();
+        assert!(hub.enter(head(chat, 0), early).is_none());
+        let room = hub.enter(head(chat, 1), hub.generation()).unwrap();
+        assert_eq!(room.lock().written, Seq(1));
+    }
+
+    #[test]
+    fn a_room_that_owes_its_log_is_kept() {
+        let (hub, chat) = (Hub::default(), ChatId::new());
+        let room = hub.enter(head(chat, 0), hub.generation()).unwrap();
+        let (run, event) = (RunId::new(), crate::event::AgentEvent::RunStarted);
+        room.lock().owed.push(ChatBody::Run { run, event, text: None });
+        drop(room);
+        assert_eq!(hub.sweep().len(), 1);
+        assert_eq!(hub.len(), 1);
+    }
+}

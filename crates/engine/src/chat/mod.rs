@@ -90,7 +90,10 @@ pub(crate) async fn stop(
         Some(run) => room.run(run),
         None => room.lock().runs.front().cloned(),
     };
-    Ok(Reply::Stopped(found.is_some_and(|run| run.stop())))
+    if let Some(run) = &found {
+        run.cancel.cancel();
+    }
+    Ok(Reply::Stopped(found.is_some()))
 }
 
 /// `ListChats`.

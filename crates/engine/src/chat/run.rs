@@ -41,13 +41,6 @@ impl Run {
             turn: Notify::new(),
         }
     }
-
-    /// Asks it to end; whether nobody had before.
-    pub(crate) fn stop(&self) -> bool {
-        let first = !self.cancel.is_cancelled();
-        self.cancel.cancel();
-        first
-    }
 }
 
 /// What a run is about, and who waits to hear that it was accepted.

@@ -1,10 +1,15 @@
 //! Whose chats are whose.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidewire_engine::command::WhileRunning;
+use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Grants;
-use tidewire_engine::{ChatId, ChatRef, Code, Command, Connection, Engine, Identity, Reply};
+use tidewire_engine::{
+    ChatId, ChatRef, Clock, Code, Command, Connection, Engine, Event, Identity, LocalBus, Parts, Reply,
+    Settings, Timestamp,
+};
 
 use super::rig::{House, counting, session};
 
@@ -71,4 +76,37 @@ async fn an_owner_and_an_admin_reach_a_chat_by_its_id() {
             house.engine.execute(&admin, command).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn who_followed_a_session_that_expired_follows_its_new_chat() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp(1_000_000_000_000_000)));
+    let parts = Parts {
+        store: super::rig::open(folder.path()),
+        bus: Arc::new(LocalBus::default()),
+        agent: counting(2),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        settings: Settings::default(),
+    };
+    let engine = Engine::start(parts).await.unwrap();
+    let connection = engine.connect(Identity::local());
+    let old = open(&engine, &connection).await;
+    clock.advance(Duration::from_secs(25 * 60 * 60));
+    let send = Command::SendMessage {
+        chat: session("s1"),
+        message_id: None,
+        content: "good morning".into(),
+        while_running: WhileRunning::Reject,
+    };
+    let Reply::Accepted { chat: new, .. } = engine.execute(&connection, send).await.unwrap() else {
+        panic!("a message is answered by Accepted")
+    };
+    assert_ne!(new, old);
+    let mut events = Vec::new();
+    while !events.iter().any(|Event::Chat(event)| super::rig::end(event).is_some()) {
+        connection.next(&mut events).await;
+    }
+    assert!(events.iter().all(|Event::Chat(event)| event.chat == new));
+    assert_eq!(engine.stats().connections, 1);
 }

@@ -247,3 +247,37 @@ async fn large_events_fill_an_outbox_too() {
     }
     assert_eq!(diagrams, 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_that_is_dropped_loses_nothing() {
+    const WORDS: usize = 500;
+    let house =
+        House::with(counting(WORDS), Settings { batch: 4, outbox_events: 4, ..Settings::default() }).await;
+    let (client, mut witness) = (house.client().await, house.client().await);
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        runs.push(client.send("hello").await);
+    }
+    let (mut last, mut ended, mut dropped) = (Seq::START, 0, 0);
+    while ended < runs.len() {
+        let mut events = Vec::new();
+        tokio::select! {
+            biased;
+            () = client.connection.next(&mut events) => {}
+            () = tokio::task::yield_now() => {
+                assert!(events.is_empty(), "what was dropped gave nothing");
+                dropped += 1;
+            }
+        }
+        for tidewire_engine::Event::Chat(event) in events {
+            assert!(event.from <= last.next() && event.to > last, "{event:?} after {last}");
+            last = event.to;
+            ended += usize::from(super::rig::end(&event).is_some());
+        }
+    }
+    assert!(dropped > 0);
+    for run in runs {
+        witness.end_of(run).await;
+    }
+    assert_eq!(witness.page.seq, last);
+}
