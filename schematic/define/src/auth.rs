@@ -74,7 +74,7 @@ pub enum AuthWay {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         beside: Vec<String>,
     },
-    /// In a member of the client's first message
+    /// In a member of the message with which the client opens, or comes back to, a session
     FirstMessage {
         /// Id of the message
         message: String,

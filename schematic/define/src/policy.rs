@@ -135,6 +135,9 @@ pub enum Heartbeat {
         /// Members that the answer repeats
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         echo: Vec<EchoedField>,
+        /// Remembered values that the ping carries
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        carries: Vec<CarriedValue>,
         /// How often
         interval: Interval,
         /// How long the answer may take
@@ -151,6 +154,16 @@ pub struct EchoedField {
     pub ping: Vec<String>,
     /// Path in the pong
     pub pong: Vec<String>,
+}
+
+/// A value that [`Reconnect::Token`] remembers, put into a ping. Before it is known, `null` is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarriedValue {
+    /// Name of the captured value
+    pub name: String,
+    /// Path in the ping
+    pub into: Vec<String>,
 }
 
 /// How often a heartbeat beats.

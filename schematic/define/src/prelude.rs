@@ -8,9 +8,9 @@ pub use crate::message::{
     Recognition, Replies, Reply, TagPart,
 };
 pub use crate::policy::{
-    CloseAction, CloseCode, Contexts, EchoedField, EndpointPolicy, FirstAck, Heartbeat, InboundFull,
-    InboundQueue, Interval, Limits, OutboundFull, OutboundQueue, Party, Rate, Reconnect, Session,
-    Subscription, Timeouts, TokenCapture,
+    CarriedValue, CloseAction, CloseCode, Contexts, EchoedField, EndpointPolicy, FirstAck, Heartbeat,
+    InboundFull, InboundQueue, Interval, Limits, OutboundFull, OutboundQueue, Party, Rate, Reconnect,
+    Session, Subscription, Timeouts, TokenCapture,
 };
 pub use crate::rest::{
     ApiRequest, ApiResponse, Endpoint, FormField, FormFieldKind, Pagination, ParamPlace, RestApi, RestMethod,

@@ -531,21 +531,3 @@ fn close_codes() -> Vec<CloseCode> {
         CloseCode::new(1011, CloseAction::Retry, "The server failed"),
     ]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definition_is_accepted() {
-        assert_eq!(elevenlabs_api().check(), Ok(()));
-        assert_eq!(elevenlabs().check(), Ok(()));
-    }
-
-    #[test]
-    fn it_survives_json_and_yaml() {
-        let definition = elevenlabs();
-        assert_eq!(Definition::from_json(&definition.to_json()).unwrap(), definition);
-        assert_eq!(Definition::from_yaml(&definition.to_yaml()).unwrap(), definition);
-    }
-}

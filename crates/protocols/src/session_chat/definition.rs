@@ -431,6 +431,7 @@ fn policy() -> EndpointPolicy {
             ping: "Ping".into(),
             pong: Some("Pong".into()),
             echo: vec![],
+            carries: vec![],
             interval: Interval::Fixed { ms: 30_000 },
             timeout_ms: None,
         }],

@@ -3,8 +3,8 @@
 use super::messages::require_path;
 use super::{Problems, api};
 use crate::{
-    AuthWay, CloseAction, Definition, EndpointPolicy, Heartbeat, InboundFull, Interval, MessageDirection,
-    Party, Reconnect, Subscription, TokenCapture, WebSocketEndpoint,
+    AuthWay, CarriedValue, CloseAction, Definition, EndpointPolicy, Heartbeat, InboundFull, Interval,
+    MessageDirection, Party, Reconnect, Subscription, TokenCapture, WebSocketEndpoint,
 };
 
 pub(super) fn check(problems: &mut Problems, definition: &Definition) {
@@ -162,7 +162,7 @@ impl Judge<'_> {
         for heartbeat in &self.policy.heartbeats {
             match heartbeat {
                 Heartbeat::Frame { interval_ms, .. } => self.interval(*interval_ms),
-                Heartbeat::Message { from, ping, pong, echo, interval, .. } => {
+                Heartbeat::Message { from, ping, pong, echo, carries, interval, .. } => {
                     let other = match from {
                         Party::Client => Party::Server,
                         Party::Server => Party::Client,
@@ -181,9 +181,24 @@ impl Judge<'_> {
                             ),
                         }
                     }
+                    self.carries(ping, carries);
                     self.interval_kind(interval);
                 }
             }
+        }
+    }
+
+    fn carries(&mut self, ping: &str, carries: &[CarriedValue]) {
+        let captured: &[TokenCapture] = match &self.policy.reconnect {
+            Reconnect::Token { capture, .. } => capture,
+            Reconnect::Never | Reconnect::Replay { .. } => &[],
+        };
+        for carried in carries {
+            let known = captured.iter().any(|c| c.name == carried.name);
+            let message =
+                format!("no captured value is named `{}`; add it to the token of `reconnect`", carried.name);
+            self.require(known, "heartbeats", message);
+            self.path("heartbeats", &carried.into, ping);
         }
     }
 

@@ -261,6 +261,7 @@ fn policies() {
                 ping: "Tick".into(),
                 pong: None,
                 echo: vec![],
+                carries: vec![],
                 interval: Interval::Given {
                     message: "Tick".into(),
                     path: vec!["every".into()],

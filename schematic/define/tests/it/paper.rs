@@ -45,6 +45,7 @@ fn everything_at_once() {
             from: Party::Client,
             ping: "Beat".into(),
             pong: Some("Ack".into()),
+            carries: vec![CarriedValue { name: "seq".into(), into: vec!["d".into()] }],
             echo: vec![EchoedField { ping: vec!["s".into()], pong: vec!["s".into()] }],
             interval: Interval::Given {
                 message: "Hello".into(),

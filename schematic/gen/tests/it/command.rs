@@ -18,7 +18,9 @@ fn built_in_definitions_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let output = schematic(folder.path(), &["check"]);
     assert!(output.status.success());
-    assert_eq!(text(&output.stdout), "elevenlabs: accepted\n");
+    let expected: String =
+        schematic_definitions::all().iter().map(|(name, _)| format!("{name}: accepted\n")).collect();
+    assert_eq!(text(&output.stdout), expected);
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn what_is_no_definition_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.json"), "{\"name\": }").unwrap();
     for (name, expected) in [
-        ("elevenlab", "give a .json or .yaml file or one of: elevenlabs"),
+        ("elevenlab", "give a .json or .yaml file or one of: deepgram"),
         ("missing.yaml", "cannot read missing.yaml"),
         ("broken.json", "line 1 column 10"),
     ] {

@@ -1,6 +1,7 @@
 //! The outputs of the samples are what is committed, and the same every time.
 //!
-//! After a wanted change, `UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen` writes them anew.
+//! After a wanted change, `UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen` writes them anew. A new sample begins with an
+//! empty `wire.rs`, because the files are modules of this test.
 
 use std::path::Path;
 

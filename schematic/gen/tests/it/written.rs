@@ -19,3 +19,8 @@ pub(crate) mod elevenlabs;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../golden/names/wire.rs"]
 pub(crate) mod names;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/tagged/wire.rs"]
+pub(crate) mod tagged;
