@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use schematic_define::{Definition, Problem};
-use schematic_gen::{File, Provenance, asyncapi, markdown, rust};
+use schematic_gen::{File, Provenance, asyncapi, markdown, rust, typescript};
 
 #[derive(Parser)]
 #[command(name = "schematic", version, about = "From a definition of an API to typed clients and documents")]
@@ -28,8 +28,8 @@ enum Command {
     Generate {
         /// A file (.json, .yaml) or the name of a built-in definition.
         definition: String,
-        /// What to write.
-        #[arg(long, value_enum, default_values_t = [Output::RustWire])]
+        /// What to write; may be given several times, and is everything without it.
+        #[arg(long, value_enum, default_values_t = [Output::RustWire, Output::Typescript])]
         output: Vec<Output>,
         /// The folder to write into; it is made if it is missing.
         #[arg(long, short, default_value = ".")]
@@ -53,6 +53,8 @@ enum Command {
 enum Output {
     /// Rust types of everything that is said, with recognition
     RustWire,
+    /// A TypeScript client on the runtime package
+    Typescript,
 }
 
 /// The kinds of documents.
@@ -166,6 +168,7 @@ fn generate(
 ) -> Result<Vec<File>, Vec<Problem>> {
     match output {
         Output::RustWire => rust::wire_types(definition, provenance),
+        Output::Typescript => typescript::client(definition, provenance),
     }
 }
 

@@ -4,7 +4,7 @@ use schematic_define::{BodyKind, Definition};
 use serde_json::{Value, json};
 
 use crate::samples;
-use crate::written::{elevenlabs, kinds};
+use crate::written::{deepgram, discord, elevenlabs, graphql_transport_ws, home_assistant, kinds};
 use kinds::ServerMessage;
 
 /// The name of the message that a frame is taken for.
@@ -204,5 +204,95 @@ fn aliases_are_read_and_the_name_is_written() {
     assert_eq!(
         message.encode(),
         r#"{"audio":"AAEC","normalizedAlignment":{"charStartTimesMs":[0],"charDurationsMs":[30],"chars":["H"]}}"#
+    );
+}
+
+/// Decodes every example of a direction as the message that it belongs to, and writes the same JSON again, but for
+/// optional members that were `null`.
+macro_rules! examples_are_themselves {
+    ($definition:expr, $messages:ty, $direction:ident) => {{
+        let definition = $definition;
+        let lifecycle = &definition.websocket_endpoints()[0].lifecycle;
+        let mut count = 0;
+        for schema in lifecycle.$direction() {
+            let facts = definition.find_message(&schema.id).unwrap();
+            for example in facts.examples.iter().filter(|_| facts.body == BodyKind::Json) {
+                let message = <$messages>::decode(&example.value.to_string()).unwrap();
+                assert!(format!("{message:?}").starts_with(&format!("{}(", schema.id)), "{message:?}");
+                let mut out = Vec::new();
+                message.encode_into(&mut out);
+                let again: Value = serde_json::from_slice(&out).unwrap();
+                for (name, member) in again.as_object().unwrap() {
+                    assert_eq!(
+                        without_nulls(&example.value[name]),
+                        without_nulls(member),
+                        "{}",
+                        example.value
+                    );
+                }
+                count += 1;
+            }
+        }
+        count
+    }};
+}
+
+/// A value without members that are `null`.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(_, member)| !member.is_null())
+            .map(|(name, member)| (name.clone(), without_nulls(member)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+#[test]
+fn examples_of_the_public_definitions_are_themselves() {
+    use schematic_definitions as definitions;
+    let counts = [
+        examples_are_themselves!(definitions::discord::discord(), discord::ClientMessage, from_client),
+        examples_are_themselves!(definitions::discord::discord(), discord::ServerMessage, from_server),
+        examples_are_themselves!(definitions::deepgram::deepgram(), deepgram::ClientMessage, from_client),
+        examples_are_themselves!(definitions::deepgram::deepgram(), deepgram::ServerMessage, from_server),
+        examples_are_themselves!(
+            definitions::graphql_transport_ws::graphql_transport_ws(),
+            graphql_transport_ws::ClientMessage,
+            from_client
+        ),
+        examples_are_themselves!(
+            definitions::graphql_transport_ws::graphql_transport_ws(),
+            graphql_transport_ws::ServerMessage,
+            from_server
+        ),
+        examples_are_themselves!(
+            definitions::home_assistant::home_assistant(),
+            home_assistant::ClientMessage,
+            from_client
+        ),
+        examples_are_themselves!(
+            definitions::home_assistant::home_assistant(),
+            home_assistant::ServerMessage,
+            from_server
+        ),
+    ];
+    assert_eq!(counts, [7, 9, 3, 4, 5, 6, 11, 7]);
+}
+
+#[test]
+fn a_neighbour_by_one_member_is_another_dispatch() {
+    let frame = json!({"op": 0, "t": "MESSAGE_DELETE", "s": 4, "d": {"id": "1"}}).to_string();
+    let message = discord::ServerMessage::decode(&frame).unwrap();
+    assert!(
+        matches!(&message, discord::ServerMessage::Dispatch(event) if event.t == "MESSAGE_DELETE"),
+        "{message:?}"
+    );
+    let unknown = discord::ServerMessage::decode(r#"{"op":12,"d":null}"#).unwrap();
+    assert!(
+        matches!(&unknown, discord::ServerMessage::Unknown { tag: Some(tag), .. } if tag == "12"),
+        "{unknown:?}"
     );
 }

@@ -24,3 +24,23 @@ pub(crate) mod names;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../golden/tagged/wire.rs"]
 pub(crate) mod tagged;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/deepgram/wire.rs"]
+pub(crate) mod deepgram;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/discord/wire.rs"]
+pub(crate) mod discord;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/graphql_transport_ws/wire.rs"]
+pub(crate) mod graphql_transport_ws;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/home_assistant/wire.rs"]
+pub(crate) mod home_assistant;
