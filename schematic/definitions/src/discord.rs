@@ -212,8 +212,8 @@ fn server_messages() -> Vec<MessageFacts> {
         dispatch("Ready", "READY").example(
             "ready",
             json!({"op": 0, "t": "READY", "s": 1,
-                   "d": {"v": 10, "user": {"id": "1"}, "guilds": [], "session_id": "session",
-                         "resume_gateway_url": "wss://gateway-us-east1-b.discord.gg", "application": {"id": "1"}}}),
+                   "d": {"v": 10, "user": {"id": "42"}, "guilds": [], "session_id": "session",
+                         "resume_gateway_url": "wss://gateway-us-east1-b.discord.gg", "application": {"id": "42"}}}),
         ),
         dispatch("Resumed", "RESUMED").example("resumed", json!({"op": 0, "t": "RESUMED", "s": 9, "d": null})),
         dispatch("MessageCreate", "MESSAGE_CREATE")
