@@ -30,7 +30,7 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
   useEffect(() => toEnd(), [newestUnsent, toEnd]);
   const isEmpty = conversation.runs.length === 0 && outbox.length === 0;
   return (
-    <div className="relative min-h-0 flex-1">
+    <div className="relative min-h-0 flex-1" data-live={view.connection.state === 'online'}>
       <div ref={following.box} className="h-full overflow-y-auto overscroll-contain px-4 [scrollbar-gutter:stable_both-edges]" tabIndex={-1}>
         <div ref={following.content} className="mx-auto flex min-h-full w-full max-w-[38rem] flex-col pt-4 pb-8">
           {isEmpty && isKnownEmpty(view) && <EmptyState catalog={catalog} onAsk={actions.ask} />}
