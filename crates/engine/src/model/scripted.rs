@@ -31,6 +31,8 @@ mod demo;
 
 /// How many requests are remembered for [`ScriptedModel::requests`].
 const REMEMBERED: usize = 100;
+/// Requests with more text than this are not: a demo server would keep a hundred long conversations.
+const REMEMBERED_BYTES: usize = 64 * 1024;
 
 /// The text of one token of [`Script::tokens`]: six characters.
 const TOKEN: &str = "token ";
@@ -287,7 +289,7 @@ impl ScriptedModel {
         self
     }
 
-    /// The last requests, oldest first, a hundred at most.
+    /// The last requests, oldest first, a hundred at most; those with more than 64 KiB of text are left out.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.requests).iter().cloned().collect()
     }
@@ -316,11 +318,20 @@ impl ScriptedModel {
     }
 
     fn remember(&self, request: &Request) {
+        if request.messages.iter().map(text_len).sum::<usize>() > REMEMBERED_BYTES {
+            return;
+        }
         let mut requests = lock(&self.requests);
         if requests.len() == REMEMBERED {
             requests.pop_front();
         }
         requests.push_back(request.clone());
+    }
+}
+
+fn text_len(message: &Message) -> usize {
+    match message {
+        Message::User(text) | Message::Assistant { text, .. } | Message::Tool { content: text, .. } => text.len(),
     }
 }
 
