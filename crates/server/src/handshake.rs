@@ -163,7 +163,7 @@ pub(crate) fn upgrade(
 ) -> Response {
     let accept = match check_upgrade(&request) {
         Ok(accept) => accept,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let query = read_query(request.uri().query());
     let outcome = match admit(app, mount, request.headers(), params, &query) {
@@ -225,21 +225,25 @@ fn read_query(query: Option<&str>) -> Vec<(String, String)> {
 }
 
 /// RFC 6455 §4.2.1.
-fn check_upgrade(request: &Request) -> std::result::Result<String, Response> {
+fn check_upgrade(request: &Request) -> std::result::Result<String, Box<Response>> {
     let headers = request.headers();
     let asks = has_token(headers, CONNECTION, "upgrade") && has_token(headers, UPGRADE, "websocket");
     if request.method() != Method::GET || request.version() != Version::HTTP_11 || !asks {
         let sentence = "this address speaks WebSocket; connect to it with a WebSocket client";
         let upgrade = [(UPGRADE, HeaderValue::from_static("websocket"))];
-        return Err((StatusCode::UPGRADE_REQUIRED, upgrade, sentence).into_response());
+        return Err(Box::new((StatusCode::UPGRADE_REQUIRED, upgrade, sentence).into_response()));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         let version = [(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
-        return Err((StatusCode::UPGRADE_REQUIRED, version, "only version 13 is spoken").into_response());
+        let sentence = "only version 13 is spoken";
+        return Err(Box::new((StatusCode::UPGRADE_REQUIRED, version, sentence).into_response()));
     }
     match headers.get(SEC_WEBSOCKET_KEY) {
         Some(key) => Ok(derive_accept_key(key.as_bytes())),
-        None => Err((StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is missing").into_response()),
+        None => {
+            let sentence = "the header Sec-WebSocket-Key is missing";
+            Err(Box::new((StatusCode::BAD_REQUEST, sentence).into_response()))
+        }
     }
 }
 

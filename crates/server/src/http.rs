@@ -121,11 +121,11 @@ pub(crate) fn error_response(error: &Error) -> Response {
 }
 
 /// An error on its way out of a handler; it is counted and logged where it is made.
-pub(crate) struct Failed(Response);
+pub(crate) struct Failed(Box<Response>);
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        self.0
+        *self.0
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) type Answer<T> = std::result::Result<T, Failed>;
 pub(crate) fn fail(app: &App, error: &Error) -> Failed {
     app.figures.count_error(error.code);
     crate::telemetry::log_error(error, "http");
-    Failed(error_response(error))
+    Failed(Box::new(error_response(error)))
 }
 
 fn identity(app: &App, headers: &HeaderMap) -> Answer<Identity> {
@@ -252,17 +252,11 @@ async fn read_catalog(app: &App, identity: &Identity) -> Result<Value> {
 }
 
 /// For whom a ticket is asked. Only admins may ask for others.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TicketRequest {
     subject: Option<String>,
     grants: Vec<TicketGrant>,
-}
-
-impl Default for TicketRequest {
-    fn default() -> Self {
-        Self { subject: None, grants: Vec::new() }
-    }
 }
 
 #[derive(Deserialize)]
