@@ -5,7 +5,6 @@
 //! with them, is left to whoever listens.
 
 import {
-  Inbox,
   SchematicError,
   type Clock,
   type Connection,
@@ -218,17 +217,23 @@ export class SessionChat {
     return left;
   }
 
-  /**
-   * The frames from now on, for `for await`; ends with the conversation. A loop that falls too far behind gets an
-   * error of kind `full`; a new conversation from `position` goes on after it.
-   */
-  frames(): AsyncIterableIterator<ChatFrame> {
-    const inbox = new Inbox<ChatFrame>({ limit: MOST_WAITING_FRAMES, full: "fail", hold: () => false, left: () => off() });
+  /** The frames from now on, for `for await`; ends with the conversation. */
+  async *frames(): AsyncGenerator<ChatFrame, void, undefined> {
+    const waiting: ChatFrame[] = [];
+    let wake = (): void => undefined;
     const off = this.subscribe({
-      frame: (frame) => inbox.push(frame),
-      status: ({ state }) => void (state === "closed" && inbox.end()),
+      frame: (frame) => (waiting.push(frame), wake()),
+      status: () => wake(),
     });
-    return inbox;
+    try {
+      while (waiting.length > 0 || this.#status.state !== "closed") {
+        const frame = waiting.shift();
+        if (frame) yield frame;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      off();
+    }
   }
 
   // What is said first on each connection
@@ -291,9 +296,6 @@ export class SessionChat {
     for (const listener of [...this.#listeners]) say(listener);
   }
 }
-
-/** Most frames that wait for a loop; a long answer has some thousand. */
-const MOST_WAITING_FRAMES = 10_000;
 
 async function target(options: SessionChatOptions): Promise<Target> {
   const url = new URL(address(options));

@@ -6,7 +6,7 @@
 import { systemClock, type Clock, type Transport } from "@tidewire/schematic-runtime";
 import { memoryTransport, type MemoryPeer } from "@tidewire/schematic-runtime/testing";
 
-export { ManualClock, memoryTransport, settled, type MemoryPeer } from "@tidewire/schematic-runtime/testing";
+export { ManualClock, memoryTransport, settled } from "@tidewire/schematic-runtime/testing";
 
 /** One thing that happens while an answer is written. */
 export type Step =

@@ -1,3 +1,13 @@
-//! The server from outside, as processes and sockets meet it.
+//! The server over real sockets and as a process, with the real store in a temporary folder and a scripted model.
 
+mod bad_input;
+mod binary;
+mod client;
+mod cuts;
+mod door;
+mod drain;
+mod house;
+mod http;
 mod import;
+mod talk;
+mod transcripts;

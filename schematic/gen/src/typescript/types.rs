@@ -4,7 +4,7 @@ use heck::ToLowerCamelCase;
 use schematic_define::Type;
 
 use super::messages::recognition;
-use super::writer::{Writer, key, label, list, literal, member, quoted};
+use super::writer::{Writer, key, list, literal, member, quoted};
 use crate::ir::{EnumValue, Field, Item, TypeDecl, TypeKind, UnionVariant};
 
 /// A type and its shape.
@@ -162,9 +162,7 @@ fn union(out: &mut Writer, decl: &TypeDecl, variants: &[UnionVariant]) {
 fn tuple(out: &mut Writer, decl: &TypeDecl, items: &[Item], rest: Option<&Type>) {
     let mut places: Vec<String> = items
         .iter()
-        .map(|item| {
-            format!("{}{}: {}", label(&item.name), if item.optional { "?" } else { "" }, type_of(&item.ty))
-        })
+        .map(|item| format!("{}{}: {}", item.name, if item.optional { "?" } else { "" }, type_of(&item.ty)))
         .collect();
     places.extend(rest.map(|ty| format!("...rest: {}[]", type_of(ty))));
     out.doc(&decl.description);

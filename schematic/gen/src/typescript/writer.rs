@@ -91,64 +91,6 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
 }
 
-/// The label of a place in a tuple type. It only says what the place means, so that reserved words just dodge.
-pub(super) fn label(name: &str) -> String {
-    if RESERVED.contains(&name) { format!("{name}_") } else { name.into() }
-}
-
-/// Words that the grammar of types does not take as a label, or reads as something else.
-const RESERVED: &[&str] = &[
-    "abstract",
-    "asserts",
-    "async",
-    "await",
-    "break",
-    "case",
-    "catch",
-    "class",
-    "const",
-    "continue",
-    "debugger",
-    "default",
-    "delete",
-    "do",
-    "else",
-    "enum",
-    "export",
-    "extends",
-    "false",
-    "finally",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "infer",
-    "instanceof",
-    "is",
-    "keyof",
-    "let",
-    "new",
-    "null",
-    "readonly",
-    "return",
-    "static",
-    "super",
-    "switch",
-    "this",
-    "throw",
-    "true",
-    "try",
-    "typeof",
-    "undefined",
-    "unique",
-    "var",
-    "void",
-    "while",
-    "with",
-    "yield",
-];
-
 /// Parts with commas between them.
 pub(super) fn list(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().collect::<Vec<_>>().join(", ")
@@ -170,11 +112,6 @@ mod tests {
     fn literals_are_those_of_the_language() {
         let value = json!({"a": [1, "x\n", null], "b-c": {}});
         assert_eq!(literal(&value), r#"{ a: [1, "x\n", null], "b-c": {} }"#);
-    }
-
-    #[test]
-    fn labels_dodge_reserved_words() {
-        assert_eq!(["super", "name"].map(label), ["super_", "name"]);
     }
 
     #[test]

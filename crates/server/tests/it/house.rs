@@ -1,0 +1,90 @@
+//! A server for one test, in this process, on a port of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tidewire_engine::agent::Tool;
+use tidewire_engine::model::scripted::ScriptedModel;
+use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_server::start::{Started, load_demo, start_with};
+use tidewire_server::{Config, ModelInfo, serve};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+
+/// A running server; it ends when this is dropped, in good order by [`House::stop`].
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) model: Arc<ScriptedModel>,
+    pub(crate) store: Arc<Sqlite>,
+    _folder: TempDir,
+    task: JoinHandle<()>,
+}
+
+/// What a test wants to be different.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) model: ScriptedModel,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) demo: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let mut config = Config { drain_seconds: 5, ..Config::default() };
+        config.limits.message_burst = 1000;
+        Self { config, model: ScriptedModel::demo(), tools: Vec::new(), demo: false }
+    }
+}
+
+impl House {
+    /// A server with the usual configuration.
+    pub(crate) async fn open() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// A server with something changed.
+    pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
+        let mut plan = Plan::default();
+        change(&mut plan);
+        let folder = tempfile::tempdir().unwrap();
+        plan.config.data = folder.path().join("data");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let model = Arc::new(plan.model);
+        let info = ModelInfo { name: String::from("scripted"), embedded: false };
+        let Started { house, store } =
+            start_with(plan.config, Arc::clone(&model) as _, info, plan.tools).await.unwrap();
+        if plan.demo {
+            load_demo(store.as_ref()).await.unwrap();
+        }
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve(house, listener, stop.clone().cancelled_owned()));
+        Self { address, stop, model, store, _folder: folder, task }
+    }
+
+    /// A socket for a session.
+    pub(crate) async fn client(&self, session: &str) -> Client {
+        Client::connect(self.address, &format!("/ws/{session}")).await
+    }
+
+    /// An address over HTTP.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Ends it in good order.
+    pub(crate) async fn stopped(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(20), self.task).await.expect("it ends").unwrap();
+        self.store.close().await.unwrap();
+    }
+}
+
+/// A key that a configuration may have.
+pub(crate) const KEY: &str = "0123456789abcdef";
