@@ -45,7 +45,7 @@ pub struct Parts {
     pub settings: Settings,
 }
 
-/// Sizes and times, each with a default that fits a small machine.
+/// Sizes and times, each with a default that fits a small machine. A size of 0 is taken as 1.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Events of an agent that wait for the log; an agent that is faster waits. 64.
@@ -145,6 +145,15 @@ pub(crate) struct Counters {
 }
 
 impl Settings {
+    /// The same, with nothing so small that the engine would stand still.
+    fn usable(mut self) -> Self {
+        for size in [&mut self.agent_queue, &mut self.outbox_events, &mut self.batch] {
+            *size = (*size).max(1);
+        }
+        self.sweep_every = self.sweep_every.max(Duration::from_millis(1));
+        self
+    }
+
     fn limits(&self) -> Limits {
         Limits { events: self.outbox_events, bytes: self.outbox_bytes }
     }
@@ -153,6 +162,7 @@ impl Settings {
 impl Core {
     fn new(parts: Parts) -> Self {
         let Parts { store, bus, agent, clock, settings } = parts;
+        let settings = settings.usable();
         let (counters, ended) = (Arc::new(Counters::default()), CancellationToken::new());
         let scribe = Scribe {
             store: Arc::clone(&store),

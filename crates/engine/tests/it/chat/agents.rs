@@ -83,3 +83,20 @@ async fn an_agent_that_is_faster_than_the_log_waits() {
     assert_eq!(answer(&client.end_of(run).await).text, counted(500));
     assert!(house.engine.stats().entries_total > 200, "at most two deltas are merged here");
 }
+
+#[tokio::test]
+async fn sizes_of_nothing_are_taken_as_one() {
+    let settings = Settings {
+        agent_queue: 0,
+        outbox_events: 0,
+        outbox_bytes: 0,
+        batch: 0,
+        history_messages: 0,
+        sweep_every: Duration::ZERO,
+        ..Settings::default()
+    };
+    let house = House::with(counting(30), settings).await;
+    let mut client = house.client().await;
+    let run = client.send("hello").await;
+    assert_eq!(answer(&client.end_of(run).await).text, counted(30));
+}

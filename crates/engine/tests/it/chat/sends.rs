@@ -1,6 +1,8 @@
 //! Messages: once each, in turn, and refused clearly.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::{AgentEvent, ChatBody, Code, Detail, Seq, Settings};
@@ -183,28 +185,20 @@ async fn what_is_not_a_message_is_refused() {
 
 #[tokio::test]
 async fn a_message_whose_sender_has_gone_is_answered() {
-    let house = House::new(counting(4)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let house = House::new(gated(&gate, 4)).await;
     let mut witness = house.client().await;
-    {
-        let sender = house.client().await;
-        let send = sender.try_send("hello", None, WAIT);
-        let mut send = std::pin::pin!(send);
-        // Polled until it waits for its acceptance, then dropped.
-        for _ in 0..3 {
-            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(send.as_mut().poll(cx))).await;
-            if polled.is_ready() || house.engine.stats().queued + house.engine.stats().running > 0 {
-                break;
-            }
-            while house.engine.stats().rooms == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-        // Whether it got that far is up to the store's thread; then nothing was accepted, and it is sent again.
-        drop(send);
-        if house.engine.stats().queued + house.engine.stats().running == 0 {
-            sender.send("hello").await;
-        }
+    let sender = house.client().await;
+    let mut send = Box::pin(sender.try_send("hello", None, WAIT));
+    // Polled until its run has begun, which is before it can hear of that, and then dropped.
+    while house.engine.stats().queued + house.engine.stats().running == 0 {
+        let polled = std::future::poll_fn(|cx| Poll::Ready(send.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
+        tokio::task::yield_now().await;
     }
+    drop(send);
+    drop(sender);
+    gate.add_permits(4);
     let question = witness.next().await;
     let ChatBody::UserMessage { run, .. } = question.body else { panic!("{question:?} is not the message") };
     assert_eq!(answer(&witness.end_of(run).await).text, counted(4));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidewire_engine::{AgentEvent, Seq, Settings};
 use tokio::sync::Semaphore;
@@ -95,24 +95,24 @@ async fn in_a_tool_the_tool_is_dropped() {
 }
 
 #[tokio::test]
-async fn an_agent_that_ignores_it_is_dropped_after_a_second() {
-    // While the store's own thread works, paused time runs on by itself; a run's deadline must be far away then.
-    let settings = Settings { run_deadline: Duration::from_secs(1 << 30), ..Settings::default() };
+async fn an_agent_that_ignores_it_is_dropped_when_its_grace_is_over() {
+    // Paused time would run on by itself while the store's own thread works; a short grace needs none.
+    let grace = Duration::from_millis(40);
     let stubborn = agent(|_, events| async move {
         say(&events, AgentEvent::RunStarted).await;
         say(&events, delta("so far ")).await;
         std::future::pending::<()>().await;
     });
-    let house = House::with(stubborn, settings).await;
+    let house = House::with(stubborn, Settings { stop_grace: grace, ..Settings::default() }).await;
     let mut client = house.client().await;
     let run = client.send("hello").await;
     client.sees(run, "so far ").await;
-    tokio::time::pause();
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     assert!(client.stop(None).await);
     let end = client.end_of(run).await;
     assert!(is_stopped(&end) && answer(&end).text == "so far ", "{end:?}");
-    assert!(before.elapsed() >= Duration::from_secs(1));
+    assert!(before.elapsed() >= grace);
+    assert_eq!(Settings::default().stop_grace, Duration::from_secs(1));
 }
 
 #[tokio::test]
