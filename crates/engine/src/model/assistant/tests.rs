@@ -79,7 +79,7 @@ async fn said(request: Request) -> String {
 }
 
 /// How many of the questions are routed rightly; the wrong ones are printed.
-pub(crate) async fn score(router: &Router, questions: &[Labelled]) -> usize {
+async fn score(router: &Router, questions: &[Labelled]) -> usize {
     let names = names();
     let mut right = 0;
     for (question, expected) in questions {

@@ -81,3 +81,6 @@ impl Model for Provider {
         Ok(stream::unfold(answer, Answer::next).boxed())
     }
 }
+
+#[cfg(test)]
+mod tests;
