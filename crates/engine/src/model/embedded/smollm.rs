@@ -214,7 +214,8 @@ impl Listener for Channel {
             }
             Progress::Token(text, output_tokens) => {
                 self.usage.output_tokens = output_tokens;
-                let is_told = output_tokens % USAGE_EVERY != 0 || self.send(ModelEvent::Usage(self.usage));
+                let is_told =
+                    !output_tokens.is_multiple_of(USAGE_EVERY) || self.send(ModelEvent::Usage(self.usage));
                 let text = text.filter(|text| !text.is_empty());
                 is_told && text.map_or(!self.is_gone(), |text| self.send(ModelEvent::Text(text)))
             }

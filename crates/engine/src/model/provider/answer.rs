@@ -71,7 +71,7 @@ impl Answer {
         }
         self.usage.output_tokens += 1;
         self.tell(event(text));
-        if self.usage.output_tokens % ESTIMATE_EVERY == 0 {
+        if self.usage.output_tokens.is_multiple_of(ESTIMATE_EVERY) {
             self.tell(ModelEvent::Usage(self.usage));
         }
     }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn failure(name: &str, settings: &ProviderSettings) -> String {
-        resolve(name, settings, none).err().expect("it should fail").message.into_owned()
+        resolve(name, settings, none).expect_err("it should fail").message.into_owned()
     }
 
     #[test]
