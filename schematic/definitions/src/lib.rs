@@ -9,6 +9,7 @@ pub mod discord;
 pub mod elevenlabs;
 pub mod graphql_transport_ws;
 pub mod home_assistant;
+pub mod openai_realtime;
 mod shorthand;
 
 use schematic_define::Definition;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<(&'static str, Definition)> {
         ("elevenlabs", elevenlabs::elevenlabs()),
         ("graphql_transport_ws", graphql_transport_ws::graphql_transport_ws()),
         ("home_assistant", home_assistant::home_assistant()),
+        ("openai_realtime", openai_realtime::openai_realtime()),
     ]
 }
 

@@ -4,7 +4,9 @@ use schematic_define::{BodyKind, Definition};
 use serde_json::{Value, json};
 
 use crate::samples;
-use crate::written::{deepgram, discord, elevenlabs, graphql_transport_ws, home_assistant, kinds};
+use crate::written::{
+    deepgram, discord, elevenlabs, graphql_transport_ws, home_assistant, kinds, openai_realtime,
+};
 use kinds::ServerMessage;
 
 /// The name of the message that a frame is taken for.
@@ -278,8 +280,18 @@ fn examples_of_the_public_definitions_are_themselves() {
             home_assistant::ServerMessage,
             from_server
         ),
+        examples_are_themselves!(
+            definitions::openai_realtime::openai_realtime(),
+            openai_realtime::ClientMessage,
+            from_client
+        ),
+        examples_are_themselves!(
+            definitions::openai_realtime::openai_realtime(),
+            openai_realtime::ServerMessage,
+            from_server
+        ),
     ];
-    assert_eq!(counts, [7, 9, 3, 4, 5, 6, 11, 7]);
+    assert_eq!(counts, [7, 9, 3, 4, 5, 6, 11, 7, 11, 46]);
 }
 
 #[test]

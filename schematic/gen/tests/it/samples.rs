@@ -284,6 +284,7 @@ pub(crate) fn names() -> Definition {
             vec![TupleItem::new("rest", Type::named("Option")), TupleItem::new("1", Type::Json)],
         ),
         TypeDef::record("ClientMessage", "Named like the enum of messages", vec![]),
+        TypeDef::record("Bytes", "Named like a helper", vec![Field::required("bytes", Type::Bytes)]),
     ];
     let client = vec![
         MessageFacts::tag("String", "\"", "quote\"d"),

@@ -44,3 +44,8 @@ pub(crate) mod graphql_transport_ws;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../golden/home_assistant/wire.rs"]
 pub(crate) mod home_assistant;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/openai_realtime/wire.rs"]
+pub(crate) mod openai_realtime;

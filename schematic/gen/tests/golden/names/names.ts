@@ -67,6 +67,15 @@ export type ClientMessage2 = Record<string, never>;
 
 export const clientMessage2Shape: runtime.Shape<ClientMessage2> = shape.record({});
 
+/** Named like a helper */
+export interface Bytes2 {
+  bytes: Uint8Array;
+}
+
+export const bytes2Shape: runtime.Shape<Bytes2> = shape.record({
+  bytes: shape.bytes,
+});
+
 /** Everything that the client says */
 export type ClientMessage =
   | { readonly name: "String"; readonly body: String2 }

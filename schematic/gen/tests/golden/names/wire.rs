@@ -299,6 +299,13 @@ impl<'de> Deserialize<'de> for RFn {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClientMessage2 {}
 
+/// Named like a helper
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bytes2 {
+    /// The member `bytes`
+    pub bytes: Bytes,
+}
+
 /// Why a frame could not be read. A message that nobody knows is no error; it is kept as unknown.
 #[derive(Debug)]
 pub enum DecodeError {
@@ -327,6 +334,25 @@ impl std::error::Error for DecodeError {
         match self {
             Self::NotJson(error) | Self::Body { error, .. } => Some(error),
         }
+    }
+}
+
+/// Bytes that are base64 text inside JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        serializer
+            .serialize_str(&base64::engine::general_purpose::STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text);
+        string(deserializer, decode)?.map(Self).map_err(serde::de::Error::custom)
     }
 }
 
