@@ -331,7 +331,9 @@ impl ScriptedModel {
 
 fn text_len(message: &Message) -> usize {
     match message {
-        Message::User(text) | Message::Assistant { text, .. } | Message::Tool { content: text, .. } => text.len(),
+        Message::User(text) | Message::Assistant { text, .. } | Message::Tool { content: text, .. } => {
+            text.len()
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The demo catalogue in a store, behind the data desk.
-async fn records() -> SharedRecords {
+pub(crate) async fn records() -> SharedRecords {
     let store = Sqlite::in_memory().unwrap();
     let orders = [("amount".to_owned(), "decimal".to_owned())];
     let described = catalog::describe_collection("web_orders", "Imported from web_orders.csv", &orders);

@@ -101,7 +101,8 @@ fn tables(question: &str, value: &Value) -> String {
     let tables = members(value, "tables");
     let wanted = wanted_type(question);
     let fits = |table: &&Value| wanted.is_none_or(|wanted| text(table, "table_type") == Some(wanted));
-    let shown: Vec<&Value> = tables.iter().filter(fits).collect();
+    let mut shown: Vec<&Value> = tables.iter().filter(fits).collect();
+    shown.sort_by_key(|table| rank(text(table, "table_type")));
     let total = match wanted {
         Some(_) => shown.len() as u64,
         None => number(value, "total").unwrap_or(shown.len() as u64),
@@ -132,6 +133,15 @@ fn wanted_type(question: &str) -> Option<&'static str> {
         (true, false) => Some("FACT"),
         (false, true) => Some("DIMENSION"),
         (true, true) | (false, false) => None,
+    }
+}
+
+/// Facts first: they are what most questions are about, and a long list is cut.
+fn rank(table_type: Option<&str>) -> u8 {
+    match table_type {
+        Some("FACT") => 0,
+        Some("DIMENSION") => 1,
+        _ => 2,
     }
 }
 
