@@ -109,6 +109,26 @@ describe('a conversation', () => {
   });
 });
 
+describe('a long answer', () => {
+  it('is followed to its end, but not against the person', async () => {
+    const page = await open();
+    await ask(page, 'a long one');
+    const box = page.locator('main .overflow-y-auto').first();
+    const belowEnd = () => box.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+    await page.getByText('Part 6', { exact: true }).waitFor();
+    expect(await belowEnd()).toBeLessThan(100);
+    await box.hover();
+    await page.mouse.wheel(0, -600);
+    await page.getByTestId('new-below').waitFor();
+    const top = await box.evaluate((element) => element.scrollTop);
+    await page.getByText('Part 12', { exact: true }).waitFor();
+    expect(await box.evaluate((element) => element.scrollTop)).toBe(top);
+    await page.getByTestId('new-below').click();
+    await expect.poll(belowEnd).toBeLessThan(100);
+    expect(await page.getByTestId('new-below').count()).toBe(0);
+  });
+});
+
 describe('over cuts and reloads', () => {
   it('shows every word once when the connection is cut in mid-answer', async () => {
     const page = await open();
@@ -228,6 +248,10 @@ describe('honest states', () => {
     await ask(page, 'hello');
     await settled(page, 1);
     expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toContain('secret');
+    await page.getByRole('button', { name: 'More' }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByTestId('sign-in').waitFor();
+    expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain('secret');
   });
 
   it('says how to import data when there is none', async () => {

@@ -213,7 +213,7 @@ class Session {
     const at = this.queue.findIndex((each) => each.id === runId);
     if (at < 0) return;
     this.queue.splice(at, 1);
-    this.keep({ type: 'agent', content: '', diagram: null, status: 'stopped', run_id: runId });
+    this.keep({ type: 'agent', content: '', diagram: null, timestamp: new Date().toISOString(), status: 'stopped', run_id: runId });
   }
 
   keep(frame) {

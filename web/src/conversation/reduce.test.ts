@@ -119,6 +119,7 @@ describe('trouble', () => {
   test('an error of no run is a notice that can be dismissed', () => {
     const noticed = play({ type: 'error', content: 'Invalid JSON format', code: 'VALIDATION_ERROR' });
     expect(noticed.notices.map((notice) => notice.failure.message)).toEqual(['Invalid JSON format']);
+    expect(reduce(noticed, [{ type: 'error', content: 'Invalid JSON format', code: 'VALIDATION_ERROR' }]).notices.length).toBe(1);
     expect(dismissNotice(noticed, noticed.notices[0]?.id ?? 0).notices).toEqual([]);
   });
 });

@@ -149,7 +149,7 @@ class Draft {
   private error(frame: FrameOf<'error'>): void {
     if (frame.run_id !== undefined) {
       this.edit(frame.run_id).failure = toFailure(frame);
-    } else if (frame.message_id === undefined) {
+    } else if (frame.message_id === undefined && this.notices.at(-1)?.failure.message !== frame.content) {
       const id = (this.notices.at(-1)?.id ?? 0) + 1;
       this.notices = [...this.notices, { id, failure: toFailure(frame) }].slice(-3);
     }

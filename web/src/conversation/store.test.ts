@@ -1,6 +1,6 @@
 //! The store between a port that the test holds and a view that it reads.
 
-import type { ChatListener, OutboxItem } from '@tidewire/client';
+import { SchematicError, type ChatListener, type OutboxItem } from '@tidewire/client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ChatPort, ConnectionStatus } from '../connection/port';
 import { ConversationStore } from './store';
@@ -204,6 +204,13 @@ test('many frames between two animation frames are one change', () => {
   tick();
   expect(changes).toBe(1);
   expect(store.getView().conversation.runs[0]?.text.length).toBe(98);
+});
+
+test('a frame that cannot be read is not passed over in silence', () => {
+  const store = open();
+  port.listener.error?.(new SchematicError('shape', 'the frame has no "seq"'));
+  tick();
+  expect(store.getView().conversation.notices[0]?.failure.message).toMatch(/cannot read/);
 });
 
 test('the connection lives as long as somebody looks', () => {

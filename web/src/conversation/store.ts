@@ -31,6 +31,13 @@ export interface Surroundings {
   now(): number;
 }
 
+/** Shown for a frame that the client could not read. Rather a word too much than an answer with a hole. */
+const UNREADABLE: FrameOf<'error'> = {
+  type: 'error',
+  content: 'The server said something that this page cannot read; reload the page to get its newest version',
+  code: 'BACKEND_ERROR',
+};
+
 /** Holds one conversation. Its first listener opens the connection, its last one closes it. */
 export class ConversationStore {
   readonly sessionId: string;
@@ -123,6 +130,7 @@ export class ConversationStore {
     this.port = port;
     port.subscribe({
       frame: (frame) => this.gather(frame),
+      error: (error) => error.kind === 'shape' && this.gather(UNREADABLE),
       status: (connection) => this.port === port && this.update({ connection }),
       outbox: (items) => {
         this.queued = items;

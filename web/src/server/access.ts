@@ -22,7 +22,7 @@ export function currentKey(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
-/** Forgets the key; the next answer of the server decides whether one is needed. */
+/** Forgets the key and asks for another. */
 export function signOut(): void {
   sessionStorage.removeItem(KEY);
   setAccess('required');

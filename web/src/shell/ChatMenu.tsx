@@ -3,6 +3,7 @@
 import { DropdownMenu } from 'radix-ui';
 import type { Conversation } from '../conversation/model';
 import { fileName, saveFile, toMarkdown } from '../conversation/transcript';
+import { currentKey, signOut } from '../server/access';
 import { IconButton } from './controls';
 import { MoreIcon } from './icons';
 
@@ -19,6 +20,7 @@ export function ChatMenu({ title, conversation }: { title: string; conversation:
           <Item onSelect={() => void navigator.clipboard.writeText(location.href)}>Copy the link</Item>
           <Item disabled={isEmpty} onSelect={() => void navigator.clipboard.writeText(toMarkdown(conversation))}>Copy as Markdown</Item>
           <Item disabled={isEmpty} onSelect={() => saveFile(fileName(title, 'md'), 'text/markdown', toMarkdown(conversation))}>Save as Markdown</Item>
+          {currentKey() !== null && <Item onSelect={signOut}>Sign out</Item>}
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

@@ -25,7 +25,7 @@ export function SignIn() {
           id="key"
           type="password"
           autoFocus
-          autoComplete="current-password"
+          autoComplete="off"
           value={key}
           onChange={(event) => setKey(event.target.value)}
           aria-invalid={trouble !== undefined}

@@ -3,6 +3,7 @@
 import { useMemo } from 'react';
 import type { CanvasState } from '../canvas/state';
 import { openChat, startChat } from '../chats/session';
+import { currentKey, signOut } from '../server/access';
 import type { Catalog, ChatSummary } from '../server/resources';
 import type { Entry } from './finding';
 import { toggleTheme } from './theme';
@@ -33,6 +34,7 @@ function actions({ stop, changeCanvas, focus }: EntryParts): Entry[] {
     action('Change between light and dark', toggleTheme),
     // After the dialog has given the focus back to where it came from.
     action('Write a question', () => setTimeout(focus)),
+    ...(currentKey() === null ? [] : [action('Sign out', signOut)]),
   ];
 }
 
