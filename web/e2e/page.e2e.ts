@@ -189,6 +189,18 @@ describe('over cuts and reloads', () => {
     expect(mock.session('s1').accepted.size).toBe(1);
   });
 
+  it('lists a chat whose first question has not left yet', async () => {
+    const page = await open();
+    await expect.poll(() => mock.sockets()).toBe(1);
+    mock.state.down = true;
+    mock.cut();
+    await status(page).getByText('Connection lost').waitFor();
+    await ask(page, 'Which orders are late?');
+    await page.getByTestId('new-chat').click();
+    await page.getByTestId('chats').getByText('Which orders are late?').click();
+    await page.getByTestId('outbox-item').getByText('Which orders are late?').waitFor();
+  });
+
   it('gives up after five tries and comes back when asked', async () => {
     const page = await open();
     await expect.poll(() => mock.sockets()).toBe(1);

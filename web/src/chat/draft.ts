@@ -1,12 +1,13 @@
 //! What the person has written and not sent, kept per chat over a reload.
 
 import { useCallback, useState } from 'react';
+import { localStore } from '../shell/storage';
 
 const keyOf = (sessionId: string) => `tidewire.draft.${sessionId}`;
 
 /** The draft of a chat and the way to change it. */
 export function useDraft(sessionId: string): [string, (draft: string) => void] {
-  const [draft, setDraft] = useState(() => load(sessionId));
+  const [draft, setDraft] = useState(() => localStore.getItem(keyOf(sessionId)) ?? '');
   const change = useCallback(
     (next: string) => {
       setDraft(next);
@@ -17,19 +18,11 @@ export function useDraft(sessionId: string): [string, (draft: string) => void] {
   return [draft, change];
 }
 
-function load(sessionId: string): string {
-  try {
-    return localStorage.getItem(keyOf(sessionId)) ?? '';
-  } catch {
-    return '';
-  }
-}
-
 function keep(sessionId: string, draft: string): void {
   try {
-    if (draft === '') localStorage.removeItem(keyOf(sessionId));
-    else localStorage.setItem(keyOf(sessionId), draft);
+    if (draft === '') localStore.removeItem(keyOf(sessionId));
+    else localStore.setItem(keyOf(sessionId), draft);
   } catch {
-    // Without storage the draft lives as long as the page.
+    // A full storage costs the draft its life over a reload, nothing else.
   }
 }

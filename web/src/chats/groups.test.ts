@@ -1,7 +1,7 @@
 //! Grouping by day, and the chat that the server does not know yet.
 
 import { expect, test } from 'vitest';
-import { groupChats, withCurrent } from './groups';
+import { groupChats, unsentChat, withCurrent, withUnsent } from './groups';
 import { addressOf, sessionOf } from './session';
 
 const chat = (session_id: string, updated: Date, title = session_id) => ({
@@ -23,6 +23,12 @@ test('the open chat is listed before the server knows it, and once afterwards', 
   const current = chat('mine', now, 'New chat');
   expect(withCurrent([chat('a', now), chat('empty', now, '')], current).map((each) => each.title)).toEqual(['New chat', 'a']);
   expect(withCurrent([chat('a', now), chat('mine', now, 'Orders')], current).map((each) => each.title)).toEqual(['Orders', 'a']);
+});
+
+test('a chat whose first question has not left is listed until the server knows it', () => {
+  const unsent = [unsentChat('mine', ' Which orders\nare late?')];
+  expect(withUnsent([chat('a', now)], unsent).map((each) => each.title)).toEqual(['Which orders', 'a']);
+  expect(withUnsent([chat('mine', now, 'Orders')], unsent).map((each) => each.title)).toEqual(['Orders']);
 });
 
 test('an address names its session', () => {

@@ -24,6 +24,22 @@ function dayName(day: Date, now: Date): ChatGroup['name'] {
   return day >= yesterday ? 'Yesterday' : 'Earlier';
 }
 
+/** A chat that the server has not heard of, because its first question has not left yet. */
+export function unsentChat(sessionId: string, firstQuestion: string): ChatSummary {
+  return { session_id: sessionId, chat_id: '', title: titleOf(firstQuestion), updated_at: new Date().toISOString(), running: false };
+}
+
+/** A chat's title from its first question: the first line, at most 80 characters. */
+export function titleOf(question: string): string {
+  return question.trim().split('\n')[0]?.slice(0, 80) ?? '';
+}
+
+/** The chats of the server, with those that only this browser knows. */
+export function withUnsent(chats: readonly ChatSummary[], unsent: readonly ChatSummary[]): readonly ChatSummary[] {
+  const strangers = unsent.filter((mine) => !chats.some((chat) => chat.session_id === mine.session_id && chat.title !== ''));
+  return [...strangers, ...chats];
+}
+
 /** The chats of the server, with the open one first if the server has not heard of it. Chats without a word are left out. */
 export function withCurrent(chats: readonly ChatSummary[], current: ChatSummary): readonly ChatSummary[] {
   const known = chats.find((chat) => chat.session_id === current.session_id);

@@ -17,7 +17,17 @@ export interface OutboxItem {
 /** The part of the browser's storage that is needed. */
 export type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-const keyOf = (sessionId: string) => `tidewire.outbox.${sessionId}`;
+const PREFIX = 'tidewire.outbox.';
+const keyOf = (sessionId: string) => PREFIX + sessionId;
+
+/** Sessions in which something was left unsent, with their first unsent message. */
+export function unsentSessions(storage: Storage & Pick<globalThis.Storage, 'length' | 'key'>): readonly { sessionId: string; first: string }[] {
+  const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
+  return keys
+    .filter((key) => key.startsWith(PREFIX))
+    .map((key) => key.slice(PREFIX.length))
+    .flatMap((sessionId) => loadOutbox(storage, sessionId).slice(0, 1).map((item) => ({ sessionId, first: item.content })));
+}
 
 /** What was left unsent in this session; whatever is unreadable counts as nothing. */
 export function loadOutbox(storage: Storage, sessionId: string): readonly OutboxItem[] {

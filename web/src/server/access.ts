@@ -3,6 +3,7 @@
 //! The key stays in this tab's session storage. Sockets never see it: each attempt trades it for a short-lived ticket.
 
 import { useSyncExternalStore } from 'react';
+import { tabStore } from '../shell/storage';
 
 /** `open` until the server says 401; `required` asks the person for a key. */
 export type Access = 'open' | 'required';
@@ -19,12 +20,12 @@ function setAccess(next: Access): void {
 
 /** The key of this tab, if one was given. */
 export function currentKey(): string | null {
-  return sessionStorage.getItem(KEY);
+  return tabStore.getItem(KEY);
 }
 
 /** Forgets the key and asks for another. */
 export function signOut(): void {
-  sessionStorage.removeItem(KEY);
+  tabStore.removeItem(KEY);
   setAccess('required');
 }
 
@@ -37,7 +38,7 @@ export async function signIn(key: string): Promise<string | undefined> {
   } catch {
     return 'The server cannot be reached; try again in a moment';
   }
-  sessionStorage.setItem(KEY, key);
+  tabStore.setItem(KEY, key);
   setAccess('open');
   return undefined;
 }

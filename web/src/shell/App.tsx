@@ -7,6 +7,7 @@ import { ConversationStore } from '../conversation/store';
 import { useAccess } from '../server/access';
 import { useCatalog, useChats, useHealth } from '../server/resources';
 import { SignIn } from './SignIn';
+import { localStore } from './storage';
 import { Workspace } from './Workspace';
 
 /** Everything. */
@@ -30,7 +31,7 @@ function SignedIn() {
 
 function newStore(sessionId: string): ConversationStore {
   return new ConversationStore(sessionId, () => openPort(sessionId), {
-    storage: localStorage,
+    storage: localStore,
     schedule: nextFrame,
     now: () => Date.now(),
   });

@@ -2,12 +2,14 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { afterRun, closedCanvas, type CanvasState } from '../canvas/state';
-import { withCurrent } from '../chats/groups';
+import { titleOf, unsentChat, withCurrent, withUnsent } from '../chats/groups';
 import { describe, type Words } from '../connection/words';
 import type { Run } from '../conversation/model';
+import { unsentSessions } from '../conversation/outbox';
 import type { View } from '../conversation/store';
 import type { ChatSummary, Health, Resource } from '../server/resources';
 import { useNow, useOnline } from './hooks';
+import { localStore } from './storage';
 
 /** The chats for the list, the open one among them, also before the server lists it. */
 export function useListed(view: View, chats: readonly ChatSummary[] | undefined): readonly ChatSummary[] {
@@ -15,14 +17,18 @@ export function useListed(view: View, chats: readonly ChatSummary[] | undefined)
   const first = runs[0];
   const last = runs.at(-1)?.askedAt;
   const running = view.active !== undefined;
-  return useMemo(() => withCurrent(chats ?? [], current(sessionId, first, last, running)), [sessionId, first?.question, last, running, chats]);
+  const unsent = view.outbox.length;
+  return useMemo(() => {
+    const local = unsentSessions(localStore).map((each) => unsentChat(each.sessionId, each.first));
+    return withCurrent(withUnsent(chats ?? [], local), current(sessionId, first, last, running));
+  }, [sessionId, first?.question, last, running, chats, unsent]);
 }
 
 function current(sessionId: string, first: Run | undefined, last: string | undefined, running: boolean): ChatSummary {
   return {
     session_id: sessionId,
     chat_id: '',
-    title: first?.question.split('\n')[0]?.slice(0, 80) ?? '',
+    title: titleOf(first?.question ?? ''),
     updated_at: last || new Date().toISOString(),
     running,
   };
