@@ -60,7 +60,7 @@ impl ClientMessage {
                 return body("Resume", text).map(Self::Resume);
             }
             if text_of(peek.r#type).as_deref() == Some("pong") {
-                return body("Pong", text).map(Self::Pong);
+                return Ok(Self::Pong(Pong {}));
             }
             return Ok(Self::Unknown {
                 tag: text_of(peek.r#type)
@@ -154,7 +154,7 @@ impl ServerMessage {
                 Some("tool") => return body("Tool", text).map(Self::Tool),
                 Some("agent") => return body("Agent", text).map(Self::Agent),
                 Some("error") => return body("Error", text).map(Self::Error),
-                Some("ping") => return body("Ping", text).map(Self::Ping),
+                Some("ping") => return Ok(Self::Ping(Ping {})),
                 Some("ready") => return body("Ready", text).map(Self::Ready),
                 Some("run") => return body("Run", text).map(Self::Run),
                 Some("tool_call") => return body("ToolCall", text).map(Self::ToolCall),

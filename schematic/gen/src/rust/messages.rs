@@ -8,7 +8,7 @@ use super::helpers::Helper;
 use super::select::{self, Case, Peek};
 use super::types::head;
 use super::{Output, doc};
-use crate::ir::{Direction, Message, TypeKind, Writes};
+use crate::ir::{Direction, Message, Test, TypeKind, Writes};
 use crate::names::rust_ident;
 
 /// The enum and its `decode` and `encode`.
@@ -218,6 +218,12 @@ fn found(output: &Output, message: &Message, envelope: Option<&Envelope>, peek: 
             None => quote!(#read.map(Self::#ident)),
         };
     }
+    // Recognition has read the whole object already, and there is nothing more to learn from it.
+    let looked_at = message.tests.iter().any(|t| matches!(t, Test::Equals { .. } | Test::Present { .. }));
+    if let (None, true, Some(name)) = (envelope, looked_at, empty_record(output, &message.body)) {
+        let name = rust_ident(name);
+        return quote!(Ok(Self::#ident(#name {})));
+    }
     output.need(Helper::Body);
     let Some(envelope) = envelope else {
         return quote!(body(#wire, text).map(Self::#ident));
@@ -225,6 +231,19 @@ fn found(output: &Output, message: &Message, envelope: Option<&Envelope>, peek: 
     let text = body_text(&message.layouts, peek);
     let id = read_id(output, envelope, peek);
     quote!(Ok(Enveloped { id: #id, message: body(#wire, #text).map(Self::#ident) }))
+}
+
+/// The name of a type that is a record without members.
+fn empty_record<'a>(output: &Output, ty: &'a Type) -> Option<&'a str> {
+    let Type::Named(name) = ty else { return None };
+    match &output.api.find(name)?.kind {
+        TypeKind::Record(fields) if fields.is_empty() => Some(name),
+        TypeKind::Record(_)
+        | TypeKind::Enum { .. }
+        | TypeKind::Union(_)
+        | TypeKind::Tuple { .. }
+        | TypeKind::Alias(_) => None,
+    }
 }
 
 /// The expression for the text of an enveloped body: the first member that holds one, else the frame itself.

@@ -48,11 +48,9 @@ impl ClientMessage {
             }
             let peek: Peek<'_> = read(text)?;
             match text_of(peek.r#type).as_deref() {
-                Some("Finalize") => return body("Finalize", text).map(Self::Finalize),
-                Some("KeepAlive") => return body("KeepAlive", text).map(Self::KeepAlive),
-                Some("CloseStream") => {
-                    return body("CloseStream", text).map(Self::CloseStream);
-                }
+                Some("Finalize") => return Ok(Self::Finalize(Finalize {})),
+                Some("KeepAlive") => return Ok(Self::KeepAlive(KeepAlive {})),
+                Some("CloseStream") => return Ok(Self::CloseStream(CloseStream {})),
                 _ => {}
             }
             return Ok(Self::Unknown {

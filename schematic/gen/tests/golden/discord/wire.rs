@@ -157,13 +157,13 @@ impl ServerMessage {
                 return body("Hello", text).map(Self::Hello);
             }
             if peek.op.is_some_and(|raw| raw.get() == "11") {
-                return body("HeartbeatAck", text).map(Self::HeartbeatAck);
+                return Ok(Self::HeartbeatAck(HeartbeatAck {}));
             }
             if peek.op.is_some_and(|raw| raw.get() == "1") {
-                return body("HeartbeatRequest", text).map(Self::HeartbeatRequest);
+                return Ok(Self::HeartbeatRequest(HeartbeatRequest {}));
             }
             if peek.op.is_some_and(|raw| raw.get() == "7") {
-                return body("Reconnect", text).map(Self::Reconnect);
+                return Ok(Self::Reconnect(Reconnect {}));
             }
             if peek.op.is_some_and(|raw| raw.get() == "9") {
                 return body("InvalidSession", text).map(Self::InvalidSession);

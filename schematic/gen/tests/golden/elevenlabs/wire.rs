@@ -47,9 +47,7 @@ impl StreamTextToSpeechClientMessage {
                     return body("InitializeConnection", text)
                         .map(Self::InitializeConnection);
                 }
-                Some("") => {
-                    return body("CloseConnection", text).map(Self::CloseConnection);
-                }
+                Some("") => return Ok(Self::CloseConnection(CloseConnectionMessage {})),
                 _ => {}
             }
             if peek.text.is_some() {
@@ -223,7 +221,7 @@ impl MultiContextTextToSpeechClientMessage {
             }
             let peek: Peek<'_> = read(text)?;
             if peek.close_socket.is_some_and(|raw| raw.get() == "true") {
-                return body("CloseSocket", text).map(Self::CloseSocket);
+                return Ok(Self::CloseSocket(CloseSocketMessage {}));
             }
             if peek.close_context.is_some_and(|raw| raw.get() == "true") {
                 return body("CloseContext", text).map(Self::CloseContext);

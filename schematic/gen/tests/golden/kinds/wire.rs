@@ -161,7 +161,7 @@ impl ServerMessage {
             if peek.op.is_some_and(|raw| raw.get() == "0")
                 && text_of(peek.t).as_deref() == Some("GONE")
             {
-                return body("Gone", text).map(Self::Gone);
+                return Ok(Self::Gone(Gone {}));
             }
             if peek.op.is_some_and(|raw| raw.get() == "10") {
                 return body("HelloOp", text).map(Self::HelloOp);
@@ -172,8 +172,8 @@ impl ServerMessage {
                 return body("Done", text).map(Self::Done);
             }
             match text_of(peek.text).as_deref() {
-                Some(" ") => return body("Space", text).map(Self::Space),
-                Some("") => return body("Empty", text).map(Self::Empty),
+                Some(" ") => return Ok(Self::Space(Space {})),
+                Some("") => return Ok(Self::Empty(Empty {})),
                 _ => {}
             }
             if peek.text.is_some() {

@@ -114,7 +114,7 @@ impl ServerMessage {
                 Some("delta") => return body("Delta", text).map(Self::Delta),
                 Some("call") => return body("Call", text).map(Self::Call),
                 Some("answer") => return body("Answer", text).map(Self::Answer),
-                Some("ping") => return body("Ping", text).map(Self::Ping),
+                Some("ping") => return Ok(Self::Ping(Ping {})),
                 _ => {}
             }
             return Ok(Self::Unknown {
