@@ -33,6 +33,7 @@ pub(crate) fn test() -> Result {
     step("type-check TypeScript", || {
         run(program("npm").args(["run", "--silent", "check", "--workspaces", "--if-present"]))
     })?;
+    step("diagrams in the real Mermaid", || run(program("node").arg("crates/engine/tests/er/parse.mjs")))?;
     step("test TypeScript", || {
         run(program("npm").args(["run", "--silent", "test", "--workspaces", "--if-present"]))
     })
