@@ -54,9 +54,9 @@ describe('the first conversation', () => {
     await picture(page, '3-diagram');
   });
 
-  it('says hello with the embedded model', async () => {
+  it('says hello with the embedded model', { timeout: 180_000 }, async () => {
     // The model loads in the background; the question is for it, so it has to be there.
-    await expect.poll(async () => (await server.health()).embedded, { timeout: 60_000 }).toBe('ready');
+    await expect.poll(async () => (await server.health()).model_status, { timeout: 60_000 }).toBe('ready');
     await ask(page, 'hello');
     await settled(page, 3, 120_000);
     expect((await lastAnswer(page)).length).toBeGreaterThan(5);

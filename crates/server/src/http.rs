@@ -156,7 +156,10 @@ struct Health {
     status: &'static str,
     version: &'static str,
     model: String,
+    /// Whether it runs in this process, so that nothing leaves the machine.
     embedded: bool,
+    /// Whether it can answer with all that it has: `ready`, `loading`, `missing` or `failed`.
+    model_status: &'static str,
 }
 
 /// Open to everybody, so that load balancers and the page's first look need no key.
@@ -166,8 +169,9 @@ async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
     let health = Health {
         status: if draining { "draining" } else { "ok" },
         version: env!("CARGO_PKG_VERSION"),
-        model: app.model.name.clone(),
-        embedded: app.model.embedded,
+        model: app.model.name().to_owned(),
+        embedded: app.config.model == "embedded",
+        model_status: app.model.status().name(),
     };
     (status, no_store(), Json(health))
 }

@@ -25,7 +25,7 @@ mod socket;
 mod wire;
 
 pub use config::Config;
-pub use server::{House, ModelInfo, serve};
+pub use server::{House, serve};
 
 use std::fmt::Write as _;
 

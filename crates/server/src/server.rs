@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tidewire_engine::Engine;
 use tidewire_engine::collections::Desk;
+use tidewire_engine::model::Model;
 use tidewire_protocols::Protocol;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -47,7 +48,7 @@ pub(crate) struct App {
     /// Reads records for the catalogue, and writes those of imports.
     pub(crate) records: Arc<Desk>,
     /// Who answers, for the health page.
-    pub(crate) model: ModelInfo,
+    pub(crate) model: Arc<dyn Model>,
     /// Who may come in.
     pub(crate) door: Door,
     /// One-time tickets.
@@ -108,16 +109,7 @@ pub struct House {
     /// Reads records for the catalogue, and writes those of imports.
     pub records: Arc<Desk>,
     /// Who answers.
-    pub model: ModelInfo,
-}
-
-/// Who answers, as people see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelInfo {
-    /// Its name.
-    pub name: String,
-    /// Whether it runs in this process, so that nothing leaves the machine.
-    pub embedded: bool,
+    pub model: Arc<dyn Model>,
 }
 
 /// Serves on this listener until `stop` is done, then ends in good order: nobody new comes in, running answers get

@@ -19,7 +19,7 @@ use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, Settings};
 
 use crate::config::Config;
-use crate::server::{House, ModelInfo};
+use crate::server::House;
 
 /// How often, and how many times, a loading model is looked at.
 const LOADING_LOOK: Duration = Duration::from_millis(100);
@@ -35,24 +35,20 @@ pub struct Started {
 
 /// Opens the data folder, takes the configured model, and starts the engine.
 pub async fn start(config: Config) -> Result<Started> {
-    let (model, info) = choose_model(&config)?;
-    start_with(config, model, info, Vec::new()).await
+    let model = choose_model(&config)?;
+    start_with(config, model, Vec::new()).await
 }
 
 /// As [`start`], with a model of the caller's own, and more tools than the explorer's.
-pub async fn start_with(
-    config: Config,
-    model: Arc<dyn Model>,
-    info: ModelInfo,
-    tools: Vec<Arc<dyn Tool>>,
-) -> Result<Started> {
+pub async fn start_with(config: Config, model: Arc<dyn Model>, tools: Vec<Arc<dyn Tool>>) -> Result<Started> {
     let folder = config.data.clone();
     // Migrations and the lock block.
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(sqlite::Settings::new(folder))).await;
     let store = Arc::new(opened.map_err(Error::internal)??);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let records = Arc::new(Desk::new(Arc::clone(&store) as _, Arc::clone(&clock)));
-    let agent = Explorer::new(model, Arc::clone(&records) as SharedRecords).with_limits(run_limits(&config));
+    let agent = Explorer::new(Arc::clone(&model), Arc::clone(&records) as SharedRecords)
+        .with_limits(run_limits(&config));
     let agent = tools.into_iter().fold(agent, Explorer::with_tool);
     let parts = Parts {
         store: Arc::clone(&store) as _,
@@ -62,7 +58,7 @@ pub async fn start_with(
         settings: Settings::default(),
     };
     let engine = Engine::start(parts).await?;
-    Ok(Started { house: House { config, engine, records, model: info }, store })
+    Ok(Started { house: House { config, engine, records, model }, store })
 }
 
 /// Loads the demo catalogue, if it has never been loaded into this folder.
@@ -91,10 +87,8 @@ fn run_limits(config: &Config) -> RunLimits {
 }
 
 /// The model that the configuration names.
-fn choose_model(config: &Config) -> Result<(Arc<dyn Model>, ModelInfo)> {
-    let model = model::choose::choose(&model_settings(config))?;
-    let info = ModelInfo { name: model.name().to_owned(), embedded: config.model == "embedded" };
-    Ok((model, info))
+fn choose_model(config: &Config) -> Result<Arc<dyn Model>> {
+    model::choose::choose(&model_settings(config))
 }
 
 fn model_settings(config: &Config) -> ModelSettings {
@@ -117,7 +111,7 @@ fn model_settings(config: &Config) -> ModelSettings {
 
 /// Whether the configured model can answer, after it had its time to load. An error is a choice that cannot be made.
 pub async fn probe_model(config: &Config) -> Result<Status> {
-    let (model, _) = choose_model(config)?;
+    let model = choose_model(config)?;
     for _ in 0..LOADING_LOOKS {
         match model.status() {
             Status::Loading => tokio::time::sleep(LOADING_LOOK).await,

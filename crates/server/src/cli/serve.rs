@@ -33,7 +33,7 @@ async fn serve(config: Config, demo: bool) -> Outcome {
         load_demo(store.as_ref()).await?;
     }
     store.announce(&format!("http://{address}"))?;
-    greet(&house.config, &house.model.name, address);
+    greet(&house.config, house.model.name(), address);
     crate::serve(house, listener, stop).await;
     store.close().await?;
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use tidewire_engine::agent::Tool;
 use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_server::start::{Started, load_demo, start_with};
-use tidewire_server::{Config, ModelInfo, serve};
+use tidewire_server::{Config, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,9 +57,8 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let model = Arc::new(plan.model);
-        let info = ModelInfo { name: String::from("scripted"), embedded: false };
         let Started { house, store } =
-            start_with(plan.config, Arc::clone(&model) as _, info, plan.tools).await.unwrap();
+            start_with(plan.config, Arc::clone(&model) as _, plan.tools).await.unwrap();
         if plan.demo {
             load_demo(store.as_ref()).await.unwrap();
         }

@@ -14,8 +14,10 @@ mod relationships;
 use markdown::{Table, code, count, first_sentence, list, plural, text, texts};
 pub(super) use relationships::names_table;
 
-/// Rows that are shown of a list of tables, columns or records; the rest is counted.
+/// Rows that are shown of a list of columns or records; the rest is counted.
 const ROWS: usize = 30;
+/// Tables that are listed; who asks for all tables wants all of a catalogue of common size.
+const TABLES: usize = 200;
 
 /// What a tool answered.
 pub(super) struct ToolResult<'a> {
@@ -113,7 +115,7 @@ fn tables(question: &str, value: &Value) -> String {
         );
     }
     let mut table = Table::new(&["Table", "Type", "Columns", "Description"]);
-    for row in shown.iter().take(ROWS) {
+    for row in shown.iter().take(TABLES) {
         table.row(&[
             code(text(row, "full_name").or_else(|| text(row, "name")).unwrap_or_default()),
             text(row, "table_type").unwrap_or_default().to_lowercase(),
@@ -122,7 +124,7 @@ fn tables(question: &str, value: &Value) -> String {
         ]);
     }
     let head = format!("There {} {}{}.", is_are(total), kinds(total, wanted), by_type(&shown, wanted));
-    format!("{head}\n\n{table}{}", rest(total, ROWS.min(shown.len())))
+    format!("{head}\n\n{table}{}", rest(total, TABLES.min(shown.len())))
 }
 
 /// "the fact tables" asks for facts alone.
