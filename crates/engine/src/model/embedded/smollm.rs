@@ -21,8 +21,6 @@ use crate::model::{Model, ModelEvent, ModelStream, Request, Status};
 const CONTEXT_WINDOW: u64 = 2048;
 /// Events between the model's thread and its reader; a reader that is slower makes the model wait.
 const EVENTS: usize = 32;
-/// Usage is told every so many tokens, so that a stopped answer has it too.
-const USAGE_EVERY: u64 = 16;
 
 type Events = mpsc::Sender<Result<ModelEvent>>;
 
@@ -214,10 +212,10 @@ impl Listener for Channel {
             }
             Progress::Token(text, output_tokens) => {
                 self.usage.output_tokens = output_tokens;
-                let is_told =
-                    !output_tokens.is_multiple_of(USAGE_EVERY) || self.send(ModelEvent::Usage(self.usage));
                 let text = text.filter(|text| !text.is_empty());
-                is_told && text.map_or(!self.is_gone(), |text| self.send(ModelEvent::Text(text)))
+                // Before the text, so that an answer that is stopped after it has counted it.
+                self.send(ModelEvent::Usage(self.usage))
+                    && text.is_none_or(|text| self.send(ModelEvent::Text(text)))
             }
         }
     }

@@ -125,8 +125,8 @@ async fn a_dropped_answer_stops_in_prefill_and_in_decoding() {
         "stopped in prefill of {} tokens after {prefill:?}, in decoding after {decoding:?}",
         prompt.input_tokens
     );
-    // Machines that test are busy; a whole prompt would take far longer.
-    assert!(prefill < Duration::from_millis(800) && decoding < Duration::from_millis(800));
+    // Machines that test are busy: there the whole prompt would take ten seconds, a whole answer half a minute.
+    assert!(prefill < Duration::from_secs(2) && decoding < Duration::from_secs(2));
 }
 
 /// How long the thread takes to begin another job, which tells its prompt's length before it computes anything.

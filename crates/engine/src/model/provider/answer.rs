@@ -70,10 +70,10 @@ impl Answer {
             return;
         }
         self.usage.output_tokens += 1;
-        self.tell(event(text));
-        if self.usage.output_tokens.is_multiple_of(ESTIMATE_EVERY) {
+        if self.usage.output_tokens % ESTIMATE_EVERY == 1 {
             self.tell(ModelEvent::Usage(self.usage));
         }
+        self.tell(event(text));
     }
 
     /// A chunk carries all the arguments so far, not what is new.
