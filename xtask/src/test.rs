@@ -52,8 +52,9 @@ fn is_nextest_there() -> bool {
     program("cargo").args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
+/// One thread for the embedded model: its threads spin while they wait for each other, and tests share the cores.
 fn with_models(command: &mut Command) -> &mut Command {
-    command.env("TIDEWIRE_MODELS", models::folder())
+    command.env("TIDEWIRE_MODELS", models::folder()).env("CANDLE_NUM_THREADS", "1")
 }
 
 /// A Python environment with other people's clients and servers.
