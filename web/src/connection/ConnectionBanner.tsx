@@ -8,7 +8,7 @@ const DOT: Readonly<Record<Words['tone'], string>> = { good: 'bg-good', busy: 'b
 /** The dot with its two words. */
 export function ConnectionDot({ words, compact = false }: { words: Words; compact?: boolean }) {
   return (
-    <span className="flex items-center gap-2 text-sm text-muted" title={words.sentence ?? words.short}>
+    <span className={`flex items-center gap-2 text-sm text-muted ${compact ? 'px-2' : ''}`} title={words.sentence ?? words.short}>
       <span aria-hidden="true" className={`size-2 shrink-0 rounded-full ${DOT[words.tone]}`} />
       <span className={compact ? 'sr-only' : ''}>{words.short}</span>
     </span>
