@@ -270,7 +270,11 @@ fn switching_protocols(accept: &str) -> Response {
 async fn take_over(app: Arc<App>, mount: Arc<Mount>, on_upgrade: OnUpgrade, outcome: Outcome) {
     let Some(pipe) = open_pipe(&app, &mount, on_upgrade).await else { return };
     match outcome {
-        Ok(conversation) => socket::run(app, mount, pipe, conversation).await,
+        // A task of its own: this one is large, and is gone in a moment.
+        Ok(conversation) => {
+            let tasks = app.tasks.clone();
+            tasks.spawn(socket::run(app, mount, pipe, conversation));
+        }
         Err(refusal) => {
             app.figures.refused.increment(1);
             pipe.close(refusal.code, &refusal.reason, REFUSAL_PATIENCE).await;

@@ -28,8 +28,9 @@ use crate::wire::Wire;
 const FRAGMENT: usize = 16 * 1024;
 /// So much is gathered before it is handed to the kernel.
 const WRITE_BUFFER: usize = 8 * 1024;
-/// The library fills this much with zeros before each read, and each connection keeps it.
-const READ_BUFFER: usize = 4 * 1024;
+/// The library fills this much with zeros before each read, and each connection keeps it. Most of what people say fits;
+/// for what does not, reading takes a few more turns.
+const READ_BUFFER: usize = 1024;
 /// While so much waits to be written, nothing more is taken from the session.
 const FULL: usize = 256 * 1024;
 /// A message of this size leaves a buffer behind that is worth giving back.

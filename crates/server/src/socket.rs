@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidewire_engine::{Command, Connection, Event, Identity, Reply, Result};
+use tidewire_engine::{Command, Connection, Engine, Event, Identity, Reply, Result};
 use tidewire_protocols::{Frame, Incoming, Session, Step, Ticket};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
@@ -51,28 +51,40 @@ enum End {
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
-/// Owns the conversation until it ends.
-pub(crate) async fn run(app: Arc<App>, mount: Arc<Mount>, pipe: Pipe, conversation: Conversation) {
+/// The task that owns the conversation until it ends. What it works with lies in one box beside it, so that the task
+/// itself, which every idle connection keeps, stays small.
+pub(crate) fn run(
+    app: Arc<App>,
+    mount: Arc<Mount>,
+    pipe: Pipe,
+    conversation: Conversation,
+) -> impl Future<Output = ()> + Send + 'static {
     let Conversation { session, identity, rate_key, slot } = conversation;
     let connection = app.engine.connect(identity);
-    mount.figures.connections.increment(1.0);
-    let talk = Talk::new(&app, &mount, pipe, session, rate_key);
-    let (mut talk, end) = talk.run(&connection).await;
+    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, rate_key));
+    own(app, talk, connection, slot)
+}
+
+async fn own(app: Arc<App>, talk: Box<Talk>, connection: Connection, slot: OwnedSemaphorePermit) {
+    talk.mount.figures.connections.increment(1.0);
+    let (mut talk, end) = talk.run(&app.engine, &connection).await;
     // What the client holds open ends now, not when its goodbye has been said.
     drop(connection);
     drop(slot);
-    mount.figures.connections.decrement(1.0);
+    talk.mount.figures.connections.decrement(1.0);
     talk.count_traffic();
     match end {
         End::Gone => {}
-        End::Stalled => mount.figures.stalled.increment(1),
-        End::Close(code, reason) => talk.pipe.close(code, &reason, app.config.limits.stall()).await,
+        End::Stalled => talk.mount.figures.stalled.increment(1),
+        End::Close(code, reason) => {
+            Box::pin(talk.pipe.close(code, &reason, app.config.limits.stall())).await;
+        }
     }
 }
 
-struct Talk<'a> {
-    app: &'a App,
-    mount: &'a Mount,
+struct Talk {
+    app: Arc<App>,
+    mount: Arc<Mount>,
     pipe: Pipe,
     session: Box<dyn Session>,
     rate_key: Option<RateKey>,
@@ -82,18 +94,16 @@ struct Talk<'a> {
     counted: (u64, u64),
 }
 
-impl<'a> Talk<'a> {
+impl Talk {
     fn new(
-        app: &'a App,
-        mount: &'a Mount,
+        app: Arc<App>,
+        mount: Arc<Mount>,
         pipe: Pipe,
         session: Box<dyn Session>,
         rate_key: Option<RateKey>,
     ) -> Self {
         let now = Instant::now();
         Self {
-            app,
-            mount,
             pipe,
             session,
             rate_key,
@@ -101,18 +111,21 @@ impl<'a> Talk<'a> {
             heart: Heart::new(now, mount.protocol.ping_every),
             stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
             counted: (0, 0),
+            app,
+            mount,
         }
     }
 
     /// Gives itself back with how it ended, so that the goodbye can be said when everything else is released.
-    async fn run(mut self, connection: &Connection) -> (Self, End) {
+    async fn run(mut self: Box<Self>, engine: &Engine, connection: &Connection) -> (Box<Self>, End) {
+        let closing = self.app.closing.clone();
         let mut running: Option<(Ticket, Running<'_>)> = None;
         let mut events = Vec::new();
         let mut frames = Vec::new();
         let mut sleep = pin!(tokio::time::sleep_until(self.deadline()));
         loop {
             if running.is_none() {
-                running = self.start_next(connection, &mut frames);
+                running = self.start_next(engine, connection, &mut frames);
             }
             if let Err(end) = self.send(&mut frames) {
                 return (self, end);
@@ -123,7 +136,7 @@ impl<'a> Talk<'a> {
                 turn = std::future::poll_fn(|cx| self.pipe.poll_turn(cx, reading)) => {
                     match turn {
                         Turn::Written => {}
-                        Turn::Idle => self.pipe = self.pipe.slim().await,
+                        Turn::Idle => self.pipe = Box::pin(self.pipe.slim()).await,
                         Turn::Gone => return (self, End::Gone),
                         Turn::Broken(code, reason) => return (self, End::Close(code, reason.into())),
                         Turn::Message(message) => self.on_message(message, &mut frames),
@@ -140,7 +153,7 @@ impl<'a> Talk<'a> {
                         return (self, end);
                     }
                 }
-                () = self.app.closing.cancelled() => {
+                () = closing.cancelled() => {
                     return (self, End::Close(1012, "the server restarts; come back in a moment".into()));
                 }
             }
@@ -150,18 +163,16 @@ impl<'a> Talk<'a> {
     /// Begins the next command that the rate limit lets through; the others are answered at once, in their turn.
     fn start_next<'c>(
         &mut self,
+        engine: &'c Engine,
         connection: &'c Connection,
         frames: &mut Vec<Frame>,
-    ) -> Option<(Ticket, Running<'c>)>
-    where
-        'a: 'c,
-    {
+    ) -> Option<(Ticket, Running<'c>)> {
         while let Some((ticket, command)) = self.waiting.pop_front() {
             if let Err(refused) = self.take_from_bucket(&command) {
                 self.on_result(ticket, Err(refused), frames);
                 continue;
             }
-            return Some((ticket, Box::pin(self.app.engine.execute(connection, command))));
+            return Some((ticket, Box::pin(engine.execute(connection, command))));
         }
         // A quiet connection keeps no queue.
         self.waiting = VecDeque::new();
