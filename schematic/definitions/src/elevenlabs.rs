@@ -144,23 +144,32 @@ fn connection_params() -> Vec<ConnectionParam> {
     ]
 }
 
+/// How a voice speaks; the REST endpoints have the same type.
+pub(crate) fn voice_settings_type() -> TypeDef {
+    TypeDef::record(
+        "VoiceSettings",
+        "How the voice speaks",
+        vec![
+            Field::optional("stability", Type::Float)
+                .default_value(0.5)
+                .doc("0 to 1; low is lively, high is even"),
+            Field::optional("similarity_boost", Type::Float)
+                .default_value(0.75)
+                .doc("0 to 1; how close to the original voice"),
+            Field::optional("style", Type::Float)
+                .default_value(0.0)
+                .doc("0 to 1; how much style is exaggerated"),
+            Field::optional("use_speaker_boost", Type::Boolean)
+                .default_value(true)
+                .doc("Closer to the speaker, at the cost of some latency"),
+            Field::optional("speed", Type::Float).default_value(1.0).doc("0.7 to 1.2"),
+        ],
+    )
+}
+
 fn settings() -> Vec<TypeDef> {
     vec![
-        TypeDef::record(
-            "VoiceSettings",
-            "How the voice speaks",
-            vec![
-                Field::optional("stability", Type::Float).default_value(0.5).doc("0 to 1; low is lively, high is even"),
-                Field::optional("similarity_boost", Type::Float)
-                    .default_value(0.75)
-                    .doc("0 to 1; how close to the original voice"),
-                Field::optional("style", Type::Float).default_value(0.0).doc("0 to 1; how much style is exaggerated"),
-                Field::optional("use_speaker_boost", Type::Boolean)
-                    .default_value(true)
-                    .doc("Closer to the speaker, at the cost of some latency"),
-                Field::optional("speed", Type::Float).default_value(1.0).doc("0.7 to 1.2"),
-            ],
-        ),
+        voice_settings_type(),
         TypeDef::record(
             "GenerationConfig",
             "When audio is generated",

@@ -1,4 +1,4 @@
-//! Definitions of public WebSocket APIs, one file an API.
+//! Definitions of public APIs, one file an API: WebSockets, and one REST API as an example.
 //!
 //! They are facts about other people's services, collected from their references and clients; each file says which
 //! quirks it covers. [`all`] lists them by the name under which the command `schematic` knows them. Each was chosen
@@ -7,6 +7,7 @@
 pub mod deepgram;
 pub mod discord;
 pub mod elevenlabs;
+pub mod elevenlabs_rest;
 pub mod graphql_transport_ws;
 pub mod home_assistant;
 pub mod openai_realtime;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<(&'static str, Definition)> {
         ("deepgram", deepgram::deepgram()),
         ("discord", discord::discord()),
         ("elevenlabs", elevenlabs::elevenlabs()),
+        ("elevenlabs_rest", elevenlabs_rest::elevenlabs_rest()),
         ("graphql_transport_ws", graphql_transport_ws::graphql_transport_ws()),
         ("home_assistant", home_assistant::home_assistant()),
         ("openai_realtime", openai_realtime::openai_realtime()),
@@ -34,7 +36,8 @@ mod tests {
     fn every_definition_is_accepted() {
         for (name, definition) in all() {
             assert_eq!(definition.check(), Ok(()), "{name}");
-            assert_eq!(definition.websocket.map(|api| api.check()), Some(Ok(())), "{name}");
+            assert!(definition.websocket.is_some() || definition.rest.is_some(), "{name}");
+            assert_eq!(definition.websocket.map_or(Ok(()), |api| api.check()), Ok(()), "{name}");
         }
     }
 

@@ -5,8 +5,10 @@
 
 pub mod asyncapi;
 pub mod ir;
+mod json_schema;
 pub mod markdown;
 pub mod names;
+pub mod openapi;
 pub mod rust;
 pub mod typescript;
 

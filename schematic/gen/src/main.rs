@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use schematic_define::{Definition, Problem};
-use schematic_gen::{File, Provenance, asyncapi, markdown, rust, typescript};
+use schematic_gen::{File, Provenance, asyncapi, markdown, openapi, rust, typescript};
 
 #[derive(Parser)]
 #[command(name = "schematic", version, about = "From a definition of an API to typed clients and documents")]
@@ -62,6 +62,8 @@ enum Output {
 enum Format {
     /// AsyncAPI 3.1 as JSON
     Asyncapi,
+    /// OpenAPI 3.1 as JSON
+    Openapi,
     /// A reference page
     Markdown,
     /// The definition itself as JSON
@@ -175,6 +177,7 @@ fn generate(
 fn export(definition: &Definition, format: Format, provenance: &Provenance) -> Result<String, Vec<Problem>> {
     let files = match format {
         Format::Asyncapi => asyncapi::document(definition)?,
+        Format::Openapi => openapi::document(definition)?,
         Format::Markdown => markdown::reference(definition, provenance)?,
         Format::Json => {
             definition.check()?;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::File;
 use crate::ir::{self, Api, Endpoint, Message};
+use crate::json_schema::{Draft, named, object, reference, scalar, text, without_nulls};
 
 /// Writes `asyncapi.json`.
 ///
@@ -37,28 +38,6 @@ pub fn document(definition: &Definition) -> Result<Vec<File>, Vec<Problem>> {
     Ok(vec![("asyncapi.json".into(), text + "\n")])
 }
 
-fn object(members: impl IntoIterator<Item = (String, Value)>) -> Value {
-    Value::Object(members.into_iter().collect())
-}
-
-/// Leaves out members that are `null` because there is nothing to say, except inside examples, constants and defaults.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => object(
-            members
-                .into_iter()
-                .filter(|(name, member)| !member.is_null() || matches!(name.as_str(), "const" | "default"))
-                .map(|(name, member)| {
-                    let kept = matches!(name.as_str(), "examples" | "const" | "default" | "enum");
-                    let member = if kept { member } else { without_nulls(member) };
-                    (name, member)
-                }),
-        ),
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => scalar,
-    }
-}
-
 fn info(api: &Api, websocket: &WebSocketApi) -> Value {
     json!({
         "title": api.wire,
@@ -67,11 +46,6 @@ fn info(api: &Api, websocket: &WebSocketApi) -> Value {
         "description": text(&api.description),
         "externalDocs": websocket.docs_url.as_ref().map(|url| json!({ "url": url })),
     })
-}
-
-/// A description, or nothing if there is none.
-fn text(description: &str) -> Option<&str> {
-    (!description.trim().is_empty()).then_some(description)
 }
 
 fn server(websocket: &WebSocketApi) -> Value {
@@ -108,12 +82,6 @@ fn schemes(websocket: &WebSocketApi) -> Vec<(String, Value)> {
         AuthStrategy::ApiKeyCookie { name } => key(name, "cookie"),
     };
     vec![("credential".into(), scheme)]
-}
-
-/// A reference from the document's root; slashes and tildes in names are escaped.
-fn reference(path: &[&str]) -> Value {
-    let path: Vec<String> = path.iter().map(|part| part.replace('~', "~0").replace('/', "~1")).collect();
-    json!({ "$ref": format!("#/{}", path.join("/")) })
 }
 
 fn channel(api: &Api, websocket: &WebSocketApi, endpoint: &Endpoint) -> Value {
@@ -159,7 +127,9 @@ fn messages(endpoint: &Endpoint) -> impl Iterator<Item = (&'static str, &Message
 }
 
 fn binding(websocket: &WebSocketApi, endpoint: &Endpoint) -> Value {
-    let query = parameters(endpoint.query.iter().map(|p| (p.wire.as_str(), schemas::param(p), p.required)));
+    let query = parameters(
+        endpoint.query.iter().map(|p| (p.wire.as_str(), scalar(p.ty, p.default.as_deref()), p.required)),
+    );
     let headers = endpoint.policy.auth.iter().filter_map(|way| match way {
         AuthWay::Header { name, .. } => Some((name.as_str(), json!({ "type": "string" }), false)),
         AuthWay::Query { .. }
@@ -217,7 +187,7 @@ fn components(api: &Api, websocket: &WebSocketApi) -> Value {
         "schemas": object(
             api.types
                 .iter()
-                .map(|decl| (decl.name.clone(), schemas::named(api, decl)))
+                .map(|decl| (decl.name.clone(), named(api, Draft::Seven, decl)))
                 .chain(all().map(|m| (payload_name(api, m), schemas::payload(api, m)))),
         ),
         "securitySchemes": (!security.is_empty()).then(|| object(security)),

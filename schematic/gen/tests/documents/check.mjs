@@ -53,8 +53,8 @@ for (const { kind, endings, judge } of checks) {
     for (const error of errors) console.log(`       ${error}`);
   }
   console.log(`${kind}: ${paths.length} documents`);
-  if (kind === 'AsyncAPI' && paths.length === 0) {
-    console.log('no AsyncAPI document was found; run `cargo xtask codegen`');
+  if (paths.length === 0) {
+    console.log(`no ${kind} document was found; export one, or restore those that were committed`);
     failed += 1;
   }
 }

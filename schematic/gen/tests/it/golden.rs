@@ -6,21 +6,24 @@
 use std::path::Path;
 
 use schematic_define::Definition;
-use schematic_gen::{File, Provenance, asyncapi, markdown, rust, typescript};
+use schematic_gen::{File, Provenance, asyncapi, markdown, openapi, rust, typescript};
 
 use crate::samples;
 
-/// Every output of a definition.
+/// Every output of a definition: types and reference page of all, the others where there is something to write.
 fn outputs(name: &str, definition: &Definition) -> Vec<File> {
     let provenance =
         Provenance::new("UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen", "tests/it/samples.rs");
-    let all = [
-        rust::wire_types(definition, &provenance),
-        asyncapi::document(definition),
-        markdown::reference(definition, &provenance),
-        typescript::client(definition, &provenance),
-        Ok(vec![("examples.json".into(), examples(definition))]),
-    ];
+    let mut all =
+        vec![rust::wire_types(definition, &provenance), markdown::reference(definition, &provenance)];
+    if definition.websocket.is_some() {
+        all.push(asyncapi::document(definition));
+        all.push(typescript::client(definition, &provenance));
+        all.push(Ok(vec![("examples.json".into(), examples(definition))]));
+    }
+    if definition.rest.is_some() {
+        all.push(openapi::document(definition));
+    }
     all.into_iter().flat_map(|files| files.unwrap_or_else(|e| panic!("{name}: {e:#?}"))).collect()
 }
 

@@ -7,6 +7,7 @@ mod command;
 mod envelope;
 mod golden;
 mod hostile;
+mod openapi;
 mod recognise;
 mod samples;
 mod written;

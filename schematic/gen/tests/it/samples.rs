@@ -9,6 +9,11 @@ pub(crate) fn all() -> Vec<(&'static str, Definition)> {
     own.into_iter().chain(schematic_definitions::all()).collect()
 }
 
+/// Those of them that have a WebSocket API.
+pub(crate) fn with_websocket() -> impl Iterator<Item = (&'static str, Definition)> {
+    all().into_iter().filter(|(_, definition)| definition.websocket.is_some())
+}
+
 /// A definition with one endpoint; each message has the type of its name.
 pub(crate) fn definition(
     name: &str,

@@ -17,6 +17,11 @@ pub(crate) mod elevenlabs;
 
 #[rustfmt::skip]
 #[allow(dead_code, unreachable_pub)]
+#[path = "../golden/elevenlabs_rest/wire.rs"]
+pub(crate) mod elevenlabs_rest;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../golden/names/wire.rs"]
 pub(crate) mod names;
 
