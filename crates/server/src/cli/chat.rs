@@ -81,6 +81,8 @@ struct Talk {
     unconfirmed: VecDeque<(String, String)>,
     /// Leave when everything has been answered.
     once: bool,
+    /// The last sequence number of what was there before a single question.
+    history: Option<u64>,
     /// The terminal has ended; what was asked is still answered.
     no_more_lines: bool,
 }
@@ -107,6 +109,7 @@ impl Talk {
             lines,
             unconfirmed: VecDeque::new(),
             once,
+            history: None,
             no_more_lines: false,
         }
     }
@@ -190,7 +193,20 @@ impl Talk {
             self.unconfirmed.retain(|(sent, _)| sent != id);
         }
         let shown = self.screen.show(&frame);
-        self.write(&shown);
+        if !self.is_history(&frame) {
+            self.write(&shown);
+        }
+    }
+
+    /// Who asks one question wants its answer, not what was said in the session before.
+    fn is_history(&mut self, frame: &Value) -> bool {
+        if !self.once {
+            return false;
+        }
+        if frame["type"] == "ready" && self.history.is_none() {
+            self.history = frame["last_seq"].as_u64();
+        }
+        frame["seq"].as_u64().is_some_and(|seq| self.history.is_some_and(|last| seq <= last))
     }
 
     async fn on_line(&mut self, line: Option<String>, socket: &mut Socket) -> Option<Break> {

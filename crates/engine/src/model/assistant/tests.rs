@@ -179,14 +179,15 @@ async fn tables_are_counted_and_long_lists_cut() {
         let kind = if at < 2 { "FACT" } else { "VIEW" };
         json!({"full_name": format!("mart.t{at}"), "table_type": kind, "column_count": at, "description": "A. B."})
     };
-    let tables: Vec<Value> = (0..90).map(row).collect();
+    let tables: Vec<Value> = (0..290).map(row).collect();
     let text =
-        said(answered("Show me all tables", "list_tables", json!({"tables": tables, "total": 90}))).await;
-    assert!(text.starts_with("There are 90 tables: 2 facts and 88 views.\n\n| Table |"), "{text}");
-    assert!(text.contains("| `mart.t29` | view | 29 | A |"), "{text}");
-    assert!(text.ends_with("… and 60 more."), "{text}");
+        said(answered("Show me all tables", "list_tables", json!({"tables": tables, "total": 290}))).await;
+    assert!(text.starts_with("There are 290 tables: 2 facts and 288 views.\n\n| Table |"), "{text}");
+    assert!(text.contains("| `mart.t199` | view | 199 | A |"), "{text}");
+    assert!(text.ends_with("… and 90 more."), "{text}");
     let facts =
-        said(answered("Which facts are there?", "list_tables", json!({"tables": tables, "total": 90}))).await;
+        said(answered("Which facts are there?", "list_tables", json!({"tables": tables, "total": 290})))
+            .await;
     assert!(facts.starts_with("There are 2 fact tables."), "{facts}");
 }
 
