@@ -1,1 +1,22 @@
-//! schematic-runtime.
+//! What generated Rust clients stand on.
+//!
+//! A definition says how an endpoint is reached, kept and restored; generated code turns that into a
+//! [`Policy`], a [`Target`] and the messages' types. The behaviour is here, written once. Which messages there are, and
+//! in which order they may be said, is the business of generated code.
+
+mod error;
+mod memory;
+mod policy;
+mod target;
+mod transport;
+mod websocket;
+
+pub use error::{Error, ErrorKind, RECEIVED_LIMIT, redact};
+pub use memory::{Dial, MemoryLink, MemoryServer, MemoryTransport, Peer, memory};
+pub use policy::{
+    Backoff, Beat, CloseAction, Confirm, Inbound, InboundFull, Outbound, OutboundFull, Policy, Rate,
+    Reconnect,
+};
+pub use target::{Attempt, AuthWay, Credential, Target, segment};
+pub use transport::{Frame, Link, Packet, Request, Transport};
+pub use websocket::{WebSocketLink, WebSocketTransport};
