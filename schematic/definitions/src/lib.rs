@@ -12,6 +12,7 @@ pub mod graphql_transport_ws;
 pub mod home_assistant;
 pub mod openai_realtime;
 mod shorthand;
+pub mod transcripts;
 
 use schematic_define::Definition;
 

@@ -8,9 +8,21 @@ use serde_json::{Value, json};
 
 use crate::samples;
 
-fn export(definition: &Definition) -> Value {
+pub(crate) fn export(definition: &Definition) -> Value {
     let files = asyncapi::document(definition).unwrap();
     serde_json::from_str(&files[0].1).unwrap()
+}
+
+/// What judges frames of a message by the document's schemas.
+pub(crate) fn validator(document: &Value, id: &str) -> jsonschema::Validator {
+    let messages = document["components"]["messages"].as_object().unwrap();
+    let message = messages.values().find(|m| m["name"] == id).unwrap();
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "allOf": [message["payload"]],
+        "components": document["components"],
+    });
+    jsonschema::validator_for(&schema).unwrap()
 }
 
 #[test]
@@ -19,18 +31,7 @@ fn every_example_fits_its_schema_and_a_spoilt_one_does_not() {
     for (name, definition) in samples::with_websocket() {
         let document = export(&definition);
         for facts in definition.messages.iter().filter(|f| f.body == BodyKind::Json) {
-            let message = document["components"]["messages"]
-                .as_object()
-                .unwrap()
-                .values()
-                .find(|m| m["name"] == facts.id.as_str())
-                .unwrap();
-            let schema = json!({
-                "$schema": "http://json-schema.org/draft-07/schema#",
-                "allOf": [message["payload"]],
-                "components": document["components"],
-            });
-            let validator = jsonschema::validator_for(&schema).unwrap();
+            let validator = validator(&document, &facts.id);
             for example in &facts.examples {
                 let verdict = validator.validate(&example.value);
                 assert!(verdict.is_ok(), "{name} {} {}: {:?}", facts.id, example.name, verdict);

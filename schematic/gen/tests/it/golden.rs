@@ -38,18 +38,22 @@ fn examples(definition: &Definition) -> String {
     format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
+/// Compares a file of a sample with what is committed, or writes it anew when that is asked for.
+pub(crate) fn require_committed(sample: &str, path: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(sample).join(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == text, "{} is stale", path.display());
+}
+
 #[test]
 fn outputs_are_what_is_committed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     for (name, definition) in samples::all() {
         for (path, text) in outputs(name, &definition) {
-            let path = folder.join(name).join(path);
-            if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, &text).unwrap();
-            }
-            let committed = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(committed == text, "{} is stale", path.display());
+            require_committed(name, &path, &text);
         }
     }
 }

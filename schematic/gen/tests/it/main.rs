@@ -10,4 +10,5 @@ mod hostile;
 mod openapi;
 mod recognise;
 mod samples;
+mod transcripts;
 mod written;

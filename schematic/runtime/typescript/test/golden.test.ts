@@ -1,4 +1,4 @@
-//! The generated samples read and write the examples of their definitions.
+//! The generated samples read and write the examples of their definitions, and the lines of written transcripts.
 
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -12,13 +12,48 @@ interface Example {
   readonly frame: unknown;
 }
 
+/** A line of a transcript, and what generated Rust has written after reading it: canonical JSON, or base64. */
+interface Line {
+  readonly table: string;
+  readonly message: string;
+  readonly kind: "text" | "binary";
+  readonly frame: string;
+  readonly written: string;
+}
+
 /** The samples with messages; an API over HTTP alone has none. */
 const samples = readdirSync(folder).filter((sample) => existsSync(new URL(`${sample}/examples.json`, folder)));
 
+/** What a generated file exports. */
+function exported(sample: string): Record<string, unknown> {
+  const [, module = {}] = Object.entries(modules).find(([path]) => path.includes(`/${sample}/`)) ?? [];
+  return module;
+}
+
 /** The tables of a generated file: one a direction. */
 function tables(sample: string): Messages<Named>[] {
-  const [, module = {}] = Object.entries(modules).find(([path]) => path.includes(`/${sample}/`)) ?? [];
-  return Object.values(module).filter((value) => value instanceof Messages) as Messages<Named>[];
+  return Object.values(exported(sample)).filter((value) => value instanceof Messages) as Messages<Named>[];
+}
+
+/** The table of messages of a type: `clientMessages` of `ClientMessage`. */
+function table(sample: string, type: string): Messages<Named> {
+  const found = exported(sample)[`${type.charAt(0).toLowerCase()}${type.slice(1)}s`];
+  if (!(found instanceof Messages)) throw new Error(`${sample} has no table of ${type}`);
+  return found as Messages<Named>;
+}
+
+/** JSON with the members of every object in the order of their names. */
+function canonical(text: string): string {
+  const sorted = (_: string, value: unknown): unknown =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : value;
+  return JSON.stringify(JSON.parse(text), sorted);
+}
+
+/** A frame in the spelling of transcripts. */
+function spelled(frame: Frame): string {
+  return typeof frame === "string" ? canonical(frame) : Buffer.from(frame).toString("base64");
 }
 
 /** The values in a frame without their names, which aliases change, and without null, which absent members may be. */
@@ -64,4 +99,23 @@ describe.each(samples)("%s", (sample) => {
       if (typeof written === "string") expect(values(JSON.parse(written))).toEqual(values(example.frame));
     }
   });
+});
+
+const transcripts = samples.filter((sample) => existsSync(new URL(`${sample}/transcript.json`, folder)));
+
+describe.each(transcripts)("the transcript of %s", (sample) => {
+  const lines = JSON.parse(readFileSync(new URL(`${sample}/transcript.json`, folder), "utf8")) as Line[];
+
+  it.each(lines.map((line, at) => [at, line.message, line] as const))("%i: %s is written as Rust writes it", (_at, message, line) => {
+    const messages = table(sample, line.table);
+    const read = messages.decode(line.kind === "text" ? line.frame : Uint8Array.from(Buffer.from(line.frame, "base64")));
+    expect(read.name).toBe(message);
+    const written = messages.encode(read);
+    expect(spelled(written)).toBe(line.written);
+    expect(messages.decode(written)).toEqual(read);
+  });
+});
+
+it("has a transcript of every public API with messages", () => {
+  expect(transcripts.length).toBe(6);
 });
