@@ -56,7 +56,8 @@ fn every_reference_leads_somewhere() {
     }
 }
 
-fn collect(value: &Value, references: &mut Vec<String>) {
+/// All references in a document.
+pub(crate) fn collect(value: &Value, references: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             if let Some(reference) = members.get("$ref").and_then(Value::as_str) {

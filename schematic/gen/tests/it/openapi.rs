@@ -6,79 +6,17 @@ use schematic_define::prelude::*;
 use schematic_gen::openapi;
 use serde_json::{Value, json};
 
+use crate::samples;
+
 fn export(definition: &Definition) -> Value {
     let files = openapi::document(definition).unwrap();
     assert_eq!(files[0].0, "openapi.json");
     serde_json::from_str(&files[0].1).unwrap()
 }
 
-fn param(name: &str, place: ParamPlace, required: bool) -> RestParam {
-    RestParam {
-        name: name.into(),
-        place,
-        param_type: ParamType::Integer,
-        required,
-        default: (!required).then(|| "7".into()),
-        description: String::new(),
-    }
-}
-
-/// An API with every kind of parameter, body and answer.
-fn everything() -> Definition {
-    let item = || Schema::new("item");
-    let field =
-        |name: &str, kind| FormField { name: name.into(), kind, required: true, description: String::new() };
-    let put = |id: &str, request| Endpoint {
-        request: Some(request),
-        ..Endpoint::new(id, RestMethod::Put, format!("/{id}/{{a}}"), "", ApiResponse::Empty)
-    };
-    let get = |id: &str, response| Endpoint::new(id, RestMethod::Get, format!("/{id}"), "", response);
-    let stream = ApiResponse::Stream { format: StreamFormat::ServerSentEvents, item: item() };
-    let files = vec![
-        field("one", FormFieldKind::File),
-        field("many", FormFieldKind::Files),
-        field("data", FormFieldKind::Json(item())),
-    ];
-    let mut json_body = put("json", ApiRequest::Json(item()));
-    json_body.params = vec![
-        param("a", ParamPlace::Path, true),
-        param("a", ParamPlace::Query, false),
-        param("X-A", ParamPlace::Header, false),
-        param("a", ParamPlace::Cookie, false),
-    ];
-    json_body.headers = vec![("x-b".into(), "mine".into()), ("Accept".into(), "text/csv".into())];
-    let endpoints = vec![
-        json_body,
-        put("form", ApiRequest::FormData { fields: files }),
-        put("urlencoded", ApiRequest::UrlEncoded { fields: vec![field("word", FormFieldKind::Text)] }),
-        put("text", ApiRequest::Text { content_type: "text/csv".into() }),
-        put("binary", ApiRequest::Binary { content_type: "audio/mpeg".into() }),
-        get("plain", ApiResponse::Text),
-        get("bytes", ApiResponse::Binary),
-        get("events", stream),
-    ];
-    Definition::new("Everything", "A sample")
-        .with_rest(RestApi {
-            name: "Everything".into(),
-            description: "A sample".into(),
-            base_url: "https://example.com".into(),
-            headers: vec![("X-B".into(), "api".into())],
-            endpoints,
-            ..RestApi::default()
-        })
-        .with_types([
-            TypeDef::record("item", "An item", vec![Field::required("pair", Type::named("Pair"))]),
-            TypeDef::tuple(
-                "Pair",
-                "Two",
-                vec![TupleItem::new("x", Type::Integer), TupleItem::new("y", Type::String)],
-            ),
-        ])
-}
-
 #[test]
 fn parameters_stand_in_their_places() {
-    let document = export(&everything());
+    let document = export(&samples::rest_kinds());
     let parameters = document["paths"]["/json/{a}"]["put"]["parameters"].as_array().unwrap();
     let places: Vec<_> =
         parameters.iter().map(|p| (p["name"].as_str().unwrap(), p["in"].as_str().unwrap())).collect();
@@ -96,7 +34,7 @@ fn parameters_stand_in_their_places() {
 
 #[test]
 fn bodies_have_their_media_types() {
-    let document = export(&everything());
+    let document = export(&samples::rest_kinds());
     let content =
         |id: &str| document["paths"][format!("/{id}/{{a}}")]["put"]["requestBody"]["content"].clone();
     assert_eq!(content("json")["application/json"]["schema"]["$ref"], "#/components/schemas/Item");
@@ -113,7 +51,7 @@ fn bodies_have_their_media_types() {
 
 #[test]
 fn answers_have_their_statuses() {
-    let document = export(&everything());
+    let document = export(&samples::rest_kinds());
     let answer = |id: &str| document["paths"][format!("/{id}")]["get"]["responses"]["2XX"]["content"].clone();
     assert_eq!(answer("plain")["text/plain"]["schema"]["type"], "string");
     assert_eq!(answer("bytes")["application/octet-stream"], json!({}));
@@ -137,8 +75,24 @@ fn the_voices_have_pages_errors_and_a_credential() {
 }
 
 #[test]
+fn every_reference_leads_somewhere() {
+    let with_rest = samples::all().into_iter().filter(|(_, definition)| definition.rest.is_some());
+    let mut judged = 0;
+    for (name, definition) in with_rest {
+        let document = export(&definition);
+        let mut references = Vec::new();
+        crate::asyncapi::collect(&document, &mut references);
+        for reference in references {
+            assert!(document.pointer(&reference[1..]).is_some(), "{name}: {reference}");
+            judged += 1;
+        }
+    }
+    assert!(judged > 20, "only {judged} references");
+}
+
+#[test]
 fn types_are_json_schema_2020_12() {
-    let document = export(&everything());
+    let document = export(&samples::rest_kinds());
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$ref": "#/components/schemas/Item",
@@ -168,7 +122,7 @@ fn errors_of_the_voices_fit_their_schema_in_every_form() {
 #[test]
 fn two_endpoints_at_one_place_are_refused_with_both_names() {
     for (path, method) in [("/json/{a}", RestMethod::Put), ("/json/{b}", RestMethod::Get)] {
-        let mut definition = everything();
+        let mut definition = samples::rest_kinds();
         let rest = definition.rest.as_mut().unwrap();
         rest.endpoints.push(Endpoint::new("Again", method, path, "", ApiResponse::Empty));
         let problems = openapi::document(&definition).unwrap_err();
@@ -180,6 +134,6 @@ fn two_endpoints_at_one_place_are_refused_with_both_names() {
 
 #[test]
 fn without_a_rest_api_there_is_nothing_to_export() {
-    let problems = openapi::document(&crate::samples::kinds()).unwrap_err();
+    let problems = openapi::document(&samples::kinds()).unwrap_err();
     assert!(problems[0].to_string().contains("nothing to export"), "{problems:?}");
 }

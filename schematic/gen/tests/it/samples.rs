@@ -1,11 +1,17 @@
-//! Sample definitions: every way of recognition, an envelope with layouts, and names from nightmares.
+//! Sample definitions: every way of recognition, an envelope with layouts, names from nightmares, and every kind of body.
 
 use schematic_define::prelude::*;
 use serde_json::json;
 
 /// Every sample that has golden output, with the name of its folder; the public definitions are among them.
 pub(crate) fn all() -> Vec<(&'static str, Definition)> {
-    let own = vec![("kinds", kinds()), ("envelope", envelope()), ("names", names()), ("tagged", tagged())];
+    let own = vec![
+        ("kinds", kinds()),
+        ("envelope", envelope()),
+        ("names", names()),
+        ("tagged", tagged()),
+        ("rest_kinds", rest_kinds()),
+    ];
     own.into_iter().chain(schematic_definitions::all()).collect()
 }
 
@@ -297,4 +303,68 @@ pub(crate) fn names() -> Definition {
         MessageFacts::tag("ClientMessage", "\"", "\n"),
     ];
     definition("{names}", client, vec![], types)
+}
+
+fn rest_param(name: &str, place: ParamPlace, required: bool) -> RestParam {
+    RestParam {
+        name: name.into(),
+        place,
+        param_type: ParamType::Integer,
+        required,
+        default: (!required).then(|| "7".into()),
+        description: String::new(),
+    }
+}
+
+/// An API over HTTP with every kind of parameter, body and answer.
+pub(crate) fn rest_kinds() -> Definition {
+    let item = || Schema::new("item");
+    let field =
+        |name: &str, kind| FormField { name: name.into(), kind, required: true, description: String::new() };
+    let put = |id: &str, request| Endpoint {
+        request: Some(request),
+        ..Endpoint::new(id, RestMethod::Put, format!("/{id}/{{a}}"), "", ApiResponse::Empty)
+    };
+    let get = |id: &str, response| Endpoint::new(id, RestMethod::Get, format!("/{id}"), "", response);
+    let stream = ApiResponse::Stream { format: StreamFormat::ServerSentEvents, item: item() };
+    let files = vec![
+        field("one", FormFieldKind::File),
+        field("many", FormFieldKind::Files),
+        field("data", FormFieldKind::Json(item())),
+    ];
+    let mut json_body = put("json", ApiRequest::Json(item()));
+    json_body.params = vec![
+        rest_param("a", ParamPlace::Path, true),
+        rest_param("a", ParamPlace::Query, false),
+        rest_param("X-A", ParamPlace::Header, false),
+        rest_param("a", ParamPlace::Cookie, false),
+    ];
+    json_body.headers = vec![("x-b".into(), "mine".into()), ("Accept".into(), "text/csv".into())];
+    let endpoints = vec![
+        json_body,
+        put("form", ApiRequest::FormData { fields: files }),
+        put("urlencoded", ApiRequest::UrlEncoded { fields: vec![field("word", FormFieldKind::Text)] }),
+        put("text", ApiRequest::Text { content_type: "text/csv".into() }),
+        put("binary", ApiRequest::Binary { content_type: "audio/mpeg".into() }),
+        get("plain", ApiResponse::Text),
+        get("bytes", ApiResponse::Binary),
+        get("events", stream),
+    ];
+    Definition::new("RestKinds", "A sample")
+        .with_rest(RestApi {
+            name: "RestKinds".into(),
+            description: "A sample".into(),
+            base_url: "https://example.com".into(),
+            headers: vec![("X-B".into(), "api".into())],
+            endpoints,
+            ..RestApi::default()
+        })
+        .with_types([
+            TypeDef::record("item", "An item", vec![Field::required("pair", Type::named("Pair"))]),
+            TypeDef::tuple(
+                "Pair",
+                "Two",
+                vec![TupleItem::new("x", Type::Integer), TupleItem::new("y", Type::String)],
+            ),
+        ])
 }

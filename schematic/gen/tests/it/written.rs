@@ -54,3 +54,8 @@ pub(crate) mod home_assistant;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../golden/openai_realtime/wire.rs"]
 pub(crate) mod openai_realtime;
+
+#[rustfmt::skip]
+#[allow(dead_code, unreachable_pub)]
+#[path = "../golden/rest_kinds/wire.rs"]
+pub(crate) mod rest_kinds;
