@@ -10,15 +10,17 @@ use schematic_gen::{File, Provenance, asyncapi, markdown, openapi, rust, typescr
 
 use crate::samples;
 
-/// Every output of a definition: types and reference page of all, the others where there is something to write.
+/// Every output of a definition: types and reference page of all, the rest where there is something to write.
 fn outputs(name: &str, definition: &Definition) -> Vec<File> {
     let provenance =
         Provenance::new("UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen", "tests/it/samples.rs");
-    let mut all =
-        vec![rust::wire_types(definition, &provenance), markdown::reference(definition, &provenance)];
+    let mut all = vec![
+        rust::wire_types(definition, &provenance),
+        markdown::reference(definition, &provenance),
+        typescript::client(definition, &provenance),
+    ];
     if definition.websocket.is_some() {
         all.push(asyncapi::document(definition));
-        all.push(typescript::client(definition, &provenance));
         all.push(Ok(vec![("examples.json".into(), examples(definition))]));
     }
     if definition.rest.is_some() {
