@@ -4,19 +4,31 @@
 //! [`Policy`], a [`Target`] and the messages' types. The behaviour is here, written once. Which messages there are, and
 //! in which order they may be said, is the business of generated code.
 
+mod beat;
+mod connection;
+mod correlate;
+mod driver;
 mod error;
+mod inbox;
+mod live;
 mod memory;
+mod outbox;
 mod policy;
+mod rate;
+mod session;
 mod target;
 mod transport;
 mod websocket;
 
+pub use connection::{Connection, Ending, Event, Events, Replies, SendError, Sender, State};
+pub use correlate::{Count, Expect};
 pub use error::{Error, ErrorKind, RECEIVED_LIMIT, redact};
 pub use memory::{Dial, MemoryLink, MemoryServer, MemoryTransport, Peer, memory};
 pub use policy::{
     Backoff, Beat, CloseAction, Confirm, Inbound, InboundFull, Outbound, OutboundFull, Policy, Rate,
     Reconnect,
 };
+pub use session::{Ack, Captured, Replay, Session, look_up, put};
 pub use target::{Attempt, AuthWay, Credential, Target, segment};
 pub use transport::{Frame, Link, Packet, Request, Transport};
 pub use websocket::{WebSocketLink, WebSocketTransport};
