@@ -4,6 +4,10 @@
 //! [`Policy`], a [`Target`] and the messages' types. The behaviour is here, written once. Which messages there are, and
 //! in which order they may be said, is the business of generated code.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod beat;
 mod connection;
 mod correlate;
