@@ -13,8 +13,9 @@ use tidewire_engine::{ChatEvent, RunId};
 /// The least time between two snapshots.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
 
-/// What a frame costs beside its text: type, run id and sequence number of an `agent_partial`.
-const ENVELOPE: usize = 100;
+/// What an `agent_partial` with a delta costs beside its text: names, run id, and a sequence number of two digits. It
+/// must not be more than it really is, or snapshots would be paid from deltas that nobody would have sent.
+const ENVELOPE: usize = 88;
 
 /// One run's snapshots on one connection.
 pub(super) struct Snapshots {
