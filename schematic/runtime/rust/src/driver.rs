@@ -22,7 +22,8 @@ pub(crate) struct Driver<S: Session, T: Transport> {
     failures: u32,
     ever_open: bool,
     resume: bool,
-    secrets: Vec<String>,
+    /// Values that may not appear in what is told
+    pub(crate) secrets: Vec<String>,
 }
 
 /// How a link ended, and since when it was open.

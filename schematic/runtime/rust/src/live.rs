@@ -114,8 +114,13 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
     fn say(&mut self, message: &S::Out) {
         match S::encode(message) {
             Ok(frame) => self.first.push_back(Packet::Frame(frame)),
-            Err(error) => self.driver.tell(Event::Error(error)),
+            Err(error) => self.tell_wrong(error),
         }
+    }
+
+    /// What was received may repeat a credential.
+    fn tell_wrong(&self, error: Error) {
+        self.driver.tell(Event::Error(error.redacted(&self.driver.secrets)));
     }
 
     async fn turn(&mut self) -> Turn {
@@ -272,7 +277,7 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
         match S::decode(frame) {
             Ok(message) => self.message(message),
             Err(error) => {
-                self.driver.tell(Event::Error(error));
+                self.tell_wrong(error);
                 Turn::GoOn
             }
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use schematic_runtime::{
-    CloseAction, Connection, ErrorKind, Event, Packet, Policy, Reconnect, State, memory,
+    AuthWay, CloseAction, Connection, Credential, ErrorKind, Event, Frame, Packet, Policy, Reconnect, State,
+    Target, memory,
 };
 use tokio::time::Instant;
 
@@ -194,4 +195,20 @@ async fn an_old_link_is_replaced() {
     let _second = server.accept().await.unwrap();
     opened(&mut connection).await;
     assert_eq!(connection.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_repeats_the_credential_does_not_get_it_printed() {
+    let (transport, mut server) = memory();
+    let way = AuthWay::Header { name: "Authorization".into(), prefix: "Bearer ".into() };
+    let target = Target::new("wss://memory").auth(&way, &Credential::new("s3cret"));
+    let session = Words { target: Some(target), ..Words::default() };
+    let mut connection = Connection::open(session, transport, Policy::default());
+    let peer = server.accept().await.unwrap();
+    peer.say("{bad s3cret");
+    peer.close(1008, "no access with s3cret");
+    let event = until(&mut connection, |event| matches!(event, Event::Error(_))).await;
+    let Event::Error(error) = event else { panic!("{event:?}") };
+    assert_eq!(error.received, Some(Frame::Text("{bad ***".into())));
+    assert_eq!(closed(&mut connection).await.0.reason, "no access with ***");
 }
