@@ -254,12 +254,70 @@ pub struct CloseCode {
     pub action: CloseAction,
     /// What it means, in a sentence
     pub meaning: String,
+    /// What a client has done when it is closed with the code
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaches: Vec<Breach>,
 }
 
 impl CloseCode {
     /// A code, what to do about it, and what it means.
     pub fn new(code: u16, action: CloseAction, meaning: impl Into<String>) -> Self {
-        Self { code, action, meaning: meaning.into() }
+        Self { code, action, meaning: meaning.into(), breaches: Vec::new() }
+    }
+
+    /// Says what a client has done when it is closed with the code.
+    pub fn tells<const N: usize>(mut self, breaches: [Breach; N]) -> Self {
+        self.breaches = breaches.into();
+        self
+    }
+}
+
+/// What a client can do wrong. A breach that no close code tells is answered with 1008.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breach {
+    /// A frame is not JSON where JSON has to be
+    Unreadable,
+    /// A frame is none of the messages
+    Unknown,
+    /// A message's body is not of its type
+    Mistyped,
+    /// A message comes before the opening one
+    BeforeOpening,
+    /// The opening message comes again
+    OpenedTwice,
+    /// A message that may come once comes again
+    Repeated,
+    /// A message comes after the closing one
+    AfterClose,
+    /// A message is about a context that is not open
+    NoContext,
+    /// A message is larger than allowed
+    TooLarge,
+    /// More messages come than allowed
+    TooOften,
+    /// The credential is missing or wrong
+    Credential,
+    /// There is nothing to resume at the place that is named
+    Resume,
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "unreadable",
+            Self::Unknown => "unknown",
+            Self::Mistyped => "mistyped",
+            Self::BeforeOpening => "before_opening",
+            Self::OpenedTwice => "opened_twice",
+            Self::Repeated => "repeated",
+            Self::AfterClose => "after_close",
+            Self::NoContext => "no_context",
+            Self::TooLarge => "too_large",
+            Self::TooOften => "too_often",
+            Self::Credential => "credential",
+            Self::Resume => "resume",
+        })
     }
 }
 

@@ -8,7 +8,7 @@ pub use crate::message::{
     Recognition, Replies, Reply, TagPart,
 };
 pub use crate::policy::{
-    CarriedValue, CloseAction, CloseCode, Contexts, EchoedField, EndpointPolicy, FirstAck, Heartbeat,
+    Breach, CarriedValue, CloseAction, CloseCode, Contexts, EchoedField, EndpointPolicy, FirstAck, Heartbeat,
     InboundFull, InboundQueue, Interval, Limits, OutboundFull, OutboundQueue, Party, Rate, Reconnect,
     Session, Subscription, Timeouts, TokenCapture,
 };

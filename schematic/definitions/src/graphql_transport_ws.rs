@@ -172,12 +172,16 @@ fn policy() -> EndpointPolicy {
             ..Timeouts::default()
         },
         close_codes: vec![
-            fatal(4400, "A message was not understood"),
-            fatal(4401, "An operation was started before the acknowledgement"),
+            fatal(4400, "A message was not understood").tells([
+                Breach::Unreadable,
+                Breach::Unknown,
+                Breach::Mistyped,
+            ]),
+            fatal(4401, "An operation was started before the acknowledgement").tells([Breach::BeforeOpening]),
             fatal(4403, "The opening was refused"),
             CloseCode::new(4408, CloseAction::Retry, "The opening did not come in time"),
             fatal(4409, "The id of an operation is in use"),
-            fatal(4429, "The session was opened twice"),
+            fatal(4429, "The session was opened twice").tells([Breach::OpenedTwice]),
         ],
         reconnect: Reconnect::Replay {
             opening: true,

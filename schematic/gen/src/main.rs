@@ -1,4 +1,4 @@
-//! The command `schematic`: judges definitions, generates from them, exports them.
+//! The command `schematic`: judges definitions, generates from them, exports them, plays their servers.
 //!
 //! A definition is a file (`.json`, `.yaml`, `.yml`) or the name of one that is built in. When it has problems, each is
 //! printed on a line of its own, nothing is written, and the exit code is 1.
@@ -45,6 +45,22 @@ enum Command {
         /// The file to write; without it the document is printed.
         #[arg(long, short)]
         file: Option<PathBuf>,
+    },
+    /// Play the server of a definition, and hold its clients to it, until interrupted.
+    #[cfg(feature = "mock")]
+    Mock {
+        /// A file (.json, .yaml) or the name of a built-in definition.
+        definition: String,
+        /// Where to listen; the first line of output is the URL that takes the place of the definition's own.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: std::net::SocketAddr,
+        /// What goes wrong: `drop:3`, `close=4000:2`, `unknown`, `delay=20` and so on, with commas between them. Clients
+        /// may ask for the same with the query `?mock=`.
+        #[arg(long, default_value = "", value_parser = schematic_mock::Faults::parse)]
+        faults: schematic_mock::Faults,
+        /// The credential that clients must have; without it any will do.
+        #[arg(long)]
+        credential: Option<String>,
     },
 }
 
@@ -113,6 +129,13 @@ fn run(command: Command) -> Result<String, Vec<String>> {
                 None => Ok(text),
                 Some(path) => write(&path, &text).map(|()| format!("wrote {}\n", path.display())),
             }
+        }
+        #[cfg(feature = "mock")]
+        Command::Mock { definition, listen, faults, credential } => {
+            let options = schematic_mock::Options { listen, credential, faults };
+            let ready = |mock: &schematic_mock::Mock| print(&format!("{}\n", mock.url()));
+            let served = schematic_mock::serve(read(&definition)?, options, ready);
+            served.map(|()| String::new()).map_err(|why| vec![why.to_string()])
         }
     }
 }

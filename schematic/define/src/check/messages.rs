@@ -275,13 +275,24 @@ fn example_fits(
     body: &Type,
     example: &Example,
 ) -> Result<(), String> {
-    if facts.body == BodyKind::Raw {
-        return fits::fits(definition, &example.value, body);
-    }
-    if !facts.recognition.tests().iter().all(|test| test.holds(&example.value)) {
+    let raw = facts.body == BodyKind::Raw;
+    if !raw && !facts.recognition.tests().iter().all(|test| test.holds(&example.value)) {
         return Err("the example is not recognised as this message".into());
     }
-    fits::fits(definition, &example_body(definition, facts, &example.value), body)
+    body_fits(definition, facts, body, &example.value)
+}
+
+/// `Ok` if the body in a frame is of the type, else where it is not and why.
+pub(super) fn body_fits(
+    definition: &Definition,
+    facts: &MessageFacts,
+    body: &Type,
+    frame: &Value,
+) -> Result<(), String> {
+    match facts.body {
+        BodyKind::Raw => fits::fits(definition, frame, body),
+        BodyKind::Json => fits::fits(definition, &example_body(definition, facts, frame), body),
+    }
 }
 
 /// The body of an example frame.

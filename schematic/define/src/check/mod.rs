@@ -99,6 +99,20 @@ impl RestApi {
 }
 
 impl Definition {
+    /// Whether a frame's body is of the type of a message as which the frame was recognised. The frame is written as
+    /// in an [`crate::Example`]: as JSON, or for a raw binary message as a string with its bytes in base64.
+    ///
+    /// # Errors
+    /// Where the body is not of the type, and why; or that there is no such message.
+    pub fn body_fits(&self, message: &str, frame: &serde_json::Value) -> Result<(), String> {
+        let mut schemas = self.websocket_endpoints().iter().flat_map(|e| e.lifecycle.messages());
+        let schema = schemas.find(|schema| schema.id == message);
+        let (Some(schema), Some(facts)) = (schema, self.find_message(message)) else {
+            return Err(format!("no message has the id `{message}`"));
+        };
+        messages::body_fits(self, facts, &crate::Type::named(&schema.schema.type_name), frame)
+    }
+
     /// Judges the whole definition. What it accepts can be generated.
     ///
     /// # Errors

@@ -250,6 +250,8 @@ impl Judge<'_> {
     fn close_codes(&mut self) {
         let place = format!("{}.close_codes", self.place);
         self.problems.unique(&place, "the close code", self.policy.close_codes.iter().map(|c| c.code));
+        let breaches = self.policy.close_codes.iter().flat_map(|c| &c.breaches);
+        self.problems.unique(&place, "the breach", breaches);
         let resumes = matches!(self.policy.reconnect, Reconnect::Token { .. });
         for code in &self.policy.close_codes {
             self.require(
