@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::Args as ClapArgs;
 
-use crate::run::{Result, cache, fingerprint, is_there, once, program, run, step};
+use crate::run::{Result, cache, fingerprint, once, program, run, step};
 use crate::{codegen, models, page, walls};
 
 #[derive(ClapArgs)]
@@ -99,20 +99,28 @@ fn binary() -> PathBuf {
     crate::run::target().join("debug/tidewire")
 }
 
-/// A Chromium that can be driven; Debian's is installed if there is none and we may.
-fn chromium() -> Result<String> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    if let Some(found) = names.iter().find(|name| is_there(name)) {
-        return Ok((*found).to_owned());
+/// The path of a Chromium that can be driven; Debian's is installed if there is none and we may.
+fn chromium() -> Result<PathBuf> {
+    if let Some(found) = find_chromium() {
+        return Ok(found);
     }
-    step("install Chromium", || {
+    // What could not be installed is not found below, and that error says what to do.
+    let _ = step("install Chromium", || {
         run(program("apt-get").args(["update", "-qq"]))?;
         run(program("apt-get").args(["install", "--yes", "-qq", "chromium"]))
+    });
+    find_chromium().ok_or_else(|| {
+        "no Chromium was found and it cannot be installed here; install it and run this again".into()
     })
-    .map_err(|_| {
-        String::from("no Chromium was found and it cannot be installed here; install it and run this again")
-    })?;
-    Ok(String::from("chromium"))
+}
+
+fn find_chromium() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let folders: Vec<_> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
 }
 
 #[cfg(test)]
