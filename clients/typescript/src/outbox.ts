@@ -43,7 +43,7 @@ export class Outbox {
     const id = messageId ?? this.#newId();
     const known = this.#entries.get(id);
     if (known && !known.refused) return id;
-    if (id.length > 128) throw new SchematicError("shape", "Shorten the message id to 128 characters");
+    if (new TextEncoder().encode(id).length > 128) throw new SchematicError("shape", "Shorten the message id to 128 bytes");
     const entry: Entry = { messageId: id, content, outgoing: undefined, refused: false, told: undefined };
     // Saying it may fail, and then it is not there.
     this.#entries.delete(id);

@@ -204,6 +204,8 @@ describe("a conversation", () => {
     expect(() => chat.send("  ")).toThrow("Write something");
     expect(() => chat.send("x".repeat(1 << 20))).toThrow("Shorten the message");
     expect(() => chat.send("x", { messageId: "m".repeat(129) })).toThrow("Shorten the message id");
+    // The server counts bytes: 65 of these characters are 130 of them.
+    expect(() => chat.send("x", { messageId: "ü".repeat(65) })).toThrow("Shorten the message id");
     expect(chat.close()).toEqual([]);
     expect(() => chat.send("x")).toThrow("closed");
   });

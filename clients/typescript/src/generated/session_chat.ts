@@ -8,7 +8,7 @@ import { shape } from "@tidewire/schematic-runtime";
 export interface SendMessage {
   /** What is asked; not empty */
   content: string;
-  /** Makes sending idempotent; at most 128 characters. A known id is echoed, not run again */
+  /** Makes sending idempotent; at most 128 bytes. A known id is echoed, not run again */
   message_id?: string;
   /** Resume after this sequence number first */
   after_seq?: number;

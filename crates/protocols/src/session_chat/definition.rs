@@ -6,9 +6,6 @@
 use schematic_define::prelude::*;
 use serde_json::json;
 
-/// Longest id that a client may choose for a message, in characters.
-pub const MAX_MESSAGE_ID_CHARS: usize = 128;
-
 /// The whole dialect.
 pub fn definition() -> Definition {
     Definition::new("SessionChat", "One conversation of people with an agent, over one WebSocket per session")
@@ -107,9 +104,8 @@ fn client_types() -> Vec<TypeDef> {
             "A question to the agent",
             vec![
                 Field::required("content", Type::String).doc("What is asked; not empty"),
-                Field::optional("message_id", Type::String).doc(
-                    "Makes sending idempotent; at most 128 characters. A known id is echoed, not run again",
-                ),
+                Field::optional("message_id", Type::String)
+                    .doc("Makes sending idempotent; at most 128 bytes. A known id is echoed, not run again"),
                 Field::optional("after_seq", Type::Unsigned).doc("Resume after this sequence number first"),
                 epoch(),
                 partials(),

@@ -207,7 +207,7 @@ impl ServerMessage {
 pub struct SendMessage {
     /// What is asked; not empty
     pub content: String,
-    /// Makes sending idempotent; at most 128 characters. A known id is echoed, not run again
+    /// Makes sending idempotent; at most 128 bytes. A known id is echoed, not run again
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// Resume after this sequence number first

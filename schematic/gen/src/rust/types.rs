@@ -361,7 +361,7 @@ fn tuple(
         impl Serialize for #name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeSeq as _;
-                #[allow(unused_mut)]
+                #[allow(unused_mut, reason = "a list without places writes nothing")]
                 let mut seq = serializer.serialize_seq(None)?;
                 #(#writes)*
                 #write_rest

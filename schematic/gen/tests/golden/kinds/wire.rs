@@ -558,7 +558,7 @@ impl Note {
 impl Serialize for Note {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq as _;
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "a list without places writes nothing")]
         let mut seq = serializer.serialize_seq(None)?;
         seq.serialize_element(&self.text)?;
         if let Some(value) = &self.level {
@@ -593,7 +593,7 @@ impl End {
 impl Serialize for End {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq as _;
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "a list without places writes nothing")]
         let mut seq = serializer.serialize_seq(None)?;
         seq.end()
     }

@@ -280,7 +280,7 @@ impl RFn {
 impl Serialize for RFn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeSeq as _;
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "a list without places writes nothing")]
         let mut seq = serializer.serialize_seq(None)?;
         seq.serialize_element(&self.rest_2)?;
         seq.serialize_element(&self.n1)?;
