@@ -22,8 +22,8 @@ use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::store::sqlite::{Settings as Folder, Sqlite};
 use tidewire_engine::{
-    AgentEvent, ChatBody, ChatRef, Command, Connection, Engine, Event, Identity, LocalBus, Parts, Position,
-    Seq, Settings,
+    AgentEvent, ChatBody, ChatRef, Command, Connection, Engine, Identity, LocalBus, Parts, Position, Seq,
+    Settings,
 };
 
 /// Connections for the measurement of idle ones.
@@ -129,7 +129,7 @@ async fn listen(connection: &Connection, born: Instant) -> Vec<u64> {
     loop {
         connection.next(&mut events).await;
         let now = u64::try_from(born.elapsed().as_micros()).unwrap_or(u64::MAX);
-        for Event::Chat(event) in events.drain(..) {
+        for event in events.drain(..).filter_map(tidewire_engine::Event::into_chat) {
             let ChatBody::Run { event, .. } = &event.body else { continue };
             if let AgentEvent::TextDelta { text } = event {
                 let said = text.split_ascii_whitespace().filter_map(|at| at.parse::<u64>().ok());
@@ -170,6 +170,7 @@ async fn send(engine: &Engine, connection: &Connection, number: usize) {
         message_id: None,
         content: "hello".into(),
         while_running: WhileRunning::Reject,
+        options: Default::default(),
     };
     engine.execute(connection, send).await.expect("the message is accepted");
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Records};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
 use crate::chat::{self, Message, recovery};
@@ -276,18 +276,57 @@ impl Engine {
         match command {
             Command::FollowChat { chat, after } => chat::follow(core, connection, chat, after).await,
             Command::UnfollowChat { chat } => chat::unfollow(core, connection, chat).await,
-            Command::SendMessage { chat, message_id, content, while_running } => {
+            Command::SendMessage { chat, message_id, content, while_running, options: _ } => {
                 let message = Message { message_id, content, while_running };
                 chat::send(core, connection, &chat, message).await
             }
             Command::StopRun { chat, run } => chat::stop(core, connection, &chat, run).await,
             Command::ListChats { limit } => chat::list(core, connection.identity(), limit).await,
-            Command::InsertMany { .. }
-            | Command::Get { .. }
-            | Command::Query(_)
-            | Command::Count { .. }
-            | Command::Search(_)
-            | Command::ListCollections => self.collections.execute(connection.identity(), command).await,
+            Command::OpenChat { .. }
+            | Command::GetChat { .. }
+            | Command::FindChats { .. }
+            | Command::UpdateChat { .. }
+            | Command::DeleteChat { .. }
+            | Command::BranchChat { .. }
+            | Command::MergeChats { .. }
+            | Command::CompactChat { .. }
+            | Command::ListMessages { .. }
+            | Command::GetMessage { .. }
+            | Command::EditMessage { .. }
+            | Command::ForgetMessage { .. }
+            | Command::DeleteMessage { .. }
+            | Command::Regenerate { .. } => Err(later("managed chats")),
+            Command::RegisterTools { .. } | Command::AnswerTool { .. } | Command::DecideCall { .. } => {
+                Err(later("client tools and approvals"))
+            }
+            Command::Complete { .. }
+            | Command::Embed { .. }
+            | Command::ListModels
+            | Command::ListTools
+            | Command::CallTool { .. } => Err(later("models without a chat")),
+            Command::Watch { .. } | Command::Unwatch { .. } => Err(later("watches")),
+            command => self.data(connection.identity(), command).await,
+        }
+    }
+
+    /// What the data desk does.
+    async fn data(&self, identity: &Identity, command: Command) -> Result<Reply> {
+        let desk = &self.collections;
+        match command {
+            Command::Edit { collection, edits, together: _ } => {
+                let edited = desk.edit(identity, &collection, edits).await?;
+                Ok(Reply::Edited(edited.into_iter().map(Ok).collect()))
+            }
+            Command::Get { collection, id, projection: _ } => {
+                desk.get(identity, &collection, &id).await.map(Reply::Record)
+            }
+            Command::Query(query) => desk.query(identity, query).await.map(Reply::Records),
+            Command::Count { collection, filter } => {
+                desk.count(identity, &collection, filter).await.map(Reply::Count)
+            }
+            Command::Search(search) => desk.search(identity, search).await.map(Reply::Hits),
+            Command::ListCollections => desk.collections(identity).await.map(Reply::Collections),
+            _ => Err(later("schemas and the key-value store")),
         }
     }
 
@@ -321,6 +360,10 @@ impl Engine {
             fell_behind_total: counters.fell_behind.load(Ordering::Relaxed),
         }
     }
+}
+
+fn later(what: &str) -> Error {
+    Error::new(Code::Unimplemented, format!("{what} are not served by this version"))
 }
 
 impl Drop for Engine {

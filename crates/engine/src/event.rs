@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::change::Notice;
 use crate::error::Error;
 use crate::id::{ChatId, RunId, Seq, Timestamp};
 use crate::identity::Subject;
@@ -18,6 +19,33 @@ use crate::identity::Subject;
 pub enum Event {
     /// Something happened in a chat that the connection follows.
     Chat(Arc<ChatEvent>),
+    /// Something happened in a collection that the connection watches.
+    Data(Notice),
+    /// More text of a completion that is streamed.
+    Completion {
+        /// Its number, as the asker chose it.
+        stream: u64,
+        /// What to append.
+        text: String,
+    },
+}
+
+impl Event {
+    /// The chat's event that it is, if it is one.
+    pub fn into_chat(self) -> Option<Arc<ChatEvent>> {
+        match self {
+            Self::Chat(event) => Some(event),
+            Self::Data(_) | Self::Completion { .. } => None,
+        }
+    }
+
+    /// The same, without taking it.
+    pub fn as_chat(&self) -> Option<&Arc<ChatEvent>> {
+        match self {
+            Self::Chat(event) => Some(event),
+            Self::Data(_) | Self::Completion { .. } => None,
+        }
+    }
 }
 
 /// One entry of a chat's log, or several adjacent text deltas merged into one.

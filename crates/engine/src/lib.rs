@@ -9,10 +9,13 @@
 
 pub mod agent;
 pub mod bus;
+pub mod change;
 mod chat;
 pub mod collections;
 pub mod command;
 pub mod connection;
+pub mod conversation;
+pub mod edit;
 pub mod engine;
 pub mod error;
 pub mod event;
@@ -21,9 +24,11 @@ pub mod id;
 pub mod identity;
 pub mod model;
 pub mod query;
+pub mod schema;
 pub mod store;
 
 pub use bus::{Bus, LocalBus};
+pub use change::{Change, ChangeBatch, ChangeKind, Notice, Selection};
 pub use command::{ChatRef, Command, Reply};
 pub use connection::Connection;
 pub use engine::{Engine, Parts, Settings, Stats};

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::id::{Offset, RecordId, Timestamp};
+use crate::schema::Metric;
 
 /// A record's members, in the order in which they were written.
 pub type Body = Map<String, Value>;
@@ -23,6 +24,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When it was last written.
     pub updated_at: Timestamp,
+    /// When it expires, if it does.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// How a field is compared with a value. Comparison follows JSON types; text compares by code point.
@@ -44,8 +47,10 @@ pub enum Operator {
     In,
     /// None of the array's values.
     NotIn,
-    /// The text contains the value, without regard to ASCII case; or the array has it.
+    /// The text contains the value; or the array has it.
     Contains,
+    /// The same, without regard to ASCII case.
+    ContainsFolded,
     /// The text starts with the value.
     StartsWith,
     /// The text ends with the value.
@@ -104,16 +109,53 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// In which order; ties and no order at all go by id.
     pub sort: Vec<Sort>,
-    /// At most so many.
+    /// At most so many; `usize::MAX` is all. An answer beyond [`MAX_ANSWER`](crate::collections::MAX_ANSWER) is refused.
     pub limit: usize,
     /// After so many.
     pub skip: usize,
+    /// Which members are given.
+    pub projection: Projection,
+    /// Records of other collections that are given with each.
+    pub join: Option<Join>,
+}
+
+/// Which members of a record are given. The id always is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Projection {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<String>),
+    /// All but these.
+    Without(Vec<String>),
+}
+
+/// Records of other collections that belong to each record of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// In which collections they are looked for.
+    pub collections: Vec<String>,
+    /// The member of the record at hand; `id` is its key.
+    pub local_field: String,
+    /// The member of the others that must equal it; `id` is their key.
+    pub foreign_field: String,
+    /// The member of the answer that gets the array of what was found.
+    pub as_field: String,
 }
 
 impl Query {
     /// The first `limit` records of a collection by id.
     pub fn all(collection: impl Into<String>, limit: usize) -> Self {
-        Self { collection: collection.into(), filter: None, sort: Vec::new(), limit, skip: 0 }
+        Self {
+            collection: collection.into(),
+            filter: None,
+            sort: Vec::new(),
+            limit,
+            skip: 0,
+            projection: Projection::All,
+            join: None,
+        }
     }
 
     /// The same, of those that fit.
@@ -131,15 +173,93 @@ impl Query {
     }
 }
 
-/// Full-text search over one collection's text members, ranked by BM25.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Search over one collection: by words, by nearness, or by both.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Search {
     /// The collection's name.
     pub collection: String,
-    /// What a person typed; every word must occur, the last one as a prefix.
-    pub text: String,
+    /// By words, ranked by BM25.
+    pub text: Option<TextSearch>,
+    /// By nearness of vectors. With `text` too, the ranks of both are fused.
+    pub vector: Option<VectorSearch>,
+    /// Only among these records; it is applied before ranking.
+    pub filter: Option<Filter>,
+    /// Only what fits at least so well.
+    pub min_score: Option<f64>,
     /// At most so many.
     pub limit: usize,
+    /// Which members are given.
+    pub projection: Projection,
+}
+
+/// Search by words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextSearch {
+    /// What a person typed.
+    pub text: String,
+    /// In which members, with the weight of each; empty: in all, each with weight 1.
+    pub fields: Vec<(String, f64)>,
+    /// Whether every word must occur and the last one may be a beginning, as while somebody types. Otherwise one word
+    /// is enough, and more words rank higher.
+    pub prefix: bool,
+    /// So many edits (insert, delete, replace, swap) may lie between a word and what is found; 0 to 5.
+    pub max_edits: u8,
+    /// Whether words are compared by their stem.
+    pub stemming: bool,
+    /// Whether upper and lower case differ.
+    pub case_sensitive: bool,
+    /// Whether the exact phrase ranks higher.
+    pub boost_exact: bool,
+    /// What its rank counts when it is fused with vectors.
+    pub weight: f64,
+}
+
+/// Search by nearness.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSearch {
+    /// The member that holds the records' vectors.
+    pub field: String,
+    /// What they are compared with.
+    pub vector: Vec<f32>,
+    /// How near is measured; `None`: as the member's index says, else by cosine.
+    pub metric: Option<Metric>,
+    /// So many nearest are looked at.
+    pub k: usize,
+    /// Only what is at least so near.
+    pub threshold: Option<f64>,
+    /// What its rank counts when it is fused with words.
+    pub weight: f64,
+}
+
+impl Search {
+    /// What fits the words that a person types.
+    pub fn words(collection: impl Into<String>, text: impl Into<String>, limit: usize) -> Self {
+        Self {
+            collection: collection.into(),
+            text: Some(TextSearch::typed(text)),
+            vector: None,
+            filter: None,
+            min_score: None,
+            limit,
+            projection: Projection::All,
+        }
+    }
+}
+
+impl TextSearch {
+    /// Every word must occur in some member, the last one as a beginning.
+    pub fn typed(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            fields: Vec::new(),
+            prefix: true,
+            max_edits: 0,
+            stemming: false,
+            case_sensitive: false,
+            boost_exact: false,
+            weight: 1.0,
+        }
+    }
 }
 
 /// A record that fits a search.
@@ -149,6 +269,8 @@ pub struct Hit {
     pub record: Record,
     /// How well it fits; larger is better.
     pub score: f64,
+    /// The members in which the words were found, and the vector's member if it was near.
+    pub matched_fields: Vec<String>,
 }
 
 /// A collection, as the list shows it.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::{Desk, MAX_INSERT, check_name, check_record};
+use super::{Desk, MAX_EDITS, check_name, check_record};
 use crate::agent::explorer::catalog::{self, Column, Entry, describe_collection};
 use crate::error::{Code, Error, Result};
 use crate::id::RecordId;
@@ -115,7 +115,7 @@ impl Desk {
     async fn described(&self, collection: &str) -> Result<Vec<(String, String)>> {
         let table = format!("{}.{collection}", catalog::COLLECTIONS_SCHEMA);
         let query =
-            Query::all(catalog::COLUMNS, MAX_INSERT).filter(Filter::eq("table", table)).sort("position");
+            Query::all(catalog::COLUMNS, MAX_EDITS).filter(Filter::eq("table", table)).sort("position");
         let records = self.store.query(&query).await?;
         let columns = records.iter().filter_map(|record| Column::read(&record.body));
         Ok(columns.map(|column| (column.name, column.data_type)).collect())
@@ -159,9 +159,9 @@ fn check(batch: &Batch, begin: Checkpoint) -> Result<()> {
             format!("row {start} of this file is sent and row {next} is next; run the import again"),
         ));
     }
-    if batch.records.len() > MAX_INSERT || batch.records.len() as u64 > batch.rows.end - batch.rows.start {
+    if batch.records.len() > MAX_EDITS || batch.records.len() as u64 > batch.rows.end - batch.rows.start {
         return Err(Error::invalid(format!(
-            "a batch has at most {MAX_INSERT} records, and none without a row"
+            "a batch has at most {MAX_EDITS} records, and none without a row"
         )));
     }
     batch.records.iter().try_for_each(|(id, body)| check_record(id, body))

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::agent::Records;
-use crate::command::{Command, Reply};
+use crate::change::Change;
+use crate::edit::{Edit, Edited};
 use crate::error::{Code, Detail, Error, Result};
 use crate::id::{Clock, RecordId};
 use crate::identity::Identity;
@@ -19,10 +20,10 @@ use crate::store::{Operation, Store, Write};
 
 /// The largest record, in bytes of JSON.
 pub const MAX_RECORD: usize = 1 << 20;
-/// The most records in one answer.
-pub const MAX_LIMIT: usize = 50_000;
-/// The most records in one insert.
-pub const MAX_INSERT: usize = 10_000;
+/// The largest answer, in bytes of its records' JSON.
+pub const MAX_ANSWER: usize = 60 << 20;
+/// The most edits in one command.
+pub const MAX_EDITS: usize = 20_000;
 /// The longest record id in bytes.
 pub const MAX_ID: usize = 256;
 /// The longest collection name.
@@ -40,53 +41,28 @@ impl Desk {
         Self { store, clock }
     }
 
-    /// Does what is asked, in the name of `identity`. Chat commands are not served here.
-    pub async fn execute(&self, identity: &Identity, command: Command) -> Result<Reply> {
-        match command {
-            Command::InsertMany { collection, records } => {
-                self.insert_many(identity, &collection, records).await.map(Reply::Inserted)
-            }
-            Command::Get { collection, id } => self.get(identity, &collection, &id).await.map(Reply::Record),
-            Command::Query(query) => self.query(identity, query).await.map(Reply::Records),
-            Command::Count { collection, filter } => {
-                self.count(identity, &collection, filter).await.map(Reply::Count)
-            }
-            Command::Search(search) => self.search(identity, search).await.map(Reply::Hits),
-            Command::ListCollections => self.collections(identity).await.map(Reply::Collections),
-            Command::FollowChat { .. }
-            | Command::UnfollowChat { .. }
-            | Command::SendMessage { .. }
-            | Command::StopRun { .. }
-            | Command::ListChats { .. } => {
-                Err(Error::new(Code::Unimplemented, "the data desk serves no chats; ask the chat desk"))
-            }
-        }
-    }
-
-    async fn insert_many(
-        &self,
-        identity: &Identity,
-        collection: &str,
-        records: Vec<(Option<RecordId>, Body)>,
-    ) -> Result<Vec<RecordId>> {
+    /// `Edit`, all or none: what each edit did, in order. Collections that do not exist are made.
+    ///
+    /// An error's field names which edit it is about: `edits.3.name`.
+    pub async fn edit(&self, identity: &Identity, collection: &str, edits: Vec<Edit>) -> Result<Vec<Edited>> {
         check_name(collection)?;
         identity.check_write(collection)?;
-        if records.len() > MAX_INSERT {
+        if edits.len() > MAX_EDITS {
             return Err(Error::new(
                 Code::TooLarge,
-                format!("an insert has at most {MAX_INSERT} records; send several"),
+                format!("a command has at most {MAX_EDITS} edits; send several"),
             ));
         }
-        let mut batch = Vec::with_capacity(records.len());
-        for (number, (id, body)) in records.into_iter().enumerate() {
-            batch.push(insert(collection, id, body).map_err(|error| at_record(error, number))?);
+        let mut batch = Vec::with_capacity(edits.len());
+        for (number, edit) in edits.into_iter().enumerate() {
+            batch.push(write(collection, edit).map_err(|error| at_edit(error, number))?);
         }
-        let ids = batch.iter().map(|write| write.id.clone()).collect();
-        self.store.commit(&identity.subject, self.clock.now(), batch).await?;
-        Ok(ids)
+        let changes = self.store.commit(&identity.subject, self.clock.now(), batch).await?;
+        Ok(changes.into_iter().map(edited).collect())
     }
 
-    async fn get(&self, identity: &Identity, collection: &str, id: &RecordId) -> Result<Record> {
+    /// `Get`.
+    pub async fn get(&self, identity: &Identity, collection: &str, id: &RecordId) -> Result<Record> {
         check_name(collection)?;
         identity.check_read(collection)?;
         let found = self.store.get(collection, id).await?;
@@ -100,7 +76,6 @@ impl Records for Desk {
     async fn query(&self, identity: &Identity, query: Query) -> Result<Vec<Record>> {
         check_name(&query.collection)?;
         identity.check_read(&query.collection)?;
-        check_limit(query.limit)?;
         self.store.query(&query).await
     }
 
@@ -113,7 +88,6 @@ impl Records for Desk {
     async fn search(&self, identity: &Identity, search: Search) -> Result<Vec<Hit>> {
         check_name(&search.collection)?;
         identity.check_read(&search.collection)?;
-        check_limit(search.limit)?;
         self.store.search(&search).await
     }
 
@@ -157,29 +131,45 @@ pub fn check_record(id: &RecordId, body: &Body) -> Result<()> {
     Ok(())
 }
 
-fn insert(collection: &str, id: Option<RecordId>, body: Body) -> Result<Write> {
-    let id = id.unwrap_or_else(RecordId::new);
-    check_record(&id, &body)?;
-    Ok(Write { collection: collection.to_owned(), id, operation: Operation::Insert(body) })
+fn write(collection: &str, edit: Edit) -> Result<Write> {
+    let (id, operation) = match edit {
+        Edit::Insert { id, body, ttl: _ } => {
+            let id = id.unwrap_or_else(RecordId::new);
+            check_record(&id, &body)?;
+            (id, Operation::Insert(body))
+        }
+        Edit::Update { id, body, ttl: _ } => {
+            check_record(&id, &body)?;
+            (id, Operation::Merge(body))
+        }
+        Edit::Delete { id } => (id, Operation::Delete),
+        Edit::Act { .. } => return Err(Error::new(Code::Unimplemented, "field actions are not served yet")),
+    };
+    Ok(Write { collection: collection.to_owned(), id, operation })
 }
 
-/// The same error, naming which of many records it is about.
-fn at_record(error: Error, number: usize) -> Error {
+/// The record that a change left, or the one that it removed.
+fn edited(change: Change) -> Edited {
+    let body = change.after.or(change.before).unwrap_or_default();
+    Record {
+        id: change.id,
+        body,
+        version: change.offset,
+        created_at: change.at,
+        updated_at: change.at,
+        expires_at: change.expires_at,
+    }
+}
+
+/// The same error, naming which of many edits it is about.
+fn at_edit(error: Error, number: usize) -> Error {
     let field = match &error.detail {
-        Detail::Field(field) => format!("records.{number}.{field}"),
+        Detail::Field(field) => format!("edits.{number}.{field}"),
         Detail::None | Detail::RetryAfter(_) | Detail::Timeout(_) | Detail::Tool(_) => {
-            format!("records.{number}")
+            format!("edits.{number}")
         }
     };
     error.with(Detail::Field(field))
-}
-
-fn check_limit(limit: usize) -> Result<()> {
-    if limit <= MAX_LIMIT {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("a limit is at most {MAX_LIMIT}; read on with skip"))
-        .with(Detail::Field("limit".into())))
 }
 
 fn is_ours(name: &str) -> bool {
@@ -235,30 +225,23 @@ mod tests {
         }
     }
 
-    fn insert_one(collection: &str, id: Option<&str>, value: Value) -> Command {
-        Command::InsertMany {
-            collection: collection.into(),
-            records: vec![(id.map(RecordId::from), body(value))],
-        }
+    fn insert_one(id: Option<&str>, value: Value) -> Vec<Edit> {
+        vec![Edit::Insert { id: id.map(RecordId::from), body: body(value), ttl: None }]
     }
 
     #[tokio::test]
     async fn what_is_inserted_can_be_read_counted_and_found() {
         let (desk, local) = (desk(), Identity::local());
-        let reply =
-            desk.execute(&local, insert_one("orders", Some("o1"), json!({"name": "tea"}))).await.unwrap();
-        assert!(matches!(reply, Reply::Inserted(ids) if ids == [RecordId::from("o1")]));
+        let edits = insert_one(Some("o1"), json!({"name": "tea"}));
+        let edited = desk.edit(&local, "orders", edits).await.unwrap();
+        assert_eq!(edited[0].id, RecordId::from("o1"));
 
-        let get = Command::Get { collection: "orders".into(), id: "o1".into() };
-        let Reply::Record(record) = desk.execute(&local, get).await.unwrap() else { panic!() };
+        let record = desk.get(&local, "orders", &"o1".into()).await.unwrap();
         assert_eq!((record.body["name"].clone(), record.created_at.0), (json!("tea"), 7_000_000));
 
-        let count = Command::Count { collection: "orders".into(), filter: Some(Filter::eq("name", "tea")) };
-        assert!(matches!(desk.execute(&local, count).await.unwrap(), Reply::Count(1)));
-        let search = Search { collection: "orders".into(), text: "te".into(), limit: 5 };
-        let Reply::Hits(hits) = desk.execute(&local, Command::Search(search)).await.unwrap() else {
-            panic!()
-        };
+        let filter = Some(Filter::eq("name", "tea"));
+        assert_eq!(desk.count(&local, "orders", filter).await.unwrap(), 1);
+        let hits = desk.search(&local, Search::words("orders", "te", 5)).await.unwrap();
         assert_eq!(hits.len(), 1);
     }
 
@@ -266,11 +249,11 @@ mod tests {
     async fn the_identity_decides() {
         let (desk, ann) = (desk(), reader_of("orders"));
         for collection in ["orders", "salaries"] {
-            desk.execute(&Identity::local(), insert_one(collection, None, json!({}))).await.unwrap();
+            desk.edit(&Identity::local(), collection, insert_one(None, json!({}))).await.unwrap();
         }
-        let refused = desk.execute(&ann, insert_one("orders", None, json!({}))).await.unwrap_err();
+        let refused = desk.edit(&ann, "orders", insert_one(None, json!({}))).await.unwrap_err();
         assert_eq!(refused.code, Code::Forbidden);
-        let refused = desk.execute(&ann, Command::Query(Query::all("salaries", 1))).await.unwrap_err();
+        let refused = desk.query(&ann, Query::all("salaries", 1)).await.unwrap_err();
         assert_eq!(refused.code, Code::Forbidden);
         let list = desk.collections(&ann).await.unwrap();
         assert_eq!(list.iter().map(|info| info.name.as_str()).collect::<Vec<_>>(), ["orders"]);
@@ -291,15 +274,13 @@ mod tests {
     async fn bad_records_are_refused_and_named() {
         let desk = desk();
         let check = async |records: Vec<(Option<&str>, Value)>, code: Code, field: &str| {
-            let records =
-                records.into_iter().map(|(id, value)| (id.map(RecordId::from), body(value))).collect();
-            let command = Command::InsertMany { collection: "orders".into(), records };
-            let error = desk.execute(&Identity::local(), command).await.unwrap_err();
+            let edits = records.into_iter().flat_map(|(id, value)| insert_one(id, value)).collect();
+            let error = desk.edit(&Identity::local(), "orders", edits).await.unwrap_err();
             assert_eq!((error.code, error.detail), (code, Detail::Field(field.into())));
         };
-        check(vec![(None, json!({})), (Some(""), json!({}))], Code::Invalid, "records.1.id").await;
-        check(vec![(None, json!({"id": 1}))], Code::Invalid, "records.0.id").await;
-        check(vec![(None, json!({"a": "x".repeat(MAX_RECORD)}))], Code::TooLarge, "records.0").await;
+        check(vec![(None, json!({})), (Some(""), json!({}))], Code::Invalid, "edits.1.id").await;
+        check(vec![(None, json!({"id": 1}))], Code::Invalid, "edits.0.id").await;
+        check(vec![(None, json!({"a": "x".repeat(MAX_RECORD)}))], Code::TooLarge, "edits.0").await;
         assert_eq!(desk.count(&Identity::local(), "orders", None).await.unwrap(), 0);
     }
 

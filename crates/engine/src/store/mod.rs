@@ -19,6 +19,8 @@ use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, Search};
 
 use entry::LogEntry;
 
+pub use crate::change::{Change, ChangeKind};
+
 /// One write. A batch of them is done together or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
@@ -43,38 +45,6 @@ pub enum Operation {
     Merge(Body),
     /// The record goes; not found if there is no such record.
     Delete,
-}
-
-/// What one write did.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ChangeKind {
-    /// A record was born.
-    Insert,
-    /// A record became another.
-    Update,
-    /// A record went.
-    Delete,
-}
-
-/// One mutation with its place in its collection's log. Offsets have no gap and follow the order of the commits.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// In which collection.
-    pub collection: String,
-    /// Its place in the collection's log.
-    pub offset: Offset,
-    /// What was done.
-    pub kind: ChangeKind,
-    /// To which record.
-    pub id: RecordId,
-    /// The record before.
-    pub before: Option<Body>,
-    /// The record after.
-    pub after: Option<Body>,
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub by: Subject,
 }
 
 /// A chat's standing in the store.

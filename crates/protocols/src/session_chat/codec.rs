@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidewire_engine::command::WhileRunning;
+use tidewire_engine::conversation::RunOptions;
 use tidewire_engine::event::TextSpan;
 use tidewire_engine::{
     AgentEvent, ChatBody, ChatEvent, ChatRef, Command, Detail, Epoch, Error, Event, Position, Reply, RunId,
@@ -141,6 +142,7 @@ impl SessionChat {
             message_id: message_id.clone(),
             content,
             while_running: WhileRunning::Queue(QUEUE),
+            options: RunOptions::default(),
         };
         self.ask(step, Asked::Send { message_id }, command);
     }
@@ -248,6 +250,8 @@ impl Session for SessionChat {
     fn event(&mut self, event: &Event, now: Instant, out: &mut Vec<Frame>) {
         match event {
             Event::Chat(event) => self.chat_event(event, now, out),
+            // Nothing in this dialect asks for them.
+            Event::Data(_) | Event::Completion { .. } => {}
         }
     }
 

@@ -166,7 +166,7 @@ fn read_operator(name: &str) -> Result<Operator> {
         "lte" => Operator::Lte,
         "in" => Operator::In,
         "not_in" | "nin" => Operator::NotIn,
-        "contains" => Operator::Contains,
+        "contains" => Operator::ContainsFolded,
         "starts_with" => Operator::StartsWith,
         "ends_with" => Operator::EndsWith,
         "exists" => Operator::Exists,

@@ -155,7 +155,7 @@ fn search_columns(records: SharedRecords) -> Arc<dyn Tool> {
 
 async fn matching_columns(catalog: &Catalog<'_>, pattern: &str) -> Result<Value> {
     let wildcard = Wildcard::new(pattern);
-    let filter = Filter::compare("name", Operator::Contains, wildcard.literal.clone());
+    let filter = Filter::compare("name", Operator::ContainsFolded, wildcard.literal.clone());
     let query = Query::all(catalog::COLUMNS, MAX_CANDIDATES).filter(filter).sort("table").sort("position");
     let records = catalog.read(query).await?;
     let columns = records.iter().filter_map(|record| Column::read(&record.body));

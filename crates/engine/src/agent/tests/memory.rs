@@ -26,8 +26,14 @@ impl Memory {
 
     pub(super) fn put(&self, collection: &str, id: &str, body: Body) {
         let at = Timestamp(1_000_000);
-        let record =
-            Record { id: RecordId(id.to_owned()), body, version: Offset(1), created_at: at, updated_at: at };
+        let record = Record {
+            id: RecordId(id.to_owned()),
+            body,
+            version: Offset(1),
+            created_at: at,
+            updated_at: at,
+            expires_at: None,
+        };
         self.0.lock().unwrap().entry(collection.to_owned()).or_default().push(record);
     }
 
@@ -111,7 +117,10 @@ fn compares(field: &Value, operator: Operator, value: &Value) -> bool {
         Operator::Lte => matches!(order, Some(Ordering::Less | Ordering::Equal)),
         Operator::In => value.as_array().is_some_and(|values| values.contains(field)),
         Operator::NotIn => value.as_array().is_some_and(|values| !values.contains(field)),
-        Operator::Contains => texts().is_some_and(|(a, b)| a.to_lowercase().contains(&b.to_lowercase())),
+        Operator::Contains => texts().is_some_and(|(a, b)| a.contains(b)),
+        Operator::ContainsFolded => {
+            texts().is_some_and(|(a, b)| a.to_lowercase().contains(&b.to_lowercase()))
+        }
         Operator::StartsWith => texts().is_some_and(|(a, b)| a.starts_with(b)),
         Operator::EndsWith => texts().is_some_and(|(a, b)| a.ends_with(b)),
         Operator::Exists => field.is_null() != (*value == true),

@@ -173,7 +173,7 @@ pub(super) async fn collections_are_listed_and_counted(store: &impl Store) {
 }
 
 async fn found(store: &impl Store, text: &str) -> Vec<String> {
-    let search = Search { collection: "c".into(), text: text.into(), limit: 10 };
+    let search = Search::words("c", text, 10);
     let hits = store.search(&search).await.unwrap();
     assert!(hits.windows(2).all(|pair| pair[0].score >= pair[1].score), "best first");
     hits.into_iter().map(|hit| hit.record.id.0).collect()

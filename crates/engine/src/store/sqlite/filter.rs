@@ -154,7 +154,8 @@ fn compare(field: &Field, operator: Operator, value: &Value) -> Result<Expr> {
         Operator::Lte => ordered(field, " <= ", value),
         Operator::In => one_of(field, value),
         Operator::NotIn => one_of(field, value).map(not),
-        Operator::Contains => contains(field, value),
+        Operator::Contains => contains(field, value, ("instr(", ", ?) > 0")),
+        Operator::ContainsFolded => contains(field, value, ("instr(lower(", "), lower(?)) > 0")),
         Operator::StartsWith => edge(field, " AS BLOB), 1, ?) = ?", value),
         Operator::EndsWith => edge(field, " AS BLOB), -?) = ?", value),
         Operator::Exists => exists(field, value),
@@ -233,14 +234,10 @@ fn in_list(field: &Field, kind: &'static str, values: Vec<sea_query::Value>) -> 
     values.into_iter().fold(term, Term::bind).expr()
 }
 
-fn contains(field: &Field, value: &Value) -> Result<Expr> {
+fn contains(field: &Field, value: &Value, (before, after): (&'static str, &'static str)) -> Result<Expr> {
     let mut cond = Cond::any();
     if let Value::String(text) = value {
-        let inside = Term::default()
-            .kind(field)
-            .sql(" = 'text' AND instr(lower(")
-            .value(field)
-            .sql("), lower(?)) > 0");
+        let inside = Term::default().kind(field).sql(" = 'text' AND ").sql(before).value(field).sql(after);
         cond = cond.add(inside.bind(text.as_str()).expr());
     }
     if let Some(path) = &field.path {

@@ -118,7 +118,9 @@ fn gather(value: &Value, text: &mut String) {
 
 /// The records that fit, best first.
 pub(super) fn search(connection: &Connection, search: &Search) -> Result<Vec<Hit>> {
-    let Some(words) = expression(&search.text) else { return Ok(Vec::new()) };
+    let Some(words) = search.text.as_ref().and_then(|text| expression(&text.text)) else {
+        return Ok(Vec::new());
+    };
     let found: Option<i64> = connection
         .prepare_cached("SELECT key FROM collections WHERE name = ?")?
         .query_row([&search.collection], |row| row.get(0))
@@ -132,7 +134,8 @@ pub(super) fn search(connection: &Connection, search: &Search) -> Result<Vec<Hit
     let mut rows = statement.query(params![words, records::limit(search.limit)])?;
     let mut hits = Vec::new();
     while let Some(row) = rows.next()? {
-        hits.push(Hit { record: records::record(row)?, score: row.get("score")? });
+        let record = records::record(row)?;
+        hits.push(Hit { record, score: row.get("score")?, matched_fields: Vec::new() });
     }
     Ok(hits)
 }

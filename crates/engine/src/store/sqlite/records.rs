@@ -177,6 +177,7 @@ impl<'a> Batch<'a> {
             id: write.id.clone(),
             before,
             after,
+            expires_at: None,
             at,
             by: by.clone(),
         });
@@ -388,6 +389,7 @@ fn change(collection: &str, row: &Row<'_>) -> Result<Change> {
         id: RecordId(row.get(2)?),
         before: body(3)?,
         after: body(4)?,
+        expires_at: None,
         at: Timestamp(row.get(5)?),
         by: Subject(row.get::<_, String>(6)?.into()),
     })
@@ -401,6 +403,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record> {
         version: Offset(row.get::<_, i64>(2)?.unsigned_abs()),
         created_at: Timestamp(row.get(3)?),
         updated_at: Timestamp(row.get(4)?),
+        expires_at: None,
     })
 }
 

@@ -317,7 +317,7 @@ async fn an_index_grows_while_others_write() {
             }
         }
     });
-    let find = |text: &str| Search { collection: "c".into(), text: text.into(), limit: 10_000 };
+    let find = |text: &str| Search::words("c", text, 10_000);
     let leaf = find("leaf");
     futures_util::future::try_join_all((0..4).map(|_| store.search(&leaf))).await.unwrap();
     writing.await.unwrap();

@@ -84,7 +84,7 @@ async fn one_connection_follows_several_chats_and_each_is_in_order() {
     let (mut events, mut ended, mut seqs) = (Vec::new(), 0, std::collections::HashMap::new());
     while ended < 2 {
         one.connection.next(&mut events).await;
-        for tidewire_engine::Event::Chat(event) in events.drain(..) {
+        for event in events.drain(..).filter_map(tidewire_engine::Event::into_chat) {
             let last = seqs.insert(event.chat, event.to).unwrap_or_default();
             assert_eq!(event.from, last.next());
             ended += usize::from(super::rig::end(&event).is_some());

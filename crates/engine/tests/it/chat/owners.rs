@@ -7,8 +7,8 @@ use tidewire_engine::command::WhileRunning;
 use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Grants;
 use tidewire_engine::{
-    ChatId, ChatRef, Clock, Code, Command, Connection, Engine, Event, Identity, LocalBus, Parts, Reply,
-    Settings, Timestamp,
+    ChatId, ChatRef, Clock, Code, Command, Connection, Engine, Identity, LocalBus, Parts, Reply, Settings,
+    Timestamp,
 };
 
 use super::rig::{House, counting, session};
@@ -35,6 +35,7 @@ fn every_command(chat: ChatId) -> [Command; 3] {
             message_id: None,
             content: "hello".into(),
             while_running: WhileRunning::Reject,
+            options: Default::default(),
         },
     ]
 }
@@ -98,15 +99,20 @@ async fn who_followed_a_session_that_expired_follows_its_new_chat() {
         message_id: None,
         content: "good morning".into(),
         while_running: WhileRunning::Reject,
+        options: Default::default(),
     };
     let Reply::Accepted { chat: new, .. } = engine.execute(&connection, send).await.unwrap() else {
         panic!("a message is answered by Accepted")
     };
     assert_ne!(new, old);
     let mut events = Vec::new();
-    while !events.iter().any(|Event::Chat(event)| super::rig::end(event).is_some()) {
+    while !events
+        .iter()
+        .filter_map(tidewire_engine::Event::as_chat)
+        .any(|event| super::rig::end(event).is_some())
+    {
         connection.next(&mut events).await;
     }
-    assert!(events.iter().all(|Event::Chat(event)| event.chat == new));
+    assert!(events.iter().filter_map(tidewire_engine::Event::as_chat).all(|event| event.chat == new));
     assert_eq!(engine.stats().connections, 1);
 }

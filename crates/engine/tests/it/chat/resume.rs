@@ -197,7 +197,7 @@ async fn a_slow_reader_costs_a_marker_and_catches_up() {
     let mut last = Seq::START;
     let mut steps = 0;
     loop {
-        for tidewire_engine::Event::Chat(event) in events.drain(..) {
+        for event in events.drain(..).filter_map(tidewire_engine::Event::into_chat) {
             assert!(event.from <= last.next() && event.to > last, "{event:?} after {last}");
             last = event.to;
             if let tidewire_engine::ChatBody::Run { event: AgentEvent::Step { name }, .. } = &event.body {
@@ -236,10 +236,14 @@ async fn large_events_fill_an_outbox_too() {
     slow.connection.next(&mut events).await;
     assert!(events.len() < 6, "{} events waited", events.len());
     while !events.is_empty() {
-        let last = events.iter().any(|tidewire_engine::Event::Chat(event)| super::rig::end(event).is_some());
+        let last = events
+            .iter()
+            .filter_map(tidewire_engine::Event::as_chat)
+            .any(|event| super::rig::end(event).is_some());
         diagrams += events
             .drain(..)
-            .filter(|tidewire_engine::Event::Chat(event)| format!("{event:?}").contains("xxx"))
+            .filter_map(tidewire_engine::Event::into_chat)
+            .filter(|event| format!("{event:?}").contains("xxx"))
             .count();
         if !last {
             slow.connection.next(&mut events).await;
@@ -269,7 +273,7 @@ async fn a_waiting_that_is_dropped_loses_nothing() {
                 dropped += 1;
             }
         }
-        for tidewire_engine::Event::Chat(event) in events {
+        for event in events.into_iter().filter_map(tidewire_engine::Event::into_chat) {
             assert!(event.from <= last.next() && event.to > last, "{event:?} after {last}");
             last = event.to;
             ended += usize::from(super::rig::end(&event).is_some());

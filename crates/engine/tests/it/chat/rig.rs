@@ -120,6 +120,7 @@ impl Client {
             message_id: message_id.map(str::to_owned),
             content: content.to_owned(),
             while_running,
+            options: Default::default(),
         };
         match self.execute(command).await? {
             Reply::Accepted { run, duplicate, .. } => Ok((run, duplicate)),

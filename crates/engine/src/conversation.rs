@@ -1,0 +1,147 @@
+//! The words for chats that are managed as things: their settings, their messages, and tools that clients bring.
+
+use serde_json::{Map, Value};
+
+use crate::event::Usage;
+use crate::id::{ChatId, RunId, Seq, Timestamp};
+use crate::model::ToolDefinition;
+
+/// How a chat is led. Members that are `None` follow the server's configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChatSettings {
+    /// Its title, given by a person.
+    pub title: Option<String>,
+    /// What the model is told before everything else.
+    pub system_prompt: Option<String>,
+    /// Which model answers.
+    pub model: Option<String>,
+    /// The collections that its agent reads for context; empty: all that the asker may read.
+    pub collections: Vec<String>,
+    /// So many earlier messages are shown to the model.
+    pub max_context_messages: Option<u32>,
+    /// At most so many tokens of answer.
+    pub max_tokens: Option<u32>,
+    /// 0 is the most likely answer.
+    pub temperature: Option<f64>,
+    /// What a dialect keeps with the chat and gives back unread.
+    pub extra: Map<String, Value>,
+}
+
+/// What is special about one run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunOptions {
+    /// Tools that the client brings for this message, beside those that it registered.
+    pub tools: Vec<ToolDefinition>,
+    /// Tools of the server that a person must agree to before each call.
+    pub confirm: Vec<String>,
+    /// Tools that the model is not told of.
+    pub exclude: Vec<String>,
+    /// At most so many rounds of model and tools.
+    pub max_rounds: Option<u32>,
+    /// Which model answers this one.
+    pub model: Option<String>,
+}
+
+/// Who said a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A person.
+    User,
+    /// The agent.
+    Assistant,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnswerStatus {
+    /// It is still being given.
+    Running,
+    /// By itself.
+    Finished,
+    /// Somebody stopped it.
+    Stopped,
+    /// By an error.
+    Failed,
+}
+
+/// A message as the chat's log shows it. Messages are a projection of the log: editing, forgetting and deleting are
+/// new entries that name an old one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatMessage {
+    /// The sequence number of the entry that it is, as text: its id within the chat.
+    pub seq: Seq,
+    /// The run that it began or that it answers.
+    pub run: RunId,
+    /// By whom.
+    pub role: Role,
+    /// Its text.
+    pub content: String,
+    /// How an answer ended; a person's message is `Finished`.
+    pub status: AnswerStatus,
+    /// Whether the model is no longer shown it.
+    pub forgotten: bool,
+    /// What an answer cost.
+    pub usage: Option<Usage>,
+    /// The tools that were called for an answer.
+    pub tools: Vec<ToolUse>,
+    /// When it was said.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+}
+
+/// One call of a tool with its outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolUse {
+    /// Unique within the run.
+    pub call_id: String,
+    /// The tool's name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// What it answered, as JSON text.
+    pub result: Option<String>,
+    /// What went wrong, if something did.
+    pub error: Option<String>,
+}
+
+/// A chat with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatInfo {
+    /// Its id.
+    pub chat: ChatId,
+    /// How it is led.
+    pub settings: ChatSettings,
+    /// How many messages it has.
+    pub message_count: u64,
+    /// The chat that it was branched from.
+    pub parent: Option<ChatId>,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When something last happened in it.
+    pub updated_at: Timestamp,
+}
+
+/// How several chats become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MergeStrategy {
+    /// All messages by time.
+    Chronological,
+    /// One message that sums up each chat.
+    Summarized,
+    /// The last question and answer of each chat.
+    LatestOnly,
+    /// One message of each chat in turn.
+    Interleaved,
+}
+
+/// What a client's tool answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolAnswer {
+    /// It did it; any JSON.
+    Result(Value),
+    /// It did not; a sentence for the model.
+    Failed(String),
+    /// It still works on it: its time begins anew.
+    Working,
+}
