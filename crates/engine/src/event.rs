@@ -179,6 +179,18 @@ pub enum AgentEvent {
         /// How long the call took.
         duration: Duration,
     },
+    /// A client is asked to do a call: the tool is one that a client registered or sent with its message. Follows the
+    /// call's `ToolCall`; the outcome is a `ToolResult` as for any tool.
+    ClientToolRequested {
+        /// Which call.
+        call_id: String,
+        /// The tool's name.
+        name: String,
+        /// Its arguments, checked against the tool's schema.
+        arguments: Value,
+        /// Until when it can be answered, unless a client says that it still works on it.
+        expires_at: Timestamp,
+    },
     /// A person must agree to a call first.
     ApprovalRequested {
         /// Which call.

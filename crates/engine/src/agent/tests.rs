@@ -78,6 +78,7 @@ fn line(event: &AgentEvent) -> String {
         AgentEvent::RunFailed { answer, error, .. } => format!("failed {:?}: {error}", answer.text),
         AgentEvent::RunStopped { answer, .. } => format!("stopped {:?}", answer.text),
         AgentEvent::ApprovalRequested { .. }
+        | AgentEvent::ClientToolRequested { .. }
         | AgentEvent::ApprovalResolved { .. }
         | AgentEvent::Sources(_)
         | AgentEvent::Step { .. } => panic!("the explorer does not do this: {event:?}"),

@@ -86,6 +86,7 @@ pub(crate) fn said(entries: &[LogEntry]) -> Answer {
             | AgentEvent::ToolCallArgs { .. }
             | AgentEvent::ToolResult { .. }
             | AgentEvent::ApprovalRequested { .. }
+            | AgentEvent::ClientToolRequested { .. }
             | AgentEvent::ApprovalResolved { .. }
             | AgentEvent::Sources(_)
             | AgentEvent::Step { .. } => {}

@@ -4,6 +4,8 @@
 //! object with its version `v` and its `kind`. A reader skips kinds and versions that it does not know and leaves the
 //! bytes as they are, so an older server can run on a newer one's log without harm.
 
+mod parts;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -11,12 +13,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Code, Detail, Error, Result};
-use crate::event::{
-    AgentEvent, Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, ChatBody, Source, Usage,
-};
+use crate::error::{Error, Result};
+use crate::event::{AgentEvent, ChatBody};
 use crate::id::{ChatId, Epoch, RunId, Seq, Timestamp};
 use crate::identity::Subject;
+use parts::{KeptAnswer, KeptError, KeptSource, KeptUsage};
 
 /// The version that is written. It goes up when the meaning of a kind changes; a new kind needs no new version.
 const VERSION: u8 = 1;
@@ -153,6 +154,7 @@ fn mark(body: &ChatBody) -> Mark {
             | AgentEvent::RunStarted
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolResult { .. }
+            | AgentEvent::ClientToolRequested { .. }
             | AgentEvent::ApprovalRequested { .. }
             | AgentEvent::ApprovalResolved { .. }
             | AgentEvent::Sources(_)
@@ -219,6 +221,12 @@ enum KeptBody<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<KeptError>,
         duration_us: u64,
+    },
+    ClientToolRequested {
+        call_id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        arguments: Cow<'a, Value>,
+        expires_at: i64,
     },
     ApprovalRequested {
         call_id: Cow<'a, str>,
@@ -289,6 +297,14 @@ impl<'a> KeptBody<'a> {
                 error: error.as_ref().map(KeptError::of),
                 duration_us: micros(*duration),
             },
+            AgentEvent::ClientToolRequested { call_id, name, arguments, expires_at } => {
+                Self::ClientToolRequested {
+                    call_id: call_id.into(),
+                    name: name.into(),
+                    arguments: Cow::Borrowed(arguments),
+                    expires_at: expires_at.0,
+                }
+            }
             AgentEvent::ApprovalRequested { call_id, name, arguments, expires_at } => {
                 Self::ApprovalRequested {
                     call_id: call_id.into(),
@@ -358,6 +374,14 @@ impl<'a> KeptBody<'a> {
                 error: error.map(KeptError::into_error),
                 duration: Duration::from_micros(duration_us),
             },
+            Self::ClientToolRequested { call_id, name, arguments, expires_at } => {
+                AgentEvent::ClientToolRequested {
+                    call_id: call_id.into_owned(),
+                    name: name.into_owned(),
+                    arguments: arguments.into_owned(),
+                    expires_at: Timestamp(expires_at),
+                }
+            }
             Self::ApprovalRequested { call_id, name, arguments, expires_at } => {
                 AgentEvent::ApprovalRequested {
                     call_id: call_id.into_owned(),
@@ -392,252 +416,8 @@ impl<'a> KeptBody<'a> {
     }
 }
 
-/// An error without its cause: causes are for the log alone.
-#[derive(Serialize, Deserialize)]
-struct KeptError {
-    code: String,
-    message: String,
-    #[serde(default, skip_serializing_if = "KeptDetail::is_none")]
-    detail: KeptDetail,
-}
-
-#[derive(Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-enum KeptDetail {
-    #[default]
-    None,
-    Field(String),
-    RetryAfterMs(u64),
-    TimeoutMs(u64),
-    Tool(String),
-}
-
-impl KeptDetail {
-    fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-}
-
-impl KeptError {
-    fn of(error: &Error) -> Self {
-        let detail = match &error.detail {
-            Detail::None => KeptDetail::None,
-            Detail::Field(path) => KeptDetail::Field(path.clone()),
-            Detail::RetryAfter(after) => KeptDetail::RetryAfterMs(millis(*after)),
-            Detail::Timeout(limit) => KeptDetail::TimeoutMs(millis(*limit)),
-            Detail::Tool(name) => KeptDetail::Tool(name.clone()),
-        };
-        Self { code: error.code.name().into(), message: error.message.to_string(), detail }
-    }
-
-    fn into_error(self) -> Error {
-        let detail = match self.detail {
-            KeptDetail::None => Detail::None,
-            KeptDetail::Field(path) => Detail::Field(path),
-            KeptDetail::RetryAfterMs(after) => Detail::RetryAfter(Duration::from_millis(after)),
-            KeptDetail::TimeoutMs(limit) => Detail::Timeout(Duration::from_millis(limit)),
-            KeptDetail::Tool(name) => Detail::Tool(name),
-        };
-        // A code that a newer server has and this one has not is our own fault's neighbour, not the client's.
-        Error::new(Code::from_name(&self.code).unwrap_or(Code::Internal), self.message).with(detail)
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptSource {
-    id: String,
-    title: String,
-    source: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(default)]
-    score: Option<f64>,
-}
-
-impl KeptSource {
-    fn of(source: &Source) -> Self {
-        let Source { id, title, source, url, score } = source.clone();
-        Self { id, title, source, url, score: Some(score) }
-    }
-
-    fn into_source(self) -> Source {
-        let Self { id, title, source, url, score } = self;
-        Source { id, title, source, url, score: score.unwrap_or_default() }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptUsage {
-    input_tokens: u64,
-    output_tokens: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    context_window: Option<u64>,
-}
-
-impl KeptUsage {
-    fn of(usage: Usage) -> Self {
-        let Usage { input_tokens, output_tokens, context_window } = usage;
-        Self { input_tokens, output_tokens, context_window }
-    }
-
-    fn into_usage(self) -> Usage {
-        let Self { input_tokens, output_tokens, context_window } = self;
-        Usage { input_tokens, output_tokens, context_window }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptAnswer {
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    diagram: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    canvas: Option<KeptCanvas>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    metrics: Option<KeptMetrics>,
-}
-
-impl KeptAnswer {
-    fn of(answer: &Answer) -> Self {
-        Self {
-            text: answer.text.clone(),
-            diagram: answer.diagram.clone(),
-            canvas: answer.canvas.as_ref().map(KeptCanvas::of),
-            metrics: answer.metrics.as_ref().map(KeptMetrics::of),
-        }
-    }
-
-    fn into_answer(self) -> Answer {
-        Answer {
-            text: self.text,
-            diagram: self.diagram,
-            canvas: self.canvas.map(KeptCanvas::into_canvas),
-            metrics: self.metrics.map(KeptMetrics::into_metrics),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptCanvas {
-    action: KeptAction,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    view: Option<KeptView>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    entity_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    query: Option<String>,
-    reason: String,
-    #[serde(default)]
-    confidence: Option<f64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KeptAction {
-    SwitchView,
-    NewAnalysis,
-    #[serde(other)]
-    None,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum KeptView {
-    ErDiagram,
-    TableList,
-    RelationshipGraph,
-    #[serde(other)]
-    Unknown,
-}
-
-impl KeptCanvas {
-    fn of(canvas: &CanvasTrigger) -> Self {
-        let CanvasTrigger { action, view, entity_name, query, reason, confidence } = canvas.clone();
-        let action = match action {
-            CanvasAction::SwitchView => KeptAction::SwitchView,
-            CanvasAction::NewAnalysis => KeptAction::NewAnalysis,
-            CanvasAction::None => KeptAction::None,
-        };
-        let view = view.map(|view| match view {
-            CanvasView::ErDiagram => KeptView::ErDiagram,
-            CanvasView::TableList => KeptView::TableList,
-            CanvasView::RelationshipGraph => KeptView::RelationshipGraph,
-        });
-        Self { action, view, entity_name, query, reason, confidence: Some(confidence) }
-    }
-
-    fn into_canvas(self) -> CanvasTrigger {
-        let Self { action, view, entity_name, query, reason, confidence } = self;
-        let action = match action {
-            KeptAction::SwitchView => CanvasAction::SwitchView,
-            KeptAction::NewAnalysis => CanvasAction::NewAnalysis,
-            KeptAction::None => CanvasAction::None,
-        };
-        let view = view.and_then(|view| match view {
-            KeptView::ErDiagram => Some(CanvasView::ErDiagram),
-            KeptView::TableList => Some(CanvasView::TableList),
-            KeptView::RelationshipGraph => Some(CanvasView::RelationshipGraph),
-            KeptView::Unknown => None,
-        });
-        CanvasTrigger { action, view, entity_name, query, reason, confidence: confidence.unwrap_or_default() }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptMetrics {
-    total_tables: u64,
-    total_columns: u64,
-    facts_count: u64,
-    dimensions_count: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    quality_score: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    relationships_count: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    schema_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    as_of: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    is_stale: Option<bool>,
-}
-
-impl KeptMetrics {
-    fn of(metrics: &CatalogMetrics) -> Self {
-        let metrics = metrics.clone();
-        Self {
-            total_tables: metrics.total_tables,
-            total_columns: metrics.total_columns,
-            facts_count: metrics.facts_count,
-            dimensions_count: metrics.dimensions_count,
-            quality_score: metrics.quality_score,
-            relationships_count: metrics.relationships_count,
-            schema_name: metrics.schema_name,
-            as_of: metrics.as_of.map(|at| at.0),
-            is_stale: metrics.is_stale,
-        }
-    }
-
-    fn into_metrics(self) -> CatalogMetrics {
-        CatalogMetrics {
-            total_tables: self.total_tables,
-            total_columns: self.total_columns,
-            facts_count: self.facts_count,
-            dimensions_count: self.dimensions_count,
-            quality_score: self.quality_score,
-            relationships_count: self.relationships_count,
-            schema_name: self.schema_name,
-            as_of: self.as_of.map(Timestamp),
-            is_stale: self.is_stale,
-        }
-    }
-}
-
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -645,7 +425,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::event::{RunText, TextSpan};
+    use crate::error::Detail;
+    use crate::event::{
+        Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, RunText, Source, TextSpan, Usage,
+    };
 
     fn place() -> Place {
         Place { chat: ChatId::new(), seq: Seq(7), epoch: Epoch(2), at: Timestamp(5) }
@@ -702,6 +485,12 @@ mod tests {
                 content: "[]".into(),
                 error: Some(Error::upstream("it failed").with(Detail::Tool("x".into()))),
                 duration: Duration::from_micros(1500),
+            },
+            AgentEvent::ClientToolRequested {
+                call_id: call_id.clone(),
+                name: name.clone(),
+                arguments: json!({"a": 1}),
+                expires_at: Timestamp(8),
             },
             AgentEvent::ApprovalRequested {
                 call_id: call_id.clone(),

@@ -92,6 +92,7 @@ impl Spelling<'_> {
             AgentEvent::Diagram { .. }
             | AgentEvent::ToolCallArgs { .. }
             | AgentEvent::ApprovalRequested { .. }
+            | AgentEvent::ClientToolRequested { .. }
             | AgentEvent::ApprovalResolved { .. }
             | AgentEvent::Sources(_)
             | AgentEvent::Step { .. } => Vec::new(),
