@@ -1,6 +1,6 @@
 //! The page and the TypeScript packages: installing what they need, building, testing.
 
-use crate::run::{Result, fingerprint, is_there, once, program, root, run, step};
+use crate::run::{Result, fingerprint, is_there, once, program, root, run, step, target};
 
 /// What the page is built from.
 const SOURCES: &[&str] =
@@ -27,14 +27,21 @@ pub(crate) fn build() -> Result {
     })
 }
 
-/// Type-checks and tests every TypeScript package.
+/// Type-checks and tests every TypeScript package. Generated clients meet the mock server of the command `schematic`,
+/// which the Rust tests have built already.
 pub(crate) fn test() -> Result {
     install()?;
     step("type-check TypeScript", || {
         run(program("npm").args(["run", "--silent", "check", "--workspaces", "--if-present"]))
     })?;
     step("diagrams in the real Mermaid", || run(program("node").arg("crates/engine/tests/er/parse.mjs")))?;
+    step("the command schematic", || {
+        let package = ["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", "schematic"];
+        run(program("cargo").args(package))
+    })?;
     step("test TypeScript", || {
-        run(program("npm").args(["run", "--silent", "test", "--workspaces", "--if-present"]))
+        run(program("npm")
+            .args(["run", "--silent", "test", "--workspaces", "--if-present"])
+            .env("SCHEMATIC_BIN", target().join("debug/schematic")))
     })
 }

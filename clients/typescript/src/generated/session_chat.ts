@@ -513,6 +513,7 @@ const sessionClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   env: ["TIDEWIRE_API_KEY"],
   heartbeats: [{ from: "server", ping: "Ping", pong: "Pong" }],
   reconnect: { token: { message: "Resume", capture: [{ name: "seq", messages: [], path: ["seq"], into: ["after_seq"] }, { name: "epoch", messages: ["Ready"], path: ["epoch"], into: ["epoch"] }] } },
+  idempotent: ["Stop", "Resume", "Pong"],
 };
 
 /** Joins a session; the first use of an id opens it. Nothing is sent before the first client frame */

@@ -3,6 +3,7 @@
 use heck::ToLowerCamelCase;
 use schematic_define::{ParamType, Replies};
 
+use super::call::{self, CallParam};
 use super::messages::{body_type, table_name};
 use super::policy;
 use super::writer::{Writer, list, member, names, quoted};
@@ -16,6 +17,7 @@ const METHODS: &[&str] = &[
     "close",
     "connection",
     "constructor",
+    "nextId",
     "onMessage",
     "open",
     "phase",
@@ -29,14 +31,17 @@ const METHODS: &[&str] = &[
 pub(super) fn declare(out: &mut Writer, api: &Api, endpoint: &Endpoint, scope: &mut Scope) {
     let class = scope.pascal(&format!("{}Client", endpoint.name));
     let params = scope.pascal(&format!("{}Params", endpoint.name));
-    parameters(out, endpoint, &params);
+    let call = call::parameters(&api.definition, endpoint);
+    parameters(out, endpoint, &call, &params);
     let spec = format!("{}Spec", class.to_lower_camel_case());
     specification(out, api, endpoint, &spec);
     let types = format!("<{}, {}>", endpoint.server.name, endpoint.client.name);
     out.blank();
     out.doc(&endpoint.description);
     out.block(format!("export class {class} extends runtime.Endpoint{types} {{"), "}", |out| {
-        let no_need = if all_params(endpoint).any(|param| param.required) { "" } else { " = {}" };
+        let needed =
+            all_params(endpoint).any(|param| param.required) || call.iter().any(|param| param.required);
+        let no_need = if needed { "" } else { " = {}" };
         let arguments = format!("params: {params}{no_need}, options: runtime.EndpointOptions{types} = {{}}");
         out.block(format!("constructor({arguments}) {{"), "}", |out| {
             out.line(format!("super({spec}, {{ ...params }}, options);"));
@@ -52,19 +57,27 @@ fn all_params(endpoint: &Endpoint) -> impl Iterator<Item = &Param> {
     endpoint.path_params.iter().chain(&endpoint.query)
 }
 
-fn parameters(out: &mut Writer, endpoint: &Endpoint, name: &str) {
+fn parameters(out: &mut Writer, endpoint: &Endpoint, call: &[CallParam], name: &str) {
     out.blank();
     out.doc(&format!("What a connection to {} is opened with", endpoint.wire));
-    if all_params(endpoint).next().is_none() {
+    if all_params(endpoint).next().is_none() && call.is_empty() {
         return out.line(format!("export type {name} = Record<string, never>;"));
     }
     out.block(format!("export interface {name} {{"), "}", |out| {
         for param in all_params(endpoint) {
             out.doc(&param.default.as_ref().map_or(String::new(), |default| format!("Default: `{default}`")));
-            let (mark, or) = if param.required { ("", "") } else { ("?", " | undefined") };
-            out.line(format!("readonly {}{mark}: {}{or};", member(&param.wire), param_type(param.ty)));
+            out.line(parameter(&param.wire, param.ty, param.required));
+        }
+        for param in call {
+            out.doc("For the call that gives the address");
+            out.line(parameter(&param.name, param.ty, param.required));
         }
     });
+}
+
+fn parameter(name: &str, ty: ParamType, required: bool) -> String {
+    let (mark, or) = if required { ("", "") } else { ("?", " | undefined") };
+    format!("readonly {}{mark}: {}{or};", member(name), param_type(ty))
 }
 
 fn param_type(ty: ParamType) -> &'static str {

@@ -3,6 +3,7 @@
 //! The file is data and thin classes; what they mean is in `@tidewire/schematic-runtime`, its only import. Members
 //! keep their names on the wire, so that a typed body and its JSON look alike.
 
+mod call;
 mod endpoint;
 mod messages;
 mod policy;

@@ -1,10 +1,11 @@
 //! Writes how a connection is kept: the policy's numbers as the runtime's, and its rules as data.
 
 use schematic_define::{
-    AuthStrategy, AuthWay, CloseAction, Definition, Heartbeat, InboundFull, Interval, Party, Reconnect,
-    Replies, Reply, Subscription, TokenCapture,
+    AuthStrategy, AuthWay, CarriedValue, CloseAction, Definition, Heartbeat, InboundFull, Interval, Party,
+    Reconnect, Replies, Reply, Subscription, TokenCapture,
 };
 
+use super::call;
 use super::writer::{list, names, quoted};
 use crate::ir::{Direction, Endpoint};
 
@@ -15,7 +16,11 @@ pub(super) fn connection_policy(endpoint: &Endpoint) -> Vec<String> {
         ("connect_ms", policy.timeouts.connect_ms),
         ("reply_ms", policy.timeouts.reply_ms),
         ("idle_ms", policy.timeouts.idle_ms),
+        ("max_age_ms", policy.max_age_ms),
         ("heartbeat_ms", heartbeat_ms(&policy.heartbeats)),
+        ("heartbeat_reply_ms", heartbeat_reply_ms(&policy.heartbeats)),
+        ("ping_ms", frame_beat(&policy.heartbeats).map(|(interval, _)| interval)),
+        ("ping_reply_ms", frame_beat(&policy.heartbeats).and_then(|(_, timeout)| timeout)),
         ("message_bytes", policy.limits.client_message_bytes),
         ("frame_bytes", policy.limits.server_message_bytes),
         ("outbound_messages", policy.outbound.messages.map(u64::from)),
@@ -24,6 +29,14 @@ pub(super) fn connection_policy(endpoint: &Endpoint) -> Vec<String> {
     ];
     let mut members = restoring(&policy.reconnect);
     members.extend(numbers.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?))));
+    if jitter_first(&policy.heartbeats) {
+        members.push("jitter_first: true".into());
+    }
+    if !policy.limits.rates.is_empty() {
+        let rates = policy.limits.rates.iter();
+        let rates = rates.map(|rate| format!("{{ messages: {}, per_ms: {} }}", rate.messages, rate.per_ms));
+        members.push(format!("rates: [{}]", list(rates)));
+    }
     members.push(format!("inbound_full: {}", quoted(inbound_full(&policy.inbound.when_full))));
     if !policy.close_codes.is_empty() {
         let codes =
@@ -47,6 +60,31 @@ fn heartbeat_ms(heartbeats: &[Heartbeat]) -> Option<u64> {
     heartbeats.iter().find_map(|heartbeat| match heartbeat {
         Heartbeat::Message { interval: Interval::Fixed { ms }, .. } => Some(*ms),
         Heartbeat::Message { interval: Interval::Given { .. }, .. } | Heartbeat::Frame { .. } => None,
+    })
+}
+
+/// How long the answer to a message of the client's heartbeat may take.
+fn heartbeat_reply_ms(heartbeats: &[Heartbeat]) -> Option<u64> {
+    heartbeats.iter().find_map(|heartbeat| match heartbeat {
+        Heartbeat::Message { from: Party::Client, timeout_ms, .. } => *timeout_ms,
+        Heartbeat::Message { .. } | Heartbeat::Frame { .. } => None,
+    })
+}
+
+/// Interval and time limit of the ping frames that the client sends. Those of the server are answered by the platform.
+fn frame_beat(heartbeats: &[Heartbeat]) -> Option<(u64, Option<u64>)> {
+    heartbeats.iter().find_map(|heartbeat| match heartbeat {
+        Heartbeat::Frame { from: Party::Client, interval_ms, timeout_ms } => {
+            Some((*interval_ms, *timeout_ms))
+        }
+        Heartbeat::Frame { .. } | Heartbeat::Message { .. } => None,
+    })
+}
+
+fn jitter_first(heartbeats: &[Heartbeat]) -> bool {
+    heartbeats.iter().any(|heartbeat| match heartbeat {
+        Heartbeat::Message { interval: Interval::Given { jitter_first, .. }, .. } => *jitter_first,
+        Heartbeat::Message { .. } | Heartbeat::Frame { .. } => false,
     })
 }
 
@@ -87,6 +125,7 @@ pub(super) fn rules(definition: &Definition, endpoint: &Endpoint) -> Vec<String>
     if let InboundFull::Coalesce { key } = &policy.inbound.when_full {
         members.push(format!("coalesce: {}", names(key)));
     }
+    members.extend(idempotent(endpoint));
     members.extend(replies(endpoint));
     members
 }
@@ -106,14 +145,15 @@ fn auth(definition: &Definition, endpoint: &Endpoint) -> Vec<String> {
     let ways: Vec<String> = if endpoint.policy.auth.is_empty() {
         strategy(&api.auth).into_iter().collect()
     } else {
-        endpoint.policy.auth.iter().filter_map(|way| auth_way(endpoint, way)).collect()
+        endpoint.policy.auth.iter().filter_map(|way| auth_way(definition, endpoint, way)).collect()
     };
     let mut members = Vec::new();
     if !ways.is_empty() {
         members.push(format!("auth: [{}]", ways.join(", ")));
     }
-    if !api.env_auth.is_empty() {
-        members.push(format!("env: {}", names(&api.env_auth)));
+    let variables = call::variables(definition, endpoint);
+    if !variables.is_empty() {
+        members.push(format!("env: {}", names(variables)));
     }
     if !api.headers.is_empty() {
         let headers = api.headers.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value)));
@@ -122,7 +162,8 @@ fn auth(definition: &Definition, endpoint: &Endpoint) -> Vec<String> {
     members
 }
 
-fn strategy(auth: &AuthStrategy) -> Option<String> {
+/// The way of a whole API.
+pub(super) fn strategy(auth: &AuthStrategy) -> Option<String> {
     match auth {
         AuthStrategy::None => None,
         AuthStrategy::BearerToken { header } => {
@@ -139,8 +180,7 @@ fn header_way(name: &str, prefix: &str) -> String {
     format!("{{ header: {}, prefix: {} }}", quoted(name), quoted(prefix))
 }
 
-/// A way to authenticate; a URL that is got by a call first is the `target` that the caller passes.
-fn auth_way(endpoint: &Endpoint, way: &AuthWay) -> Option<String> {
+fn auth_way(definition: &Definition, endpoint: &Endpoint, way: &AuthWay) -> Option<String> {
     match way {
         AuthWay::Header { name, prefix } => Some(header_way(name, prefix)),
         AuthWay::Query { name, prefix } => {
@@ -153,7 +193,9 @@ fn auth_way(endpoint: &Endpoint, way: &AuthWay) -> Option<String> {
         AuthWay::FirstMessage { message, path } => {
             Some(format!("{{ message: {}, path: {} }}", message_name(&endpoint.client, message), names(path)))
         }
-        AuthWay::UrlByCall { .. } => None,
+        AuthWay::UrlByCall { endpoint, path } => {
+            Some(format!("{{ call: {}, path: {} }}", call::specification(definition, endpoint)?, names(path)))
+        }
     }
 }
 
@@ -165,9 +207,9 @@ fn first_ack(endpoint: &Endpoint) -> Option<String> {
     Some(format!("firstAck: {{ message: {message}, refusedBy: {refused_by}{timeout} }}"))
 }
 
-/// A heartbeat of messages. Those of frames are answered below the runtime.
+/// A heartbeat of messages. Those of frames are numbers of the policy.
 fn heartbeat(endpoint: &Endpoint, heartbeat: &Heartbeat) -> Option<String> {
-    let Heartbeat::Message { from, ping, pong, echo, interval, .. } = heartbeat else { return None };
+    let Heartbeat::Message { from, ping, pong, echo, carries, interval, .. } = heartbeat else { return None };
     let (side, asks, answers) = match from {
         Party::Client => ("client", &endpoint.client, &endpoint.server),
         Party::Server => ("server", &endpoint.server, &endpoint.client),
@@ -178,11 +220,18 @@ fn heartbeat(endpoint: &Endpoint, heartbeat: &Heartbeat) -> Option<String> {
         let echo = echo.iter().map(|e| format!("{{ ping: {}, pong: {} }}", names(&e.ping), names(&e.pong)));
         parts.push(format!("echo: [{}]", list(echo)));
     }
+    if !carries.is_empty() {
+        parts.push(format!("carries: [{}]", list(carries.iter().map(carried))));
+    }
     if let Interval::Given { message, path, .. } = interval {
         let message = message_name(&endpoint.server, message);
         parts.push(format!("given: {{ message: {message}, path: {} }}", names(path)));
     }
     Some(format!("{{ {} }}", parts.join(", ")))
+}
+
+fn carried(value: &CarriedValue) -> String {
+    format!("{{ name: {}, into: {} }}", quoted(&value.name), names(&value.into))
 }
 
 fn reconnect(endpoint: &Endpoint) -> Option<String> {
@@ -194,11 +243,15 @@ fn reconnect(endpoint: &Endpoint) -> Option<String> {
                 "reconnect: {{ replay: {{ opening: {opening}, subscriptions: [{subscriptions}] }} }}"
             ))
         }
-        Reconnect::Token { capture: captures, message, url, done: _ } => {
+        Reconnect::Token { capture: captures, message, url, done } => {
             let message = message_name(&endpoint.client, message);
             let captures = list(captures.iter().map(|c| capture(endpoint, c)));
             let url = url.as_ref().map_or(String::new(), |name| format!(", url: {}", quoted(name)));
-            Some(format!("reconnect: {{ token: {{ message: {message}, capture: [{captures}]{url} }} }}"))
+            let done = done.as_ref().map(|id| format!(", done: {}", message_name(&endpoint.server, id)));
+            let done = done.unwrap_or_default();
+            Some(format!(
+                "reconnect: {{ token: {{ message: {message}, capture: [{captures}]{url}{done} }} }}"
+            ))
         }
     }
 }
@@ -215,6 +268,13 @@ fn capture(endpoint: &Endpoint, capture: &TokenCapture) -> String {
     let messages = message_names(&endpoint.server, &capture.messages);
     let (name, path, into) = (quoted(&capture.name), names(&capture.path), names(&capture.into));
     format!("{{ name: {name}, messages: {messages}, path: {path}, into: {into} }}")
+}
+
+/// Messages that may be sent again when nobody knows whether they arrived.
+fn idempotent(endpoint: &Endpoint) -> Option<String> {
+    let messages = endpoint.client.messages.iter().filter(|message| message.idempotent);
+    let named = list(messages.map(|message| quoted(&message.name)));
+    (!named.is_empty()).then(|| format!("idempotent: [{named}]"))
 }
 
 fn replies(endpoint: &Endpoint) -> Option<String> {

@@ -8,8 +8,10 @@ import { Correlator, type Expectation } from "./correlate.js";
 import { Emitter } from "./emitter.js";
 import { SchematicError, asError } from "./errors.js";
 import { Inbox } from "./inbox.js";
-import { Outbox, byteLength, type Outgoing } from "./outbox.js";
-import { backoff, closeAction, defaultPolicy, type CloseAction, type ConnectionPolicy } from "./policy.js";
+import { Outbox, byteLength, type Fate, type Outgoing } from "./outbox.js";
+import { backoff, closeAction, defaultPolicy, type CloseAction, type Confirm, type ConnectionPolicy } from "./policy.js";
+import { Pulse, type PulseHooks } from "./pulse.js";
+import { Rates } from "./rate.js";
 import { prepare, type Prepared, type TargetSource } from "./target.js";
 import { webSocketTransport, type Frame, type Link, type LinkEvents, type Transport } from "./transport.js";
 import { pageWake, type Wake } from "./wake.js";
@@ -49,13 +51,19 @@ export interface ConnectionEvents<In, Out> {
   open: { readonly protocol: string };
   message: In;
   /** The link was lost; the next attempt follows after `delay_ms`. */
-  reconnecting: { readonly attempt: number; readonly delay_ms: number; readonly cause: Ending };
+  reconnecting: {
+    readonly attempt: number;
+    readonly delay_ms: number;
+    readonly cause: Ending;
+    /** Messages that were written and of which nobody knows whether they arrived; none with `confirm: "written"`. */
+    readonly unsent: readonly Out[];
+  };
   /** Once a second while an attempt is waited for. */
   countdown: { readonly remaining_ms: number };
   reconnected: { readonly protocol: string; readonly attempts: number };
-  failed: { readonly attempts: number; readonly cause: Ending };
+  failed: { readonly attempts: number; readonly cause: Ending; readonly unsent: readonly Out[] };
   closing: Ending;
-  /** It is over; `unsent` are the messages that were never handed to the platform. */
+  /** It is over; `unsent` are the messages that do not count as sent, oldest first. */
   closed: Ending & { readonly unsent: readonly Out[] };
   /** A message was handed to the platform. */
   sent: Out;
@@ -83,9 +91,11 @@ export interface HeartbeatHooks<In, Out> {
 }
 
 /** The message that accepts the opening; until it comes, nothing else is sent. */
-export interface FirstAcknowledgement<In> {
+export interface FirstAcknowledgement<In, Out> {
   readonly accepts: (message: In) => boolean;
   readonly refuses?: ((message: In) => boolean) | undefined;
+  /** The messages that open a session, of which each is waited for; without it, every link is. */
+  readonly begins?: ((message: Out) => boolean) | undefined;
   readonly timeout_ms: number;
 }
 
@@ -96,10 +106,18 @@ export interface ConnectionOptions<In, Out> {
   readonly policy?: Partial<ConnectionPolicy> | undefined;
   /** Makes the first messages of each link from what has been kept; called when the link is open. */
   readonly opening?: ((opening: Opening) => readonly Out[]) | undefined;
-  readonly firstAck?: FirstAcknowledgement<In> | undefined;
+  /** Recognises the message with which the server speaks first; until it comes, nothing is sent. */
+  readonly greeting?: ((message: In) => boolean) | undefined;
+  readonly firstAck?: FirstAcknowledgement<In, Out> | undefined;
   readonly heartbeat?: HeartbeatHooks<In, Out> | undefined;
   /** Reads the id of the request that a message answers. */
   readonly replyId?: ((message: In) => unknown) | undefined;
+  /** Fills in what only the wire may see, a credential above all; asked when a message is written. */
+  readonly complete?: ((message: Out) => Out) | undefined;
+  /** For `confirm: "answer"`: how many of the oldest written messages this one confirms. */
+  readonly confirms?: ((message: In) => number) | undefined;
+  /** What becomes of a message that was written and not confirmed when the link was lost; without it, it is handed back. */
+  readonly fate?: ((message: Out) => Fate) | undefined;
   /** For `inbound_full: "coalesce"`: the key of a message. */
   readonly coalesceKey?: ((message: In) => unknown) | undefined;
   readonly transport?: Transport | undefined;
@@ -114,6 +132,11 @@ export type RequestOptions<In> = Partial<Expectation<In>>;
 const DRAIN_MS = 50;
 /** How many silent heartbeat intervals mean that the other side is gone. */
 const SILENT_BEATS = 2;
+/** What ping frames carry that are only signs of life; those that confirm messages carry a number. */
+const BEAT = "beat";
+
+/** What a link that is being opened waits for: the server's first word, or the acknowledgement of the opening. */
+type Awaited = "greeting" | "ack" | undefined;
 
 /** A conversation with one endpoint. */
 export class Connection<In, Out> implements AsyncIterable<In> {
@@ -132,7 +155,13 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   #failures = 0;
   #everOpen = false;
   #resume = false;
-  #acknowledged = true;
+  #awaited: Awaited;
+  /** The opening messages that are still to be said on this link, before everything in the outbox. */
+  #first: Out[] = [];
+  /** The number of the ping that will confirm what was written before it, and how many messages that is. */
+  #barrier = { number: 0, messages: 0 };
+  #rates = new Rates([]);
+  #giveUp: AbortController | undefined;
   #protocol = "";
   #heartbeat_ms: number;
   #heard = 0;
@@ -141,10 +170,12 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   #unwake: (() => void) | undefined;
   /** Waits for the handshake, the acknowledgement, the retry or the goodbye: never two of them at once. */
   #deadline: Timer;
-  #beat: Timer;
   #idle: Timer;
+  #age: Timer;
   #drain: Timer;
   #second: Timer;
+  readonly #messageBeat: Pulse;
+  readonly #frameBeat: Pulse;
 
   constructor(options: ConnectionOptions<In, Out>) {
     this.#options = options;
@@ -155,6 +186,16 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#outbox = new Outbox(this.#policy);
     this.#correlator = new Correlator(this.#clock, options.replyId ?? (() => undefined));
     this.#heartbeat_ms = this.#policy.heartbeat_ms;
+    this.#messageBeat = new Pulse(this.#clock, this.#pulse(() => this.#sendBeat()));
+    this.#frameBeat = new Pulse(this.#clock, this.#pulse(() => this.#link?.ping?.(BEAT)));
+  }
+
+  #pulse(beat: () => void): PulseHooks {
+    return {
+      beat,
+      deaf: () => this.#holders > 0,
+      dead: () => this.#lost(this.#turn, lostBy("timeout", "The server did not answer a sign of life in time")),
+    };
   }
 
   /** Where the connection is. */
@@ -162,9 +203,14 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     return this.#state;
   }
 
-  /** How many messages wait to be sent. */
+  /** How many messages are not yet sent. */
   get queued(): number {
     return this.#outbox.size;
+  }
+
+  /** Whether this very message still waits to be written. */
+  queues(message: Out): boolean {
+    return this.#outbox.queues(message);
   }
 
   /** Calls `listener` at every such event. The function that comes back ends this. */
@@ -285,7 +331,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   /** Sets the time between two signs of life, in milliseconds, when the server tells it. */
   setHeartbeat(interval_ms: number): void {
     this.#heartbeat_ms = interval_ms;
-    if (this.#state.status === "open") this.#startBeat();
+    if (this.#link && this.#awaited !== "greeting") this.#startBeat();
   }
 
   /** Ends the connection. What was not sent comes back in the `closed` event. */
@@ -313,7 +359,8 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#enter({ status: "connecting", ...attempt });
     this.#emitter.emit("connecting", { attempt: attempt.attempt });
     if (turn !== this.#turn) return;
-    prepare(this.#options.target, attempt).then(
+    const { signal } = (this.#giveUp = new AbortController());
+    prepare(this.#options.target, { ...attempt, resume: this.#everOpen && this.#resume, signal }).then(
       (prepared) => this.#connect(turn, prepared),
       (thrown) => this.#lost(turn, this.#refused(thrown)),
     );
@@ -325,6 +372,8 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     const events: LinkEvents = {
       open: (protocol) => this.#linkOpen(turn, protocol, request.protocols),
       frame: (frame) => this.#frame(turn, frame),
+      ping: () => void (this.#heard = this.#clock.now()),
+      pong: (payload) => this.#pong(turn, payload),
       closed: (code, reason) => this.#linkClosed(turn, code, clean(reason, this.#secrets)),
     };
     try {
@@ -344,28 +393,48 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     if (offered.length > 0 && !offered.includes(protocol)) {
       return this.#lost(turn, lostBy("protocol", "The server chose none of the subprotocols that were offered", 1002));
     }
-    this.#clock.cancel(this.#deadline);
     this.#heard = this.#clock.now();
-    if (this.#holders > 0) this.#link?.pause?.();
-    this.#acknowledged = this.#options.firstAck === undefined;
-    this.#sayFirst(turn);
-    if (turn !== this.#turn) return;
-    if (this.#acknowledged) this.#isOpen(protocol);
-    else this.#awaitAck(turn, protocol);
-  }
-
-  #sayFirst(turn: number): void {
-    const opening = { reconnect: this.#everOpen, resume: this.#everOpen && this.#resume };
-    try {
-      for (const message of this.#options.opening?.(opening) ?? []) this.#write(message);
-    } catch (thrown) {
-      this.#lost(turn, this.#refused(thrown));
-    }
-  }
-
-  #awaitAck(turn: number, protocol: string): void {
-    const timeout_ms = this.#options.firstAck?.timeout_ms ?? this.#policy.connect_ms;
     this.#protocol = protocol;
+    this.#rates = new Rates(this.#policy.rates);
+    this.#barrier.messages = 0;
+    if (this.#holders > 0) this.#link?.pause?.();
+    const { max_age_ms } = this.#policy;
+    if (max_age_ms > 0) this.#age = this.#clock.after(max_age_ms, () => this.#lost(turn, lostBy("timeout", "The link has reached its longest life")));
+    this.#awaited = this.#options.greeting && "greeting";
+    if (!this.#awaited) this.#begin(turn);
+  }
+
+  /** The server listens: says what comes first. */
+  #begin(turn: number): void {
+    const { firstAck } = this.#options;
+    this.#awaited = undefined;
+    this.#startBeat();
+    this.#plan(this.#everOpen && this.#resume);
+    if (firstAck && !firstAck.begins) {
+      this.#first.splice(0).forEach((message) => this.#write(message));
+      this.#awaitAck();
+    }
+    this.#advance(turn);
+  }
+
+  #plan(resume: boolean): void {
+    this.#resume = resume;
+    this.#first = [...(this.#options.opening?.({ reconnect: this.#everOpen, resume }) ?? [])];
+  }
+
+  /** Says of the opening what may be said now. When all is said and acknowledged, the link is open. */
+  #advance(turn: number): void {
+    while (turn === this.#turn && !this.#awaited && this.#first.length > 0) this.#write(this.#first.shift() as Out);
+    if (turn !== this.#turn || this.#awaited) return;
+    if (this.#state.status === "open") this.#flush();
+    else this.#isOpen(this.#protocol);
+  }
+
+  #awaitAck(): void {
+    const timeout_ms = this.#options.firstAck?.timeout_ms ?? this.#policy.connect_ms;
+    const turn = this.#turn;
+    this.#awaited = "ack";
+    this.#clock.cancel(this.#deadline);
     this.#deadline = this.#clock.after(timeout_ms, () =>
       this.#lost(turn, lostBy("timeout", `The opening was not acknowledged in ${timeout_ms} ms`)),
     );
@@ -380,7 +449,6 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#enter({ status: "open", since: this.#clock.now(), protocol });
     // Whoever listens may have closed the connection by now.
     if (turn !== this.#turn) return;
-    this.#startBeat();
     if (again) this.#emitter.emit("reconnected", { protocol, attempts });
     else this.#emitter.emit("open", { protocol });
     this.#flush();
@@ -389,6 +457,8 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   #linkClosed(turn: number, code: number, reason: string): void {
     if (turn !== this.#turn) return;
     this.#link = undefined;
+    // Who answers the goodbye has read all before it.
+    if (this.#state.status === "closing" && code !== 1006) this.#outbox.confirm(this.#outbox.written);
     this.#lost(turn, { code, reason });
   }
 
@@ -403,8 +473,11 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     if (action === "fatal" || reconnect === "never") return this.#end(cause);
     this.#countFailure(reconnect.min_uptime_ms);
     this.#letGo();
-    if (this.#failures > reconnect.max_attempts) return this.#fail(cause);
-    this.#wait(backoff(reconnect, this.#failures, this.#clock.random()), cause);
+    const { fate = () => "unknown" } = this.#options;
+    const unsent = this.#outbox.linkLost(fate);
+    const failed = this.#failures > reconnect.max_attempts;
+    if (failed) this.#fail(cause, unsent);
+    else this.#wait(backoff(reconnect, this.#failures, this.#clock.random()), cause, unsent);
   }
 
   #judge({ code, error }: Ending): CloseAction {
@@ -419,13 +492,13 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#failures = stable ? 1 : this.#failures + 1;
   }
 
-  #wait(delay_ms: number, cause: Ending): void {
+  #wait(delay_ms: number, cause: Ending, unsent: readonly Out[]): void {
     const attempt = this.#failures;
     const retry_at = this.#clock.now() + delay_ms;
     const turn = this.#turn;
     this.#deadline = this.#clock.after(delay_ms, () => this.#dial());
     this.#enter({ status: "waiting", attempt, retry_at, cause });
-    if (turn === this.#turn) this.#emitter.emit("reconnecting", { attempt, delay_ms, cause });
+    if (turn === this.#turn) this.#emitter.emit("reconnecting", { attempt, delay_ms, cause, unsent });
     if (turn === this.#turn) this.#count(retry_at);
   }
 
@@ -435,10 +508,10 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#emitter.emit("countdown", { remaining_ms });
   }
 
-  #fail(cause: Ending): void {
+  #fail(cause: Ending, unsent: readonly Out[]): void {
     const attempts = this.#failures;
     this.#enter({ status: "failed", attempts, cause });
-    this.#emitter.emit("failed", { attempts, cause });
+    this.#emitter.emit("failed", { attempts, cause, unsent });
   }
 
   #end(cause: Ending): void {
@@ -456,12 +529,17 @@ export class Connection<In, Out> implements AsyncIterable<In> {
 
   #letGo(): void {
     this.#stopTimers();
+    this.#giveUp?.abort();
     this.#link?.drop();
     this.#link = undefined;
+    this.#awaited = undefined;
+    this.#first = [];
   }
 
   #stopTimers(): void {
-    for (const timer of [this.#deadline, this.#beat, this.#idle, this.#drain, this.#second]) this.#clock.cancel(timer);
+    for (const timer of [this.#deadline, this.#idle, this.#age, this.#drain, this.#second]) this.#clock.cancel(timer);
+    this.#messageBeat.stop();
+    this.#frameBeat.stop();
   }
 
   #enter(state: ConnectionState): void {
@@ -472,40 +550,81 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   #awake(): void {
     const { status } = this.#state;
     if (status === "waiting" || status === "failed") this.tryNow();
-    else if (status === "open") this.#startBeat();
+    else if (status === "open") this.#watch();
   }
 
   // What is said
 
+  /** Writes a message of the session itself, before what waits in the outbox. */
   #write(message: Out): void {
-    this.#link?.send(this.#options.codec.encode(message));
+    try {
+      this.#hand(message);
+    } catch (thrown) {
+      this.#lost(this.#turn, this.#refused(thrown));
+    }
+  }
+
+  #hand(message: Out, frame?: Frame): void {
+    const { codec, complete, firstAck } = this.#options;
+    const whole = complete?.(message) ?? message;
+    this.#link?.send(frame !== undefined && whole === message ? frame : codec.encode(whole));
+    this.#rates.spend(this.#clock.now());
+    if (firstAck?.begins?.(message)) this.#awaitAck();
     this.#emitter.emit("sent", message);
   }
 
   #flush(): void {
     this.#clock.cancel(this.#drain);
     if (this.#state.status !== "open") return;
-    this.#outbox.flush((frame, message) => this.#writeIfRoom(frame, message));
-    if (this.#outbox.size > 0) this.#drain = this.#clock.after(DRAIN_MS, () => this.#flush());
+    this.#outbox.flush((frame, message) => this.#writeIfRoom(frame, message), this.#confirm !== "written");
+    this.#raiseBarrier();
+    if (this.#outbox.queued === 0 || this.#awaited || this.#state.status !== "open") return;
+    this.#drain = this.#clock.after(this.#rates.wait(this.#clock.now()) || DRAIN_MS, () => this.#flush());
+  }
+
+  get #confirm(): Confirm {
+    const { confirm } = this.#policy;
+    return confirm === "pong" && !this.#link?.ping ? "written" : confirm;
   }
 
   #writeIfRoom(frame: Frame, message: Out): boolean {
     const link = this.#link;
-    if (!link || link.buffered() > this.#policy.platform_bytes) return false;
-    link.send(frame);
-    this.#emitter.emit("sent", message);
+    if (!link || this.#awaited || link.buffered() > this.#policy.platform_bytes || this.#rates.wait(this.#clock.now()) > 0) return false;
+    try {
+      this.#hand(message, frame);
+    } catch (thrown) {
+      this.#emitter.emit("error", asError(thrown, "shape", this.#secrets));
+    }
     return true;
   }
 
+  /** Sends a ping whose answer says that all before it has arrived; one at a time. */
+  #raiseBarrier(): void {
+    if (this.#policy.confirm !== "pong" || this.#barrier.messages > 0 || this.#outbox.written === 0) return;
+    this.#barrier = { number: this.#barrier.number + 1, messages: this.#outbox.written };
+    this.#link?.ping?.(String(this.#barrier.number));
+  }
+
   // What is heard
+
+  #pong(turn: number, payload: string): void {
+    if (turn !== this.#turn) return;
+    this.#heard = this.#clock.now();
+    this.#frameBeat.answered();
+    if (payload !== String(this.#barrier.number)) return;
+    this.#outbox.confirm(this.#barrier.messages);
+    this.#barrier.messages = 0;
+    this.#flush();
+  }
 
   #frame(turn: number, frame: Frame): void {
     if (turn !== this.#turn) return;
     this.#heard = this.#clock.now();
     const message = this.#decode(frame);
     if (message === undefined) return;
+    if (this.#policy.confirm === "answer") this.#outbox.confirm(this.#options.confirms?.(message.value) ?? 0);
     if (this.#options.heartbeat?.isBeat?.(message.value)) return this.#answerBeat(message.value);
-    if (!this.#acknowledged && !this.#acknowledge(turn, message.value)) return;
+    if (this.#awaited && !this.#acknowledge(turn, message.value)) return;
     this.#deliver(message.value);
   }
 
@@ -522,23 +641,36 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   }
 
   #answerBeat(message: In): void {
+    this.#messageBeat.answered();
+    this.#correlator.offer(message);
     const pong = this.#options.heartbeat?.pong?.(message);
     if (pong !== undefined) this.#write(pong);
   }
 
-  /** Looks for the acknowledgement; false if the link did not survive it. */
+  /** Looks for what the link waits for; false if it did not survive it. */
   #acknowledge(turn: number, message: In): boolean {
-    const ack = this.#options.firstAck;
-    if (ack?.refuses?.(message)) {
-      this.#emitter.emit("message", message);
-      this.#lost(turn, lostBy("auth", "The server refused the opening message"));
-      return false;
-    }
-    if (ack?.accepts(message)) {
-      this.#acknowledged = true;
-      this.#isOpen(this.#protocol);
+    const { firstAck, greeting } = this.#options;
+    if (this.#awaited === "greeting") {
+      if (greeting?.(message)) this.#begin(turn);
+    } else if (firstAck?.refuses?.(message)) {
+      this.#refusedOpening(turn, message);
+    } else if (firstAck?.accepts(message)) {
+      this.#awaited = undefined;
+      this.#clock.cancel(this.#deadline);
+      this.#advance(turn);
     }
     return turn === this.#turn;
+  }
+
+  /** What cannot be resumed is begun anew; what cannot be begun is over. */
+  #refusedOpening(turn: number, message: In): void {
+    if (this.#resume) {
+      this.#awaited = undefined;
+      this.#plan(false);
+      return this.#advance(turn);
+    }
+    this.#deliver(message);
+    this.#lost(turn, lostBy("auth", "The server refused the opening message"));
   }
 
   #deliver(message: In): void {
@@ -558,20 +690,22 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   // Signs of life
 
   #startBeat(): void {
-    this.#clock.cancel(this.#idle);
+    const { heartbeat_reply_ms, ping_ms, ping_reply_ms, jitter_first } = this.#policy;
     this.#watch();
-    this.#clock.cancel(this.#beat);
-    if (this.#heartbeat_ms > 0 && this.#options.heartbeat?.ping) this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#sendBeat());
+    if (this.#options.heartbeat?.ping) {
+      this.#messageBeat.start(this.#heartbeat_ms, heartbeat_reply_ms, jitter_first ? this.#clock.random() : 1);
+    }
+    if (this.#link?.ping) this.#frameBeat.start(ping_ms, ping_reply_ms);
   }
 
   #sendBeat(): void {
-    this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#sendBeat());
     const ping = this.#options.heartbeat?.ping?.();
     if (ping !== undefined) this.#write(ping);
   }
 
   /** Gives the link up when it has been silent for too long, else looks again when it could have been. */
   #watch(): void {
+    this.#clock.cancel(this.#idle);
     const limit_ms = this.#policy.idle_ms || SILENT_BEATS * this.#heartbeat_ms;
     if (limit_ms === 0) return;
     // A socket that is held back has a reason to be silent.

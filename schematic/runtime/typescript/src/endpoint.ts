@@ -3,24 +3,14 @@
 //!
 //! Generated files hand in plain data; what it means is here. Sockets, time and retries are the connection's.
 
-import { Connection, type ConnectionOptions, type HeartbeatHooks, type Opening } from "./connection.js";
+import { Connection, type ConnectionOptions, type FirstAcknowledgement, type HeartbeatHooks, type Opening } from "./connection.js";
+import { address, callForUrl, chooseWay, withCredential, withQuery, type AuthWay, type Fetch, type ParamValue, type Path } from "./credential.js";
 import { SchematicError } from "./errors.js";
 import { Lifecycle, type LifecycleSpec, type SessionPhase } from "./lifecycle.js";
 import { lookUp, type Messages, type Named, type Unknown } from "./messages.js";
-import type { Outgoing } from "./outbox.js";
+import type { Fate, Outgoing } from "./outbox.js";
 import type { ConnectionPolicy } from "./policy.js";
 import type { Attempt, Target } from "./target.js";
-
-/** A path of member names. */
-export type Path = readonly string[];
-
-/** A way to prove who one is. */
-export type AuthWay =
-  | { readonly header: string; readonly prefix?: string }
-  | { readonly query: string; readonly prefix?: string }
-  | { readonly cookie: string }
-  | { readonly subprotocol: string; readonly beside?: readonly string[] }
-  | { readonly message: string; readonly path: Path };
 
 /** A heartbeat of messages. */
 export interface HeartbeatSpec {
@@ -29,6 +19,8 @@ export interface HeartbeatSpec {
   readonly pong?: string;
   /** Members of the ping that the pong repeats. */
   readonly echo?: readonly { readonly ping: Path; readonly pong: Path }[];
+  /** Captured values that the ping carries; `null` before they are known. */
+  readonly carries?: readonly { readonly name: string; readonly into: Path }[];
   /** Where the server says the interval. */
   readonly given?: { readonly message: string; readonly path: Path };
 }
@@ -36,7 +28,7 @@ export interface HeartbeatSpec {
 /** What restores a session on a new connection. */
 export type ReconnectSpec =
   | { readonly replay: { readonly opening: boolean; readonly subscriptions: readonly SubscriptionSpec[] } }
-  | { readonly token: { readonly message: string; readonly capture: readonly CaptureSpec[]; readonly url?: string } };
+  | { readonly token: { readonly message: string; readonly capture: readonly CaptureSpec[]; readonly url?: string; readonly done?: string } };
 
 /** A client message that stays in force, and what ends it. */
 export interface SubscriptionSpec {
@@ -85,11 +77,10 @@ export interface EndpointSpec<In extends Named, Out extends Named> {
   readonly heartbeats?: readonly HeartbeatSpec[];
   readonly reconnect?: ReconnectSpec;
   readonly coalesce?: Path;
+  /** Messages that may be sent again when nobody knows whether they arrived. */
+  readonly idempotent?: readonly string[];
   readonly replies?: Readonly<Record<string, ReplySpec>>;
 }
-
-/** A value of a connection parameter. */
-export type ParamValue = string | number | boolean | undefined;
 
 /** What the user of a generated client may choose. */
 export interface EndpointOptions<In extends Named, Out extends Named>
@@ -98,9 +89,13 @@ export interface EndpointOptions<In extends Named, Out extends Named>
   readonly baseUrl?: string | undefined;
   /** The whole target of an attempt, in place of what is made from parameters and credential. */
   readonly target?: ((attempt: Attempt) => string | Target | Promise<string | Target>) | undefined;
+  /** The server of the HTTP call that gives the address, if it is not the one of the definition. */
+  readonly callBaseUrl?: string | undefined;
+  /** What makes that call; else the platform's `fetch`. */
+  readonly fetch?: Fetch | undefined;
   /** The credential, or who obtains one before every attempt; else the environment variables of the definition. */
   readonly credential?: string | (() => string | undefined | Promise<string | undefined>) | undefined;
-  /** Whether the transport can send headers; browsers cannot. */
+  /** Whether the transport can send headers, if it does not say so itself; browsers cannot. */
   readonly sendsHeaders?: boolean | undefined;
 }
 
@@ -114,19 +109,25 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
   readonly #captured = new Map<string, unknown>();
   readonly #subscriptions = new Map<string, Out>();
   #initialize: Out | undefined;
+  /** The credential, where it belongs into a message. */
+  #secret: string | undefined;
+  #lastId = 0;
 
   constructor(spec: EndpointSpec<In, Out>, params: Readonly<Record<string, ParamValue>>, options: EndpointOptions<In, Out>) {
     this.#spec = spec;
     this.#options = options;
     this.#lifecycle = new Lifecycle(spec.lifecycle);
     this.connection = new Connection<In | Unknown, Out | Unknown>({
+      greeting: spec.serverFirst === undefined ? undefined : (message) => message.name === spec.serverFirst,
       firstAck: firstAck(spec),
+      complete: (message) => this.#complete(message),
+      fate: (message) => this.#fate(message),
       coalesceKey: spec.coalesce && ((message) => lookUp(body(message), spec.coalesce ?? [])),
       replyId: replyId(spec),
       opening: (opening) => this.#opening(opening),
       ...options,
       codec: { encode: (message) => spec.client.encode(message), decode: (frame) => this.#read(spec.server.decode(frame)) },
-      target: options.target ?? (() => this.#target(params)),
+      target: options.target ?? ((attempt) => this.#target(params, attempt)),
       policy: { ...spec.policy, ...options.policy },
       heartbeat: options.heartbeat ?? this.#heartbeat(),
     });
@@ -136,6 +137,11 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
   /** Where the session is. */
   get phase(): SessionPhase {
     return this.#lifecycle.phase;
+  }
+
+  /** A number for a message that no earlier one, also of the heartbeat, has used as its id. */
+  nextId(): number {
+    return (this.#lastId += 1);
   }
 
   /** Begins to connect. */
@@ -196,7 +202,11 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
   #remember(message: Out): void {
     this.#lifecycle.said(message.name);
     if (message.name === this.#spec.lifecycle.initialize) this.#initialize = message;
-    const { reconnect } = this.#spec;
+    const { reconnect, heartbeats = [] } = this.#spec;
+    for (const { ping } of heartbeats.flatMap(({ echo = [] }) => echo)) {
+      const id = lookUp(message.body, ping);
+      if (typeof id === "number") this.#lastId = Math.max(this.#lastId, id);
+    }
     if (!reconnect || !("replay" in reconnect)) return;
     for (const { message: name, endedBy, key } of reconnect.replay.subscriptions) {
       const id = JSON.stringify([name, lookUp(message.body, key) ?? null]);
@@ -228,11 +238,31 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
     if (!reconnect || !spec) return [];
     if ("token" in spec) return resume && this.#captured.size > 0 ? [this.#resumeMessage(spec.token)] : this.#again();
     const opening = spec.replay.opening ? this.#again() : [];
-    return [...opening, ...this.#subscriptions.values()];
+    // What still waits in the queue is said from there.
+    return [...opening, ...[...this.#subscriptions.values()].filter((message) => !this.connection.queues(message))];
   }
 
   #again(): Out[] {
-    return this.#initialize ? [this.#initialize] : [];
+    this.#captured.clear();
+    return this.#initialize && !this.connection.queues(this.#initialize) ? [this.#initialize] : [];
+  }
+
+  #fate(message: Out | Unknown): Fate {
+    const { reconnect, idempotent = [] } = this.#spec;
+    const said: (Out | Unknown)[] = [...this.#subscriptions.values()];
+    if (reconnect && this.#initialize && ("token" in reconnect || reconnect.replay.opening)) said.push(this.#initialize);
+    if (said.includes(message)) return "restored";
+    return idempotent.includes(message.name) ? "again" : "unknown";
+  }
+
+  /** Puts the credential into a message that has a place for it and no other there. */
+  #complete(message: Out | Unknown): Out | Unknown {
+    const secret = this.#secret;
+    const way = this.#spec.auth?.find((each) => "message" in each && each.message === message.name);
+    if (secret === undefined || !way || !("message" in way) || lookUp(body(message), way.path)) return message;
+    const filled = structuredClone(body(message) ?? {}) as Record<string, unknown>;
+    put(filled, way.path, secret);
+    return { ...message, body: filled } as Out;
   }
 
   #resumeMessage({ message, capture }: { readonly message: string; readonly capture: readonly CaptureSpec[] }): Out {
@@ -246,22 +276,36 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
     const asks = heartbeats.find(({ from }) => from === "client");
     const beats = heartbeats.map(({ from, ping, pong }) => (from === "server" ? ping : pong));
     return {
-      ping: asks && (() => ({ name: asks.ping, body: {} }) as unknown as Out),
+      ping: asks && (() => this.#ping(asks)),
       isBeat: (message) => beats.includes(message.name),
       pong: (message) => pongTo(heartbeats, message) as Out | undefined,
     };
   }
 
+  #ping({ ping, echo = [], carries = [] }: HeartbeatSpec): Out {
+    const content = {};
+    for (const { name, into } of carries) put(content, into, this.#captured.get(name) ?? null);
+    for (const each of echo) put(content, each.ping, this.nextId());
+    return { name: ping, body: content } as unknown as Out;
+  }
+
   // Where to connect to
 
-  async #target(params: Readonly<Record<string, ParamValue>>): Promise<Target> {
+  async #target(params: Readonly<Record<string, ParamValue>>, { signal, resume: resumes }: Attempt): Promise<Target> {
     const { baseUrl, path, query, subprotocols = [], headers = {}, auth = [] } = this.#spec;
-    const filled = path.replace(/\{([^}]*)\}/g, (_, name: string) => encodeURIComponent(String(params[name])));
-    const url = new URL(this.#resumeUrl() ?? (this.#options.baseUrl ?? baseUrl).replace(/\/+$/, "") + filled);
-    for (const name of query) if (params[name] !== undefined) url.searchParams.set(name, String(params[name]));
+    const options = this.#options;
     const credential = await this.#credential();
-    const target = { url: url.href, protocols: subprotocols, headers, secrets: credential === undefined ? [] : [credential] };
-    return credential === undefined ? target : withCredential(target, auth, credential, this.#options.sendsHeaders ?? false);
+    const way = credential === undefined ? auth.find((each) => "call" in each) : chooseWay(auth, options.sendsHeaders ?? options.transport?.sendsHeaders ?? false);
+    const resume = resumes ? this.#resumeUrl() : undefined;
+    const calls = way && "call" in way && resume === undefined ? way : undefined;
+    const caller = { fetch: options.fetch, baseUrl: options.callBaseUrl, params, credential, signal };
+    const given = calls ? await callForUrl(calls.call, calls.path, caller) : resume && new URL(resume);
+    const url = given ? withQuery(given, query, params) : address(options.baseUrl ?? baseUrl, path, query, params);
+    // Whoever has the address that a call gave may use it.
+    const secrets = [...(credential === undefined ? [] : [credential]), ...(calls ? url.searchParams.values() : [])];
+    const target = { url: url.href, protocols: subprotocols, headers, secrets };
+    this.#secret = way && "message" in way ? credential : undefined;
+    return way && credential !== undefined ? withCredential(target, way, credential) : target;
   }
 
   #resumeUrl(): string | undefined {
@@ -297,12 +341,18 @@ function pongTo(heartbeats: readonly HeartbeatSpec[], message: Named): Named | u
   return { name: beat.pong, body: content };
 }
 
-function firstAck<In extends Named, Out extends Named>(spec: EndpointSpec<In, Out>): ConnectionOptions<In | Unknown, Out>["firstAck"] {
-  const message = spec.firstAck?.message ?? spec.serverFirst;
-  // Without an opening message to wait for, the server speaks first; with one, it answers what waits in the queue.
-  if (message === undefined || (spec.serverFirst === undefined && spec.lifecycle.initialize !== undefined)) return undefined;
-  const refusedBy = spec.firstAck?.refusedBy ?? [];
-  return { accepts: (m) => m.name === message, refuses: (m) => refusedBy.includes(m.name), timeout_ms: spec.firstAck?.timeout_ms ?? 10_000 };
+type Ack<In, Out> = FirstAcknowledgement<In | Unknown, Out | Unknown>;
+
+function firstAck<In extends Named, Out extends Named>({ firstAck: ack, lifecycle, reconnect }: EndpointSpec<In, Out>): Ack<In, Out> | undefined {
+  if (!ack) return undefined;
+  const token = reconnect && "token" in reconnect ? reconnect.token : undefined;
+  const opens = [lifecycle.initialize, token?.message].filter((name) => name !== undefined);
+  return {
+    accepts: (message) => message.name === ack.message || message.name === token?.done,
+    refuses: (message) => ack.refusedBy.includes(message.name),
+    begins: opens.length > 0 ? (message) => opens.includes(message.name) : undefined,
+    timeout_ms: ack.timeout_ms ?? 10_000,
+  };
 }
 
 function replyId<In extends Named, Out extends Named>(spec: EndpointSpec<In, Out>): (message: In | Unknown) => unknown {
@@ -311,22 +361,4 @@ function replyId<In extends Named, Out extends Named>(spec: EndpointSpec<In, Out
     if (reply) for (const name of [...messages, ...errors, ...until]) paths.set(name, reply);
   }
   return (message) => lookUp(body(message), paths.get(message.name) ?? [""]);
-}
-
-interface FullTarget extends Target {
-  readonly protocols: readonly string[];
-}
-
-function withCredential(target: FullTarget, ways: readonly AuthWay[], credential: string, headers: boolean): Target {
-  const way = ways.find((candidate) => headers || !("header" in candidate || "cookie" in candidate));
-  if (!way) throw new SchematicError("auth", "This endpoint wants the credential in a header: use a transport that can send headers");
-  if ("query" in way) {
-    const url = new URL(target.url);
-    url.searchParams.set(way.query, (way.prefix ?? "") + credential);
-    return { ...target, url: url.href };
-  }
-  if ("header" in way) return { ...target, headers: { ...target.headers, [way.header]: (way.prefix ?? "") + credential } };
-  if ("cookie" in way) return { ...target, headers: { ...target.headers, Cookie: `${way.cookie}=${credential}` } };
-  if ("subprotocol" in way) return { ...target, protocols: [...target.protocols, ...(way.beside ?? []), way.subprotocol + credential] };
-  return target;
 }

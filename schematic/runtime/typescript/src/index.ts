@@ -3,6 +3,7 @@
 export * from "./clock.js";
 export * from "./connection.js";
 export * from "./correlate.js";
+export * from "./credential.js";
 export * from "./endpoint.js";
 export * from "./emitter.js";
 export * from "./errors.js";
@@ -11,6 +12,8 @@ export * from "./lifecycle.js";
 export * from "./messages.js";
 export * from "./outbox.js";
 export * from "./policy.js";
+export * from "./pulse.js";
+export * from "./rate.js";
 export * as shape from "./shape.js";
 export type { AnyShape, Member, Place, Shape } from "./shape.js";
 export * from "./target.js";

@@ -23,6 +23,23 @@ export interface ReconnectPolicy {
 /** What happens when the consumer of an async iterator does not keep up. */
 export type InboundFull = "block" | "drop_oldest" | "coalesce" | "fail";
 
+/** When a message counts as sent. Until then it is handed back when its link is lost. */
+export type Confirm =
+  /** When the platform has taken it. */
+  | "written"
+  /** When the other side has answered a ping frame that was sent after it; as `written` where the platform cannot send any. */
+  | "pong"
+  /** When a message says so, by the option `confirms`. */
+  | "answer";
+
+/** A rate limit of the client. */
+export interface Rate {
+  /** This many messages. */
+  readonly messages: number;
+  /** In this time, in milliseconds. */
+  readonly per_ms: number;
+}
+
 /** How a connection is kept. */
 export interface ConnectionPolicy {
   /** Whether and how a lost connection is restored. */
@@ -39,10 +56,24 @@ export interface ConnectionPolicy {
   readonly reply_ms: number;
   /** Time between two signs of life, in milliseconds; 0 if there are none. */
   readonly heartbeat_ms: number;
+  /** Time that the answer to a sign of life may take, in milliseconds; 0 if any frame will do. */
+  readonly heartbeat_reply_ms: number;
+  /** Whether the first sign of life comes after a random part of the interval. */
+  readonly jitter_first: boolean;
+  /** Time between two ping frames, in milliseconds; 0 if there are none. Browsers cannot send them. */
+  readonly ping_ms: number;
+  /** Time that a pong frame may take, in milliseconds; 0 if it does not matter. */
+  readonly ping_reply_ms: number;
+  /** Longest life of a link, in milliseconds, 0 if there is no end; a session that can be restored goes on with a new one. */
+  readonly max_age_ms: number;
   /** Time without a frame after which a link is given up, in milliseconds; 0 stands for two heartbeats. */
   readonly idle_ms: number;
   /** Largest message that is sent, in bytes. */
   readonly message_bytes: number;
+  /** How often the client may send; all of them hold, for each link. */
+  readonly rates: readonly Rate[];
+  /** When a message counts as sent. */
+  readonly confirm: Confirm;
   /** Most messages that wait to be sent. */
   readonly outbound_messages: number;
   /** Most bytes that wait to be sent. */
@@ -66,8 +97,15 @@ export const defaultPolicy: ConnectionPolicy = {
   close_ms: 3_000,
   reply_ms: 30_000,
   heartbeat_ms: 0,
+  heartbeat_reply_ms: 0,
+  jitter_first: false,
+  ping_ms: 0,
+  ping_reply_ms: 0,
+  max_age_ms: 0,
   idle_ms: 0,
   message_bytes: 1 << 20,
+  rates: [],
+  confirm: "written",
   outbound_messages: 256,
   outbound_bytes: 1 << 20,
   platform_bytes: 1 << 18,

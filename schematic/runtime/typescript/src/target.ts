@@ -10,6 +10,10 @@ export interface Attempt {
   readonly attempt: number;
   /** Whether there was a connection before. */
   readonly reconnect: boolean;
+  /** Whether the session may be taken up where it was. */
+  readonly resume: boolean;
+  /** Aborts when the attempt is given up. */
+  readonly signal: AbortSignal;
 }
 
 /** Where to connect to, and as whom. */

@@ -79,6 +79,10 @@ export interface MemoryPeer {
   cut(): void;
   /** Stops carrying frames, without an end: a half-open link. */
   freeze(): void;
+  /** Sends a ping frame to the client. */
+  ping(): void;
+  /** Called for each ping frame of the client; answers it unless it gives false. */
+  onping: (payload: string) => boolean;
   /** Called for each frame of the client. */
   onframe: (frame: Frame) => void;
   /** Called when the client has ended the link; 1006 if without a word. */
@@ -114,6 +118,8 @@ class MemoryLink implements Link {
       close: (code, reason = "") => this.#toClient(() => this.#close(code, reason)),
       cut: () => this.#cut(),
       freeze: () => void (this.#frozen = true),
+      ping: () => this.#toClient(() => events.ping?.()),
+      onping: () => true,
       onframe: () => undefined,
       onclosed: () => undefined,
     };
@@ -141,6 +147,12 @@ class MemoryLink implements Link {
   send(frame: Frame): void {
     queueMicrotask(() => {
       if (this.alive && !this.#frozen) this.peer.onframe(frame);
+    });
+  }
+
+  ping(payload: string): void {
+    queueMicrotask(() => {
+      if (this.alive && !this.#frozen && this.peer.onping(payload)) this.#toClient(() => this.events.pong?.(payload));
     });
   }
 

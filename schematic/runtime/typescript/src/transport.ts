@@ -21,6 +21,10 @@ export interface LinkEvents {
   open(protocol: string): void;
   /** A frame came in. */
   frame(frame: Frame): void;
+  /** A ping came in and was answered; only where the platform tells. */
+  ping?(): void;
+  /** The answer to {@link Link.ping}, with what was given to it. */
+  pong?(payload: string): void;
   /** The link is gone. 1006 stands for a link that ended, or never opened, without a word. */
   closed(code: number, reason: string): void;
 }
@@ -35,6 +39,8 @@ export interface Link {
   drop(): void;
   /** Bytes that the platform has taken and not yet sent. */
   buffered(): number;
+  /** Sends a ping frame; absent where the platform cannot, as in browsers. */
+  ping?(payload: string): void;
   /** Stops reading, so that the server has to wait; absent where the platform cannot. */
   pause?(): void;
   /** Reads again. */
@@ -43,6 +49,8 @@ export interface Link {
 
 /** Opens links. */
 export interface Transport {
+  /** Whether it can send the headers of a request; browsers cannot. */
+  readonly sendsHeaders?: boolean;
   /** Begins to open a link. Throws when the request itself is impossible. */
   connect(request: LinkRequest, events: LinkEvents): Link;
 }
@@ -61,6 +69,8 @@ export interface WebSocketLike {
   terminate?(): void;
   pause?(): void;
   resume?(): void;
+  ping?(payload: string): void;
+  on?(event: "ping" | "pong", listener: (payload: unknown) => void): unknown;
 }
 
 /** Makes a socket. The third argument is understood by the package `ws` alone. */
@@ -76,7 +86,8 @@ export interface WebSocketTransportOptions {
 
 /** A transport over `WebSocket`. */
 export function webSocketTransport(options: WebSocketTransportOptions = {}): Transport {
-  return { connect: (request, events) => new SocketLink(open(request, options), events) };
+  const sendsHeaders = options.takesOptions ?? false;
+  return { sendsHeaders, connect: (request, events) => new SocketLink(open(request, options), events) };
 }
 
 function open(request: LinkRequest, { socket, takesOptions }: WebSocketTransportOptions): WebSocketLike {
@@ -98,6 +109,8 @@ class SocketLink implements Link {
   readonly #socket: WebSocketLike;
   readonly pause?: () => void;
   readonly resume?: () => void;
+  readonly ping?: (payload: string) => void;
+  #dropped = false;
 
   constructor(socket: WebSocketLike, events: LinkEvents) {
     this.#socket = socket;
@@ -114,6 +127,11 @@ class SocketLink implements Link {
       this.pause = () => socket.pause?.();
       this.resume = () => socket.resume?.();
     }
+    if (socket.ping && socket.on) {
+      this.ping = (payload) => socket.ping?.(payload);
+      socket.on("ping", () => this.#dropped || events.ping?.());
+      socket.on("pong", (payload) => this.#dropped || events.pong?.(String(payload)));
+    }
   }
 
   send(frame: Frame): void {
@@ -126,6 +144,7 @@ class SocketLink implements Link {
 
   drop(): void {
     const socket = this.#socket;
+    this.#dropped = true;
     socket.onopen = socket.onmessage = socket.onclose = null;
     // The handler stays: `ws` throws errors that nobody listens for.
     socket.onerror = nothing;

@@ -5,7 +5,7 @@ import { isLoopback, prepare, redact, type Target } from "../src/index.js";
 import { settled } from "../src/testing.js";
 import { bench } from "./support.js";
 
-const attempt = { attempt: 1, reconnect: false };
+const attempt = { attempt: 1, reconnect: false, resume: false, signal: new AbortController().signal };
 
 describe("plain text", () => {
   const refused: Target[] = [

@@ -316,6 +316,7 @@ const listenClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   auth: [{ header: "Authorization", prefix: "Token " }, { subprotocol: "", beside: ["token"] }],
   env: ["DEEPGRAM_API_KEY"],
   heartbeats: [{ from: "client", ping: "KeepAlive" }],
+  idempotent: ["Finalize", "KeepAlive", "CloseStream"],
 };
 
 /** Audio goes in, transcripts come out while it is spoken */

@@ -353,6 +353,8 @@ const gatewayClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   policy: {
     otherwise: "resume",
     message_bytes: 4096,
+    jitter_first: true,
+    rates: [{ messages: 120, per_ms: 60000 }],
     inbound_full: "block",
     close_codes: { 4000: "resume", 4001: "resume", 4002: "resume", 4003: "resume", 4004: "fatal", 4005: "resume", 4007: "retry", 4008: "resume", 4009: "retry", 4010: "fatal", 4011: "fatal", 4012: "fatal", 4013: "fatal", 4014: "fatal" },
   },
@@ -360,8 +362,9 @@ const gatewayClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   env: ["DISCORD_TOKEN"],
   serverFirst: "Hello",
   firstAck: { message: "Ready", refusedBy: ["InvalidSession"] },
-  heartbeats: [{ from: "client", ping: "Heartbeat", pong: "HeartbeatAck", given: { message: "Hello", path: ["d", "heartbeat_interval"] } }],
-  reconnect: { token: { message: "Resume", capture: [{ name: "seq", messages: [], path: ["s"], into: ["d", "seq"] }, { name: "session", messages: ["Ready"], path: ["d", "session_id"], into: ["d", "session_id"] }, { name: "url", messages: ["Ready"], path: ["d", "resume_gateway_url"], into: [] }], url: "url" } },
+  heartbeats: [{ from: "client", ping: "Heartbeat", pong: "HeartbeatAck", carries: [{ name: "seq", into: ["d"] }], given: { message: "Hello", path: ["d", "heartbeat_interval"] } }],
+  reconnect: { token: { message: "Resume", capture: [{ name: "seq", messages: [], path: ["s"], into: ["d", "seq"] }, { name: "session", messages: ["Ready"], path: ["d", "session_id"], into: ["d", "session_id"] }, { name: "url", messages: ["Ready"], path: ["d", "resume_gateway_url"], into: [] }], url: "url", done: "Resumed" } },
+  idempotent: ["Resume", "Heartbeat", "PresenceUpdate"],
   replies: { Heartbeat: { messages: ["HeartbeatAck"] } },
 };
 

@@ -248,6 +248,7 @@ const graphqlClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   subprotocols: ["graphql-transport-ws"],
   firstAck: { message: "ConnectionAck", refusedBy: [], timeout_ms: 3000 },
   reconnect: { replay: { opening: true, subscriptions: [{ message: "Subscribe", endedBy: "Complete", key: ["id"] }] } },
+  idempotent: ["Ping", "Pong"],
   replies: { ConnectionInit: { messages: ["ConnectionAck"] }, Subscribe: { messages: ["Next", "Complete"], errors: ["OperationError"], until: ["Complete", "OperationError"], request: ["id"], reply: ["id"] } },
 };
 

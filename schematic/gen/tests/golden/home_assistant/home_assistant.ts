@@ -331,6 +331,7 @@ const homeClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   policy: {
     reply_ms: 30000,
     heartbeat_ms: 30000,
+    heartbeat_reply_ms: 5000,
     inbound_full: "block",
   },
   auth: [{ message: "Auth", path: ["access_token"] }],
@@ -339,6 +340,7 @@ const homeClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   firstAck: { message: "AuthOk", refusedBy: ["AuthInvalid"], timeout_ms: 10000 },
   heartbeats: [{ from: "client", ping: "Ping", pong: "Pong", echo: [{ ping: ["id"], pong: ["id"] }] }],
   reconnect: { replay: { opening: true, subscriptions: [{ message: "SubscribeEvents", endedBy: "UnsubscribeEvents", key: ["id"] }, { message: "SubscribeTrigger", endedBy: "UnsubscribeEvents", key: ["id"] }] } },
+  idempotent: ["UnsubscribeEvents", "GetStates", "GetConfig", "GetServices", "GetPanels", "Ping"],
   replies: { SubscribeEvents: { messages: ["CommandResult", "Event"], until: [], request: ["id"], reply: ["id"] }, SubscribeTrigger: { messages: ["CommandResult", "Event"], until: [], request: ["id"], reply: ["id"] }, UnsubscribeEvents: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, FireEvent: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, CallService: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, GetStates: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, GetConfig: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, GetServices: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, GetPanels: { messages: ["CommandResult"], request: ["id"], reply: ["id"] }, Ping: { messages: ["Pong"], request: ["id"], reply: ["id"] } },
 };
 

@@ -1122,6 +1122,7 @@ const realtimeClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
   policy: {
     reconnect: "never",
     connect_ms: 10000,
+    max_age_ms: 3600000,
     inbound_full: "block",
     close_codes: { 1001: "retry" },
   },
