@@ -131,6 +131,42 @@ pub enum Projection {
     Without(Vec<String>),
 }
 
+impl Projection {
+    /// Takes away what is not given. Names with dots lead into nested records.
+    pub fn apply(&self, body: &mut Body) {
+        match self {
+            Self::All => {}
+            Self::Only(names) => *body = names.iter().fold(Body::new(), |kept, name| keep(body, name, kept)),
+            Self::Without(names) => names.iter().for_each(|name| remove(body, name)),
+        }
+    }
+}
+
+fn keep(body: &Body, name: &str, mut kept: Body) -> Body {
+    if let Some(value) = body.get(name) {
+        kept.insert(name.to_owned(), value.clone());
+    } else if let Some((first, rest)) = name.split_once('.')
+        && let Some(Value::Object(inner)) = body.get(first)
+    {
+        let place = kept.entry(first).or_insert_with(|| Value::Object(Body::new()));
+        if let Value::Object(already) = place {
+            *already = keep(inner, rest, std::mem::take(already));
+        }
+    }
+    kept
+}
+
+fn remove(body: &mut Body, name: &str) {
+    if body.shift_remove(name).is_some() {
+        return;
+    }
+    if let Some((first, rest)) = name.split_once('.')
+        && let Some(Value::Object(inner)) = body.get_mut(first)
+    {
+        remove(inner, rest);
+    }
+}
+
 /// Records of other collections that belong to each record of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {

@@ -3,6 +3,7 @@
 mod chats;
 mod filters;
 mod records;
+mod search;
 
 use std::future::Future;
 
@@ -26,6 +27,11 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     records::collections_are_listed_and_counted(&make().await).await;
     records::search_finds_what_is_there_now(&make().await).await;
     records::search_survives_anything_that_is_typed(&make().await).await;
+    search::words_are_weighed(&make().await).await;
+    search::words_are_meant(&make().await).await;
+    search::a_search_is_restricted(&make().await).await;
+    search::the_nearest_are_found(&make().await).await;
+    search::rankings_are_fused(&make().await).await;
     filters::filters_follow_json_types(&make().await).await;
     filters::sorts_limits_and_skips(&make().await).await;
     filters::names_are_never_syntax(&make().await).await;

@@ -68,7 +68,7 @@ pub(super) async fn an_operation_sees_the_ones_before_it(store: &impl Store) {
         write("c", "r", Operation::InsertIfAbsent(body(&json!({"n": 3})))),
     ];
     let changes = commit(store, batch).await.unwrap();
-    let kinds: Vec<_> = changes.iter().map(|change| change.kind.clone()).collect();
+    let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
     assert_eq!(kinds, [ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete, ChangeKind::Insert]);
     assert_eq!(changes[2].before, Some(body(&json!({"n": 1, "m": 2}))));
     assert_eq!(get(store, "r").await.unwrap().version, Offset(4));

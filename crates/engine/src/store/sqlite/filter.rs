@@ -34,6 +34,14 @@ pub(super) fn select(query: &Query) -> Result<Sql> {
     Ok(build(&statement))
 }
 
+/// The store's own keys of the records of a collection that fit.
+pub(super) fn keys(collection: &str, filter: &Filter) -> Result<Sql> {
+    let mut statement = sea_query::Query::select();
+    statement.expr(Expr::cust("key")).from(Alias::new("records"));
+    restrict(&mut statement, collection, Some(filter))?;
+    Ok(build(&statement))
+}
+
 /// How many records of a collection fit.
 pub(super) fn count(collection: &str, filter: &Filter) -> Result<Sql> {
     let mut statement = sea_query::Query::select();

@@ -1,4 +1,4 @@
-//! Full-text search: one FTS5 table per collection, made at the first search.
+//! The full-text index: one FTS5 table per collection, made at the first search. How it is asked is in `search`.
 //!
 //! The table holds the index alone (`content=''`): texts are read from the records, and with `contentless_delete` an
 //! entry goes by its key, so the old text need not be found out when a record changes. It is filled in steps between
@@ -8,14 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::query::{Body, Hit, Search};
+use crate::query::Body;
 
-use super::records::{self, COLUMNS};
+use super::records;
 
 /// So many records are indexed in one step; others write between two steps.
 const STEP: i64 = 1_000;
-/// So many words of a search count.
-const MAX_WORDS: usize = 32;
 /// What `collections.indexed` says when every record is in the index, later ones too.
 const COMPLETE: i64 = i64::MAX;
 
@@ -32,15 +30,21 @@ pub(super) enum Index {
 
 /// How far the index is.
 pub(super) fn index(connection: &Connection, collection: &str) -> Result<Index> {
-    let found: Option<Option<i64>> = connection
-        .prepare_cached("SELECT indexed FROM collections WHERE name = ?")?
-        .query_row([collection], |row| row.get(0))
+    let found: Option<(i64, Option<i64>)> = connection
+        .prepare_cached("SELECT key, indexed FROM collections WHERE name = ?")?
+        .query_row([collection], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(match found {
         None => Index::Absent,
-        Some(Some(COMPLETE)) => Index::Complete,
+        Some((key, Some(COMPLETE))) if has_words(connection, key)? => Index::Complete,
         Some(_) => Index::Growing,
     })
+}
+
+fn has_words(connection: &Connection, collection: i64) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)")?
+        .query_row([format!("search_{collection}_words")], |row| row.get(0))?)
 }
 
 /// Makes the index or its next piece.
@@ -51,7 +55,8 @@ pub(super) fn grow(connection: &Connection, collection: &str) -> Result<Index> {
         .optional()?;
     match found {
         None => Ok(Index::Absent),
-        Some((_, Some(COMPLETE))) => Ok(Index::Complete),
+        // An index of an earlier version has no vocabulary yet.
+        Some((key, Some(COMPLETE))) => create_words(connection, key).map(|()| Index::Complete),
         Some((key, Some(after))) => step(connection, key, after),
         Some((key, None)) => {
             create(connection, key)?;
@@ -64,6 +69,14 @@ fn create(connection: &Connection, collection: i64) -> Result<()> {
     connection.execute_batch(&format!(
         "CREATE VIRTUAL TABLE search_{collection} USING fts5 (text, content = '', contentless_delete = 1, \
          tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')"
+    ))?;
+    create_words(connection, collection)
+}
+
+/// The index's vocabulary: each word and in how many records it is. Nothing is stored for it.
+fn create_words(connection: &Connection, collection: i64) -> Result<()> {
+    connection.execute_batch(&format!(
+        "CREATE VIRTUAL TABLE IF NOT EXISTS search_{collection}_words USING fts5vocab (search_{collection}, row)"
     ))?;
     Ok(())
 }
@@ -113,57 +126,5 @@ fn gather(value: &Value, text: &mut String) {
         Value::Array(list) => list.iter().for_each(|value| gather(value, text)),
         Value::Object(members) => members.values().for_each(|value| gather(value, text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// The records that fit, best first.
-pub(super) fn search(connection: &Connection, search: &Search) -> Result<Vec<Hit>> {
-    let Some(words) = search.text.as_ref().and_then(|text| expression(&text.text)) else {
-        return Ok(Vec::new());
-    };
-    let found: Option<i64> = connection
-        .prepare_cached("SELECT key FROM collections WHERE name = ?")?
-        .query_row([&search.collection], |row| row.get(0))
-        .optional()?;
-    let Some(collection) = found else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, -bm25(search_{collection}) AS score FROM search_{collection} \
-         JOIN records ON records.key = search_{collection}.rowid \
-         WHERE search_{collection} MATCH ? ORDER BY score DESC, id LIMIT ?"
-    ))?;
-    let mut rows = statement.query(params![words, records::limit(search.limit)])?;
-    let mut hits = Vec::new();
-    while let Some(row) = rows.next()? {
-        let record = records::record(row)?;
-        hits.push(Hit { record, score: row.get("score")?, matched_fields: Vec::new() });
-    }
-    Ok(hits)
-}
-
-/// What a person typed, as FTS5 wants it: each word quoted, the last one a prefix. `None` if there is no word in it.
-fn expression(text: &str) -> Option<String> {
-    let words: Vec<String> = text
-        .split(|c: char| c.is_whitespace() || c == '\0')
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .take(MAX_WORDS)
-        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
-        .collect();
-    (!words.is_empty()).then(|| format!("{}*", words.join(" ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_person_typed_is_never_syntax() {
-        let check = |typed: &str, expected: Option<&str>| {
-            assert_eq!(expression(typed).as_deref(), expected, "{typed}");
-        };
-        check("purchase ord", Some("\"purchase\" \"ord\"*"));
-        check("a OR b* NEAR(x)", Some("\"a\" \"OR\" \"b*\" \"NEAR(x)\"*"));
-        check("say \"hi", Some("\"say\" \"\"\"hi\"*"));
-        check(" -- ", None);
-        check("", None);
     }
 }

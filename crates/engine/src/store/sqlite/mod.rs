@@ -13,6 +13,7 @@ mod fulltext;
 mod readers;
 mod records;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -91,6 +92,7 @@ pub struct Sqlite {
     chats: Database,
     epoch: Epoch,
     folder: Option<Arc<Folder>>,
+    vectors: Arc<search::Cache>,
 }
 
 /// One file: who writes it and who reads it.
@@ -169,16 +171,39 @@ impl Sqlite {
             chats: place.database("chats-writer", schema::CHATS, chats, ChatsUpkeep, settings.readers)?,
             epoch,
             folder: None,
+            vectors: Arc::default(),
         })
     }
 
-    /// Makes the collection's full-text index if it is not there yet, in steps between other writes.
-    async fn index(&self, collection: &str) -> Result<Index> {
-        let name = collection.to_owned();
-        let mut index = self.records.readers.call(move |c| fulltext::index(c, &name)).await?;
+    /// Makes the indexes that a search needs if they are not there yet, in steps between other writes.
+    async fn index(&self, search: &Search) -> Result<Index> {
+        let mut index = Index::Complete;
+        if search.text.is_some() {
+            let name = || search.collection.clone();
+            index = self
+                .grow(name, |c, name| fulltext::index(c, &name), |c, name| fulltext::grow(c, &name))
+                .await?;
+        }
+        if let Some(vector) = &search.vector {
+            let name = || (search.collection.clone(), vector.field.clone());
+            let look = |c: &Connection, (name, field): (String, String)| search::index(c, &name, &field);
+            index = self.grow(name, look, |c, (name, field)| search::grow(c, &name, &field)).await?;
+        }
+        Ok(index)
+    }
+
+    /// Makes one index if it is not there yet: `look` says how far it is, `grow` makes the next piece.
+    async fn grow<N: Clone + Send + 'static>(
+        &self,
+        name: impl Fn() -> N,
+        look: fn(&Connection, N) -> Result<Index>,
+        grow: fn(&Connection, N) -> Result<Index>,
+    ) -> Result<Index> {
+        let wanted = name();
+        let mut index = self.records.readers.call(move |c| look(c, wanted)).await?;
         while index == Index::Growing {
-            let name = collection.to_owned();
-            index = self.records.writer.call(move |c| fulltext::grow(c, &name)).await?;
+            let wanted = name();
+            index = self.records.writer.call(move |c| grow(c, wanted.clone())).await?;
         }
         Ok(index)
     }
@@ -297,12 +322,12 @@ impl Store for Sqlite {
     }
 
     async fn search(&self, search: &Search) -> Result<Vec<Hit>> {
-        match self.index(&search.collection).await? {
+        match self.index(search).await? {
             Index::Complete => {}
             Index::Absent | Index::Growing => return Ok(Vec::new()),
         }
-        let search = search.clone();
-        self.records.readers.call(move |c| fulltext::search(c, &search)).await
+        let (cache, search) = (Arc::clone(&self.vectors), search.clone());
+        self.records.readers.call(move |c| search::search(c, &cache, &search)).await
     }
 
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {

@@ -13,7 +13,7 @@ use crate::query::{Body, CollectionInfo, Record};
 use crate::store::{Change, ChangeKind, Operation, Write};
 
 use super::filter::Sql;
-use super::fulltext;
+use super::{fulltext, search};
 
 /// The columns that [`record`] reads.
 pub(super) const COLUMNS: &str = "id, json(body), version, created_at, updated_at";
@@ -33,6 +33,7 @@ struct Collection {
     count: i64,
     last_offset: i64,
     indexed: Option<i64>,
+    vectors: search::Fields,
 }
 
 /// A record as it is before a write.
@@ -110,9 +111,7 @@ impl<'a> Batch<'a> {
         }
         collection.count += 1;
         let key = connection.last_insert_rowid();
-        if collection.covers(key) {
-            fulltext::put(connection, collection.key, key, body)?;
-        }
+        collection.index(connection, key, body)?;
         self.log(write, ChangeKind::Insert, None, Some((body.clone(), text)))?;
         Ok(true)
     }
@@ -124,9 +123,7 @@ impl<'a> Batch<'a> {
         connection
             .prepare_cached("UPDATE records SET body = jsonb(?), version = ?, updated_at = ? WHERE key = ?")?
             .execute(params![text, collection.last_offset + 1, at.0, existing.key])?;
-        if collection.covers(existing.key) {
-            fulltext::put(connection, collection.key, existing.key, &body)?;
-        }
+        collection.index(connection, existing.key, &body)?;
         self.log(write, ChangeKind::Update, Some(existing.body), Some((body, text)))
     }
 
@@ -135,9 +132,7 @@ impl<'a> Batch<'a> {
         let collection = self.collection(&write.collection)?;
         connection.prepare_cached("DELETE FROM records WHERE key = ?")?.execute([existing.key])?;
         collection.count -= 1;
-        if collection.covers(existing.key) {
-            fulltext::delete(connection, collection.key, existing.key)?;
-        }
+        collection.forget(connection, existing.key)?;
         self.log(write, ChangeKind::Delete, Some(existing.body), None)
     }
 
@@ -223,14 +218,33 @@ impl Collection {
                     count: row.get(1)?,
                     last_offset: row.get(2)?,
                     indexed: row.get(3)?,
+                    vectors: search::Fields::default(),
                 })
             })
             .optional()?;
         if let Some(collection) = found {
-            return Ok(collection);
+            let vectors = search::Fields::load(connection, collection.key)?;
+            return Ok(Self { vectors, ..collection });
         }
         connection.prepare_cached("INSERT INTO collections (name) VALUES (?)")?.execute([name])?;
-        Ok(Self { key: connection.last_insert_rowid(), count: 0, last_offset: 0, indexed: None })
+        let key = connection.last_insert_rowid();
+        Ok(Self { key, count: 0, last_offset: 0, indexed: None, vectors: search::Fields::default() })
+    }
+
+    /// A record was written; its change gets the next offset.
+    fn index(&mut self, connection: &Connection, key: i64, body: &Body) -> Result<()> {
+        if self.covers(key) {
+            fulltext::put(connection, self.key, key, body)?;
+        }
+        self.vectors.put(connection, key, self.last_offset + 1, body)
+    }
+
+    /// A record goes; its change gets the next offset.
+    fn forget(&self, connection: &Connection, key: i64) -> Result<()> {
+        if self.covers(key) {
+            fulltext::delete(connection, self.key, key)?;
+        }
+        self.vectors.delete(connection, key, self.last_offset + 1)
     }
 
     /// Whether the full-text index must hear of the record with this key.

@@ -22,7 +22,8 @@ const APPLICATION_ID: i32 = 0x5469_6465;
 /// Collections, their records and their change logs.
 pub(super) const RECORDS: Schema = Schema {
     file: "records.db",
-    migrations: &["
+    migrations: &[
+        "
 CREATE TABLE collections (
     key          INTEGER PRIMARY KEY,
     name         TEXT    NOT NULL UNIQUE,
@@ -54,7 +55,19 @@ CREATE TABLE changes (
     by_subject TEXT    NOT NULL,
     PRIMARY KEY (collection, log_offset)
 ) STRICT, WITHOUT ROWID;
-"],
+",
+        "
+-- Members whose vectors are searched. The vectors of one are in the table vectors_{number}.
+CREATE TABLE vector_fields (
+    number     INTEGER PRIMARY KEY,
+    collection INTEGER NOT NULL,
+    field      TEXT    NOT NULL,
+    dimension  INTEGER,                    -- that of the first vector
+    indexed    INTEGER NOT NULL DEFAULT 0, -- the table holds the records with keys up to this one
+    UNIQUE (collection, field)
+) STRICT;
+",
+    ],
 };
 
 /// Chats, the entries of their logs, and their runs.

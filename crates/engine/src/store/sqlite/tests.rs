@@ -158,10 +158,11 @@ async fn a_newer_format_is_refused_and_left_alone() {
     store.close().await.unwrap();
     drop(store);
     let raw = Connection::open(dir.path().join("records.db")).unwrap();
+    let ours: i64 = raw.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     raw.pragma_update(None, "user_version", 99).unwrap();
     let error = refused(Settings::new(dir.path()));
     assert!(error.message.contains("format 99") && error.message.contains("newer"), "{error}");
-    raw.pragma_update(None, "user_version", 1).unwrap();
+    raw.pragma_update(None, "user_version", ours).unwrap();
     drop(raw);
     assert_eq!(open(dir.path()).count("c", None).await.unwrap(), 1);
 }
