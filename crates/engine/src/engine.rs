@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access;
 use crate::agent::{Agent, Records};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
@@ -273,6 +274,7 @@ impl Engine {
     /// Dropping the future takes nothing back that was begun: a message that is being accepted is accepted.
     pub async fn execute(&self, connection: &Connection, command: Command) -> Result<Reply> {
         let core = &self.core;
+        access::check(core, connection.identity(), &command).await?;
         match command {
             Command::FollowChat { chat, after } => chat::follow(core, connection, chat, after).await,
             Command::UnfollowChat { chat } => chat::unfollow(core, connection, chat).await,

@@ -1,6 +1,7 @@
 //! Who asks, and what they may.
 //!
-//! Every command is judged here and nowhere else; a dialect only carries the identity that the handshake found.
+//! `access` judges every command by this and nothing else; a dialect only carries the identity that the handshake
+//! found.
 
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ impl From<&str> for Subject {
         Self(name.into())
     }
 }
+
+/// The name under which the key-value store is granted.
+pub const KV: &str = "_kv";
 
 /// What an identity may do with collections. Chats are judged by their owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +65,14 @@ impl Identity {
     /// Whether it may do everything.
     pub fn is_admin(&self) -> bool {
         self.grants == Grants::Admin
+    }
+
+    /// Fails unless it may do everything: make and drop collections, change schemas, manage keys.
+    pub fn check_admin(&self) -> Result<()> {
+        if self.is_admin() {
+            return Ok(());
+        }
+        Err(Error::forbidden("only an admin key may do this; ask its owner"))
     }
 
     /// Fails unless it may read the collection.

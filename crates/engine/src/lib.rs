@@ -7,6 +7,7 @@
 //! **Architecture invariant.** `agent` and `model` import nothing from `store`, `bus`, `hub`, `chat` or
 //! `collections`: what their tools need is handed to them. Nothing but `store::entry` is serializable.
 
+mod access;
 pub mod agent;
 pub mod bus;
 pub mod change;

@@ -213,7 +213,7 @@ async fn resolve(core: &Core, connection: &Connection, chat: &ChatRef) -> Result
 }
 
 /// Somebody else's chat and one that does not exist give the same answer, so that ids cannot be guessed.
-async fn by_id(core: &Core, identity: &Identity, chat: ChatId) -> Result<Arc<Room>> {
+pub(crate) async fn by_id(core: &Core, identity: &Identity, chat: ChatId) -> Result<Arc<Room>> {
     let room = core.hub.room(&*core.store, chat).await?;
     room.filter(|room| identity.check_owner(&room.owner).is_ok())
         .ok_or_else(|| Error::not_found("there is no such chat; list your chats, or open a session"))

@@ -1,5 +1,6 @@
 //! The engine from outside: what only the parts together, or whole processes, can show.
 
+mod access;
 mod assistant;
 mod chat;
 mod crash;

@@ -6,7 +6,7 @@ mod order;
 mod owners;
 mod restart;
 mod resume;
-mod rig;
+pub(crate) mod rig;
 mod sends;
 mod stop;
 mod unwritable;
