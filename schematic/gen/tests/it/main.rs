@@ -8,6 +8,7 @@ mod envelope;
 mod golden;
 mod hostile;
 mod openapi;
+mod policies;
 mod recognise;
 mod samples;
 mod transcripts;

@@ -6,7 +6,7 @@
 import { systemClock, type Clock, type Timer } from "./clock.js";
 import { Correlator, type Expectation } from "./correlate.js";
 import { Emitter } from "./emitter.js";
-import { SchematicError, asError } from "./errors.js";
+import { SchematicError, asError, type ErrorKind } from "./errors.js";
 import { Inbox } from "./inbox.js";
 import { Outbox, byteLength, type Fate, type Outgoing } from "./outbox.js";
 import { backoff, closeAction, defaultPolicy, type CloseAction, type Confirm, type ConnectionPolicy } from "./policy.js";
@@ -321,6 +321,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
       full: this.#policy.inbound_full,
       key: this.#options.coalesceKey,
       hold: (on) => this.#hold(on),
+      overflow: (error) => this.#policy.inbound_full === "fail" && this.#end({ code: 1008, reason: error.message, error }),
       left: (left) => void this.#inboxes.delete(left),
     });
     if (this.#state.status === "closed") inbox.end();
@@ -374,7 +375,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
       frame: (frame) => this.#frame(turn, frame),
       ping: () => void (this.#heard = this.#clock.now()),
       pong: (payload) => this.#pong(turn, payload),
-      closed: (code, reason) => this.#linkClosed(turn, code, clean(reason, this.#secrets)),
+      closed: (code, reason, broken) => this.#linkClosed(turn, code, clean(reason, this.#secrets), broken),
     };
     try {
       this.#link = this.#transport.connect(request, events);
@@ -454,12 +455,12 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     this.#flush();
   }
 
-  #linkClosed(turn: number, code: number, reason: string): void {
+  #linkClosed(turn: number, code: number, reason: string, broken = false): void {
     if (turn !== this.#turn) return;
     this.#link = undefined;
     // Who answers the goodbye has read all before it.
     if (this.#state.status === "closing" && code !== 1006) this.#outbox.confirm(this.#outbox.written);
-    this.#lost(turn, { code, reason });
+    this.#lost(turn, broken ? lostBy("shape", reason, code) : { code, reason });
   }
 
   #lost(turn: number, cause: Ending): void {
@@ -715,7 +716,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
   }
 }
 
-function lostBy(kind: "timeout" | "protocol" | "auth", reason: string, code = 1006): Ending {
+function lostBy(kind: ErrorKind, reason: string, code = 1006): Ending {
   return { code, reason, error: new SchematicError(kind, reason) };
 }
 

@@ -3,7 +3,7 @@
 //! Which way is taken is decided here. Whether it is safe is judged by the target; when, by the connection.
 
 import { isLoopback, type Target } from "./target.js";
-import { SchematicError } from "./errors.js";
+import { SchematicError, asError } from "./errors.js";
 import { lookUp } from "./messages.js";
 
 /** A path of member names. */
@@ -92,6 +92,14 @@ export interface Caller {
 
 /** Calls for the address; an error of kind `auth` where the credential is refused. */
 export async function callForUrl(call: CallSpec, path: Path, caller: Caller): Promise<URL> {
+  try {
+    return await answeredUrl(call, path, caller);
+  } catch (thrown) {
+    throw asError(thrown, "connect", [caller.credential ?? ""]);
+  }
+}
+
+async function answeredUrl(call: CallSpec, path: Path, caller: Caller): Promise<URL> {
   const request = callRequest(call, caller);
   // No credentials to wherever a redirect leads.
   const init: RequestInit = { method: call.method, headers: { accept: "application/json", ...request.headers }, redirect: "error", signal: caller.signal };

@@ -15,6 +15,8 @@ export interface InboxOptions<In> {
   readonly key?: ((message: In) => unknown) | undefined;
   /** Stops and starts the reading from the socket, for `block`; gives false if it cannot. */
   readonly hold: (on: boolean) => boolean;
+  /** More came than it may hold; it has ended with this error. */
+  readonly overflow?: (error: SchematicError) => void;
   /** The inbox will not be read any more. */
   readonly left: (inbox: Inbox<In>) => void;
 }
@@ -85,8 +87,10 @@ export class Inbox<In> implements AsyncIterableIterator<In> {
   #fail(): void {
     this.#messages.pop();
     const limit = this.#options.limit;
-    this.end(new SchematicError("full", `Read faster or raise the inbound limit: more than ${limit} messages wait`));
+    const error = new SchematicError("full", `Read faster or raise the inbound limit: more than ${limit} messages wait`);
+    this.end(error);
     this.#options.left(this);
+    this.#options.overflow?.(error);
   }
 
   /** Nothing more will come; with an error, the loop gets it after what waits. */

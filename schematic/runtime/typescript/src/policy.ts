@@ -20,7 +20,7 @@ export interface ReconnectPolicy {
   readonly min_uptime_ms: number;
 }
 
-/** What happens when the consumer of an async iterator does not keep up. */
+/** What happens when the consumer of an async iterator does not keep up; `fail` ends the connection. */
 export type InboundFull = "block" | "drop_oldest" | "coalesce" | "fail";
 
 /** When a message counts as sent. Until then it is handed back when its link is lost. */

@@ -25,8 +25,8 @@ export interface LinkEvents {
   ping?(): void;
   /** The answer to {@link Link.ping}, with what was given to it. */
   pong?(payload: string): void;
-  /** The link is gone. 1006 stands for a link that ended, or never opened, without a word. */
-  closed(code: number, reason: string): void;
+  /** The link is gone. 1006 stands for a link that ended, or never opened, without a word; `broken` says that the other side sent frames that are none. */
+  closed(code: number, reason: string, broken?: boolean): void;
 }
 
 /** A link that is being opened or open. */
@@ -115,13 +115,17 @@ class SocketLink implements Link {
   constructor(socket: WebSocketLike, events: LinkEvents) {
     this.#socket = socket;
     let failure = "";
+    let broken = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => events.open(socket.protocol);
     socket.onmessage = (event: { data: unknown }) => events.frame(asFrame(event.data));
-    socket.onerror = (event: { message?: string }) => void (failure = event.message ?? "");
+    socket.onerror = (event: { message?: string; error?: { code?: string } }) => {
+      failure = event.message ?? "";
+      broken = event.error?.code?.startsWith("WS_ERR_") ?? false;
+    };
     socket.onclose = (event: { code: number; reason: string }) => {
       this.drop();
-      events.closed(event.code, event.reason || failure);
+      events.closed(event.code, event.reason || failure, broken);
     };
     if (socket.pause && socket.resume) {
       this.pause = () => socket.pause?.();

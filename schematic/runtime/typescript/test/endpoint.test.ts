@@ -1,47 +1,9 @@
 //! An endpoint from plain data: its order, its address, its beats, its replies, and what it says again.
 
 import { describe, expect, it } from "vitest";
-import { Endpoint, Messages, shape, type EndpointOptions, type EndpointSpec, type Named, type ParamValue } from "../src/index.js";
-import { ManualClock, memoryTransport, settled, type MemoryPeer } from "../src/testing.js";
-
-const NAMES = ["Init", "Text", "Once", "End", "Subscribe", "Unsubscribe", "Resume", "Ask", "Ping", "Pong", "Hello", "Ready", "Answer", "Failure", "Data"];
-const table = new Messages<Named>(
-  NAMES.map((name) => ({ name, body: shape.map(shape.json), tests: [{ path: ["t"], value: name }], writes: { t: name } })),
-  ["t"],
-);
-const quick = { initial_ms: 10, max_ms: 10, jitter: 0, max_attempts: 5, min_uptime_ms: 0 };
-const plain: EndpointSpec<Named, Named> = {
-  baseUrl: "wss://example.test",
-  path: "/ws/{room}",
-  query: ["page", "loud"],
-  client: table,
-  server: table,
-  lifecycle: {},
-  policy: { reconnect: quick },
-};
-
-function bench(spec: Partial<EndpointSpec<Named, Named>>, options: EndpointOptions<Named, Named> = {}, params: Record<string, ParamValue> = { room: "a b/c" }) {
-  const clock = new ManualClock();
-  const peers: MemoryPeer[] = [];
-  const heard: Record<string, unknown>[][] = [];
-  const transport = memoryTransport((peer) => {
-    const frames: Record<string, unknown>[] = [];
-    peers.push(peer);
-    heard.push(frames);
-    peer.onframe = (frame) => void frames.push(JSON.parse(String(frame)));
-    peer.accept(peer.request.protocols[0]);
-  });
-  const endpoint = new Endpoint<Named, Named>({ ...plain, ...spec }, params, { clock, transport, wake: () => () => undefined, ...options });
-  const tell = async (frame: unknown): Promise<void> => {
-    peers.at(-1)?.send(JSON.stringify(frame));
-    await settled();
-  };
-  const cut = async (): Promise<void> => {
-    peers.at(-1)?.cut();
-    await clock.advance(10);
-  };
-  return { endpoint, clock, peers, heard, tell, cut };
-}
+import type { Endpoint, Named } from "../src/index.js";
+import { settled } from "../src/testing.js";
+import { endpointBench as bench, quick } from "./support.js";
 
 describe("the order of a session", () => {
   const lifecycle = { initialize: "Init", close: "End", once: ["Once"] };

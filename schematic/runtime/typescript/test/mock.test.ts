@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayClient, type ServerMessage } from "../../../gen/tests/golden/discord/discord_gateway.js";
 import { StreamTextToSpeechClient, type StreamTextToSpeechServerMessage as Heard } from "../../../gen/tests/golden/elevenlabs/eleven_labs.js";
-import type { Confirm, Ending, Named, Outgoing, SchematicError, Unknown } from "../src/index.js";
+import { RECEIVED_LIMIT, type Confirm, type Ending, type Named, type Outgoing, type SchematicError, type Unknown } from "../src/index.js";
 import { sockets, startMock, type Mock } from "./mock.js";
 
 const CHUNKS = 200;
@@ -171,5 +171,36 @@ describe("the credential", () => {
     expect(reason).not.toContain("wrong-key");
     expect(reason).toContain("401");
     delete process.env["ELEVENLABS_API_KEY"];
+  });
+});
+
+describe("a server that misbehaves", () => {
+  it.each([
+    ["sends a message that nobody knows", "unknown:2", ["Unknown", "FinalOutput"], []],
+    ["sends a stray binary frame", "binary:2", ["Unknown", "FinalOutput"], []],
+    ["sends what is not JSON", "invalid:2", ["FinalOutput"], ["The server sent a frame that is not JSON"]],
+    ["sends too much at once", "oversize:2", ["FinalOutput"], ["The server sent a frame of more than 16777216 bytes"]],
+  ])("and %s is told, and the session goes on", async (_what, fault, others, sentences) => {
+    const heard = await synthesis(fault, "answer");
+    expect(heard.audio).toEqual(numbers(1, CHUNKS).map(audio));
+    expect(heard.others).toEqual(others);
+    expect(heard.errors.map(({ message }) => message)).toEqual(sentences);
+    for (const { kind, received } of heard.errors) {
+      expect(kind).toBe("shape");
+      expect(received?.length).toBeGreaterThan(0);
+      expect(received?.length).toBeLessThanOrEqual(RECEIVED_LIMIT);
+    }
+    expect(heard.end).toMatchObject({ code: 1000, unsent: [] });
+  });
+
+  it.each([
+    ["sends text that is not UTF-8", "utf8:2", { code: 1006, error: { kind: "shape", message: "Invalid WebSocket frame: invalid UTF-8 sequence" } }],
+    ["goes without a close frame", "drop:2", { code: 1006 }],
+    ["closes with a code of its own", "close=4000:2", { code: 4000, reason: "as it was asked for" }],
+  ])("and %s ends the session, with what was not answered", async (_what, fault, end) => {
+    const heard = await synthesis(fault, "answer");
+    expect(heard.end).toMatchObject(end);
+    expect(heard.audio).toEqual([audio(1)]);
+    expect(chunks(heard.end.unsent)).toEqual(numbers(2, CHUNKS));
   });
 });

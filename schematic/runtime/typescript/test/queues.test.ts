@@ -104,10 +104,11 @@ describe("incoming", () => {
     expect(await take(iterator, 2)).toEqual([8, 9]);
   });
 
-  it("fails the loop", async () => {
-    const { iterator } = await flood({ policy: { inbound_messages: 2, inbound_full: "fail" } }, 3);
+  it("fails the loop and ends the connection", async () => {
+    const { iterator, connection } = await flood({ policy: { inbound_messages: 2, inbound_full: "fail" } }, 3);
     expect(await take(iterator, 2)).toEqual([1, 2]);
     await expect(iterator.next()).rejects.toMatchObject({ kind: "full" });
+    expect(connection.state).toMatchObject({ status: "closed", cause: { error: { kind: "full" } } });
   });
 
   it("ends the loop with the connection", async () => {

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
-import { Connection, webSocketTransport, type ConnectionOptions, type WebSocketConstructor } from "../src/index.js";
+import { Connection, webSocketTransport, type ConnectionOptions, type Link, type WebSocketConstructor } from "../src/index.js";
 import { json, type Message } from "./support.js";
 
 const socket = WebSocket as unknown as WebSocketConstructor;
@@ -54,6 +54,22 @@ describe("real sockets", () => {
     expect(await seen).toEqual(["Bearer x", "v1"]);
     connection.close();
     await once(connection, "closed");
+  });
+
+  it("carry ping frames both ways", async () => {
+    const peer = new Promise<WebSocket>((resolve) => sockets.on("connection", resolve));
+    const transport = webSocketTransport({ socket, takesOptions: true });
+    const heard = { ping: (): void => undefined, pong: (_payload: string): void => undefined };
+    const pinged = new Promise<void>((resolve) => (heard.ping = resolve));
+    const answered = new Promise<string>((resolve) => (heard.pong = resolve));
+    const link = await new Promise<Link>((resolve) => {
+      const made = transport.connect({ url, protocols: [], headers: {} }, { ...heard, open: () => resolve(made), frame: () => undefined, closed: () => undefined });
+    });
+    link.ping?.("seven");
+    expect(await answered).toBe("seven");
+    (await peer).ping();
+    await pinged;
+    link.drop();
   });
 
   it("come back after the server has cut them, opening first", async () => {

@@ -1,6 +1,6 @@
-//! What the tests share: a connection of plain JSON messages over a network and a clock that stand still.
+//! What the tests share: connections of plain JSON messages, and endpoints, over a network and a clock that stand still.
 
-import { Connection, type ConnectionOptions } from "../src/index.js";
+import { Connection, Endpoint, Messages, shape, type ConnectionOptions, type EndpointOptions, type EndpointSpec, type Named, type ParamValue } from "../src/index.js";
 import { ManualClock, memoryTransport, settled, type MemoryPeer } from "../src/testing.js";
 
 export type Message = Record<string, unknown>;
@@ -67,4 +67,45 @@ export async function opened(options: Partial<ConnectionOptions<Message, Message
   made.connection.open();
   await settled();
   return made;
+}
+
+const NAMES = ["Init", "Text", "Once", "End", "Subscribe", "Unsubscribe", "Resume", "Ask", "Ping", "Pong", "Hello", "Ready", "Answer", "Failure", "Data"];
+const table = new Messages<Named>(
+  NAMES.map((name) => ({ name, body: shape.map(shape.json), tests: [{ path: ["t"], value: name }], writes: { t: name } })),
+  ["t"],
+);
+/** Comes back after 10 ms. */
+export const quick = { initial_ms: 10, max_ms: 10, jitter: 0, max_attempts: 5, min_uptime_ms: 0 };
+const plain: EndpointSpec<Named, Named> = {
+  baseUrl: "wss://example.test",
+  path: "/ws/{room}",
+  query: ["page", "loud"],
+  client: table,
+  server: table,
+  lifecycle: {},
+  policy: { reconnect: quick },
+};
+
+/** An endpoint whose messages all have their name as the tag `t`; every link is accepted. */
+export function endpointBench(spec: Partial<EndpointSpec<Named, Named>>, options: EndpointOptions<Named, Named> = {}, params: Record<string, ParamValue> = { room: "a b/c" }) {
+  const clock = new ManualClock();
+  const peers: MemoryPeer[] = [];
+  const heard: Record<string, unknown>[][] = [];
+  const transport = memoryTransport((peer) => {
+    const frames: Record<string, unknown>[] = [];
+    peers.push(peer);
+    heard.push(frames);
+    peer.onframe = (frame) => void frames.push(JSON.parse(String(frame)));
+    peer.accept(peer.request.protocols[0]);
+  });
+  const endpoint = new Endpoint<Named, Named>({ ...plain, ...spec }, params, { clock, transport, wake: () => () => undefined, ...options });
+  const tell = async (frame: unknown): Promise<void> => {
+    peers.at(-1)?.send(JSON.stringify(frame));
+    await settled();
+  };
+  const cut = async (): Promise<void> => {
+    peers.at(-1)?.cut();
+    await clock.advance(10);
+  };
+  return { endpoint, clock, peers, heard, tell, cut };
 }
