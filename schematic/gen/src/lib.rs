@@ -9,6 +9,7 @@ mod json_schema;
 pub mod markdown;
 pub mod names;
 pub mod openapi;
+mod rest;
 pub mod rust;
 pub mod typescript;
 

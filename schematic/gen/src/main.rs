@@ -69,6 +69,8 @@ enum Command {
 enum Output {
     /// Rust types of everything that is said, with recognition
     RustWire,
+    /// A Rust client of the REST API, beside the types, on the crate `schematic-runtime` with its feature `rest`
+    RustRest,
     /// A TypeScript client on the runtime package
     Typescript,
 }
@@ -193,6 +195,7 @@ fn generate(
 ) -> Result<Vec<File>, Vec<Problem>> {
     match output {
         Output::RustWire => rust::wire_types(definition, provenance),
+        Output::RustRest => rust::rest_client(definition, provenance),
         Output::Typescript => typescript::client(definition, provenance),
     }
 }

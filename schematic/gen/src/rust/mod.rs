@@ -6,6 +6,7 @@
 
 mod helpers;
 mod messages;
+mod rest;
 mod select;
 mod types;
 
@@ -21,6 +22,8 @@ use crate::names::{self, Scope, rust_ident};
 use crate::{File, Provenance};
 
 use helpers::Helper;
+
+pub use rest::rest_client;
 
 /// Writes `wire.rs`: the types of a definition, and for each direction of each endpoint an enum of its messages that
 /// reads and writes frames.

@@ -10,6 +10,7 @@ mod hostile;
 mod openapi;
 mod policies;
 mod recognise;
+mod rest;
 mod samples;
 mod transcripts;
 mod written;

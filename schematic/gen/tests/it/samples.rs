@@ -11,6 +11,7 @@ pub(crate) fn all() -> Vec<(&'static str, Definition)> {
         ("names", names()),
         ("tagged", tagged()),
         ("rest_kinds", rest_kinds()),
+        ("rest_names", rest_names()),
     ];
     own.into_iter().chain(schematic_definitions::all()).collect()
 }
@@ -349,6 +350,23 @@ pub(crate) fn rest_kinds() -> Definition {
         get("plain", ApiResponse::Text),
         get("bytes", ApiResponse::Binary),
         get("events", stream),
+        get("lines", ApiResponse::Stream { format: StreamFormat::JsonLines, item: item() }),
+        paged("numbered", Pagination::PageNumber { param: "page".into(), items: vec!["items".into()] }),
+        paged(
+            "skipped",
+            Pagination::OffsetLimit {
+                offset: "page".into(),
+                limit: "limit".into(),
+                items: vec!["items".into()],
+            },
+        ),
+        Endpoint {
+            params: vec![],
+            pagination: Some(Pagination::LinkHeader { items: vec![] }),
+            ..get("linked", ApiResponse::Json(Schema::new("Items")))
+        },
+        several(),
+        Endpoint::new("peek", RestMethod::Head, "/plain", "Whether it is there", ApiResponse::Empty),
     ];
     Definition::new("RestKinds", "A sample")
         .with_rest(RestApi {
@@ -356,10 +374,15 @@ pub(crate) fn rest_kinds() -> Definition {
             description: "A sample".into(),
             base_url: "https://example.com".into(),
             headers: vec![("X-B".into(), "api".into())],
+            auth: AuthStrategy::Basic,
+            env_auth: vec!["REST_KINDS_PASSWORD".into()],
+            env_username: Some("REST_KINDS_USER".into()),
             endpoints,
             ..RestApi::default()
         })
         .with_types([
+            TypeDef::alias("Items", "A list", Type::array(Type::named("item"))),
+            TypeDef::record("Page", "A part of a list", vec![Field::required("items", Type::named("Items"))]),
             TypeDef::record("item", "An item", vec![Field::required("pair", Type::named("Pair"))]),
             TypeDef::tuple(
                 "Pair",
@@ -367,4 +390,66 @@ pub(crate) fn rest_kinds() -> Definition {
                 vec![TupleItem::new("x", Type::Integer), TupleItem::new("y", Type::String)],
             ),
         ])
+}
+
+/// A list in pages of [`rest_kinds`].
+fn paged(id: &str, pagination: Pagination) -> Endpoint {
+    let query =
+        |name: &str, required| RestParam { default: None, ..rest_param(name, ParamPlace::Query, required) };
+    Endpoint {
+        params: vec![query("page", false), query("limit", true)],
+        pagination: Some(pagination),
+        ..Endpoint::new(id, RestMethod::Get, format!("/{id}"), "", ApiResponse::Json(Schema::new("Page")))
+    }
+}
+
+/// An endpoint of [`rest_kinds`] with several answers and several errors.
+fn several() -> Endpoint {
+    let status = |status, body| StatusResponse { status, description: String::new(), body };
+    let answers = vec![
+        status(200, ApiResponse::Json(Schema::new("item"))),
+        status(202, ApiResponse::Stream { format: StreamFormat::JsonLines, item: Schema::new("item") }),
+        status(204, ApiResponse::Empty),
+        status(404, ApiResponse::Text),
+        status(409, ApiResponse::Json(Schema::new("item"))),
+        status(410, ApiResponse::Empty),
+        status(418, ApiResponse::Binary),
+    ];
+    Endpoint::new("several", RestMethod::Post, "/several", "Several answers", ApiResponse::PerStatus(answers))
+}
+
+/// An API over HTTP with names that no language takes as they are.
+pub(crate) fn rest_names() -> Definition {
+    let ids = ["new", "delete", "fn", "self", "2fa", "List", "list", "list_all", "{x}", "constructor"];
+    let names = ["type", "self", "in", "params", "body", "call", "user-id", "user_id", "\"", "*/"];
+    let path: String = ["type", "self", "params", "user-id"].map(|name| format!("/{{{name}}}")).concat();
+    let query = |name: &&str| RestParam { default: None, ..rest_param(name, ParamPlace::Query, false) };
+    let field = |name: &&str| FormField {
+        name: (*name).into(),
+        kind: FormFieldKind::Text,
+        required: false,
+        description: "*/ \"".into(),
+    };
+    let failure = StatusResponse { status: 400, description: "*/ \"".into(), body: ApiResponse::Empty };
+    let endpoint = |id: &str| Endpoint {
+        params: names.iter().map(query).collect(),
+        request: Some(ApiRequest::UrlEncoded { fields: names.iter().map(field).collect() }),
+        ..Endpoint::new(
+            id,
+            RestMethod::Post,
+            format!("/{}{path}", id.replace(['{', '}'], "")),
+            "*/ \"",
+            ApiResponse::PerStatus(vec![failure.clone()]),
+        )
+    };
+    let mut endpoints: Vec<Endpoint> = ids.map(endpoint).into();
+    // Errors that differ have types of their own.
+    endpoints[0].response = ApiResponse::PerStatus(vec![StatusResponse { status: 404, ..failure.clone() }]);
+    Definition::new("rest", "Named like the runtime").with_rest(RestApi {
+        name: "String".into(),
+        description: "*/".into(),
+        base_url: "https://example.com".into(),
+        endpoints,
+        ..RestApi::default()
+    })
 }

@@ -59,3 +59,8 @@ pub(crate) mod openai_realtime;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../golden/rest_kinds/wire.rs"]
 pub(crate) mod rest_kinds;
+
+#[rustfmt::skip]
+#[allow(dead_code, unused_imports, unreachable_pub)]
+#[path = "../golden/rest_names/wire.rs"]
+pub(crate) mod rest_names;

@@ -19,6 +19,8 @@ mod memory;
 mod outbox;
 mod policy;
 mod rate;
+#[cfg(feature = "rest")]
+pub mod rest;
 mod session;
 mod target;
 mod transport;

@@ -226,7 +226,8 @@ fn insecure(url: &Url) -> Error {
     )
 }
 
-fn tells(name: &str) -> bool {
+/// Whether a name says that its value is a secret.
+pub(crate) fn tells(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     TELLING.iter().any(|part| name.contains(part))
 }
@@ -238,7 +239,7 @@ fn secrets_of(url: &Url) -> Vec<String> {
 }
 
 /// Whether a host is this machine.
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

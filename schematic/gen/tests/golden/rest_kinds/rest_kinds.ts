@@ -4,6 +4,20 @@
 import * as runtime from "@tidewire/schematic-runtime";
 import { shape } from "@tidewire/schematic-runtime";
 
+/** A list */
+export type Items = Item[];
+
+export const itemsShape: runtime.Shape<Items> = shape.array(shape.ref(() => itemShape));
+
+/** A part of a list */
+export interface Page {
+  items: Items;
+}
+
+export const pageShape: runtime.Shape<Page> = shape.record({
+  items: shape.ref(() => itemsShape),
+});
+
 /** An item */
 export interface Item {
   pair: Pair;

@@ -5,6 +5,16 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// A list
+pub type Items = Vec<Item>;
+
+/// A part of a list
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// The member `items`
+    pub items: Items,
+}
+
 /// An item
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
