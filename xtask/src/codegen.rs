@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use schematic_gen::{File, Problem, Provenance, asyncapi, markdown, rust, typescript};
+use schematic_define::Definition;
+use schematic_gen::{File, Problem, Provenance, asyncapi, markdown, openapi, rust, typescript};
 
 use crate::run::{Result, cannot_write, root};
+
+/// The command that generated files name.
+const COMMAND: &str = "cargo xtask codegen";
 
 /// Writes every generated file, or with `check` fails if one would change.
 pub(crate) fn run(check: bool) -> Result {
@@ -34,20 +38,32 @@ fn write(path: &str, text: &str) -> Result {
 
 /// Every generated file: its path from the root, and its text.
 fn files() -> Result<Vec<File>> {
-    let provenance = Provenance::new("cargo xtask codegen", "definition.rs");
     let session_chat = tidewire_definitions::session_chat::definition();
-    let wire = rust::wire_types(&session_chat, &provenance).map_err(|problems| list(&problems))?;
-    let page = markdown::reference(&session_chat, &provenance).map_err(|problems| list(&problems))?;
-    let asyncapi = asyncapi::document(&session_chat).map_err(|problems| list(&problems))?;
-    let asyncapi = asyncapi.into_iter().map(|(path, text)| (format!("session_chat.{path}"), text)).collect();
     // Seen from a client, the definition is in another folder.
-    let from_afar = Provenance::new(&provenance.command, "crates/protocols/src/session_chat/definition.rs");
+    let from_afar = Provenance::new(COMMAND, "crates/protocols/src/session_chat/definition.rs");
     let client = typescript::client(&session_chat, &from_afar).map_err(|problems| list(&problems))?;
     Ok([
-        below("crates/protocols/src/session_chat", wire),
-        below("docs/protocols", page),
-        below("docs/protocols", asyncapi),
+        dialect("session_chat", &session_chat)?,
+        dialect("live_data", &tidewire_definitions::live_data::definition())?,
         below("clients/typescript/src/generated", client),
+    ]
+    .concat())
+}
+
+/// What every dialect has: its wire types beside its definition, and its reference.
+fn dialect(name: &str, definition: &Definition) -> Result<Vec<File>> {
+    let provenance = Provenance::new(COMMAND, "definition.rs");
+    let wire = rust::wire_types(definition, &provenance).map_err(|problems| list(&problems))?;
+    let page = markdown::reference(definition, &provenance).map_err(|problems| list(&problems))?;
+    let mut documents = asyncapi::document(definition).map_err(|problems| list(&problems))?;
+    if definition.rest.is_some() {
+        documents.extend(openapi::document(definition).map_err(|problems| list(&problems))?);
+    }
+    let documents = documents.into_iter().map(|(path, text)| (format!("{name}.{path}"), text)).collect();
+    Ok([
+        below(&format!("crates/protocols/src/{name}"), wire),
+        below("docs/protocols", page),
+        below("docs/protocols", documents),
     ]
     .concat())
 }

@@ -5,6 +5,7 @@
 //! conversations. A new dialect is a new folder and one line in [`ALL`].
 
 pub mod frame;
+pub mod live_data;
 pub mod session;
 pub mod session_chat;
 pub mod transcript;

@@ -5,3 +5,6 @@
 
 #[path = "../../src/session_chat/definition.rs"]
 pub mod session_chat;
+
+#[path = "../../src/live_data/definition.rs"]
+pub mod live_data;

@@ -267,8 +267,13 @@ fn body_text(layouts: &[Layout], peek: &mut Peek) -> TokenStream {
 fn read_id(output: &Output, envelope: &Envelope, peek: &mut Peek) -> TokenStream {
     let Some(id) = &envelope.id else { return quote!(None) };
     let first = peek.member(&id.field);
-    let others: Vec<TokenStream> = id.also.iter().map(|path| peek.path(output, path)).collect();
-    quote!(#first #(.or_else(|| #others))*.map(ToOwned::to_owned))
+    let others = id.also.iter().map(|path| {
+        let member = peek.path(output, path);
+        // A member that was read already needs no closure.
+        if path.len() == 1 { quote!(.or(#member)) } else { quote!(.or_else(|| #member)) }
+    });
+    let others: Vec<TokenStream> = others.collect();
+    quote!(#first #(#others)*.map(ToOwned::to_owned))
 }
 
 fn encode(output: &Output, direction: &Direction) -> TokenStream {

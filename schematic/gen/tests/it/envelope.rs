@@ -16,6 +16,7 @@ fn bodies_lie_where_a_layout_says() {
     let find = || ClientMessage::Find(Find { collection: "c".into() });
     check(r#"{"type":"Find","messageId":"7","payload":{"collection":"c"}}"#, Some("\"7\""), find());
     check(r#"{"payload":{"collection":"c","messageId":7},"type":"Find"}"#, Some("7"), find());
+    check(r#"{"type":"Find","id":8,"payload":{"collection":"c"}}"#, Some("8"), find());
     let raw = || ClientMessage::Raw(Raw { message: "hi".into() });
     check(r#"{"type":"Raw","message":"hi"}"#, None, raw());
     check(r#"{"type":"Raw","messageId":{"a":1},"payload":{"message":"hi"}}"#, Some(r#"{"a":1}"#), raw());

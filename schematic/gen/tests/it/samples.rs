@@ -201,7 +201,7 @@ pub(crate) fn envelope() -> Definition {
         tag: "type".into(),
         id: Some(EnvelopeId {
             field: "messageId".into(),
-            also: vec![vec!["payload".into(), "messageId".into()]],
+            also: vec![vec!["id".into()], vec!["payload".into(), "messageId".into()]],
         }),
         layouts: vec![under()],
     });

@@ -51,7 +51,7 @@ export type ClientMessage =
 export const clientMessages = new runtime.Messages<ClientMessage>([
   { name: "Find", body: shape.ref(() => findShape), tests: [{ path: ["type"], value: "Find" }], writes: { type: "Find" }, layouts: [{ under: "payload" }] },
   { name: "Raw", body: shape.ref(() => rawShape), tests: [{ path: ["type"], value: "Raw" }], writes: { type: "Raw" }, layouts: ["flat", { under: "payload" }] },
-], ["type"], { field: "messageId", also: [["payload", "messageId"]] });
+], ["type"], { field: "messageId", also: [["id"], ["payload", "messageId"]] });
 
 /** Reads a frame; an error of kind `shape` if it is not JSON, or the body of a known message does not fit */
 export function decodeClientMessage(frame: runtime.Frame): ClientMessage {
@@ -74,7 +74,7 @@ export type ServerMessage =
 export const serverMessages = new runtime.Messages<ServerMessage>([
   { name: "Success", body: shape.ref(() => successShape), tests: [{ path: ["type"], value: "Success" }], writes: { type: "Success" }, layouts: [{ under: "payload" }] },
   { name: "Failure", body: shape.ref(() => failureShape), tests: [{ path: ["type"], value: "Error" }], writes: { type: "Error" }, layouts: ["flat"] },
-], ["type"], { field: "messageId", also: [["payload", "messageId"]] });
+], ["type"], { field: "messageId", also: [["id"], ["payload", "messageId"]] });
 
 /** Reads a frame; an error of kind `shape` if it is not JSON, or the body of a known message does not fit */
 export function decodeServerMessage(frame: runtime.Frame): ServerMessage {

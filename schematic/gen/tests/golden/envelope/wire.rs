@@ -42,6 +42,8 @@ impl ClientMessage {
                 #[serde(borrow, rename = "messageId")]
                 message_id: Option<&'a RawValue>,
                 #[serde(borrow)]
+                id: Option<&'a RawValue>,
+                #[serde(borrow)]
                 r#type: Option<&'a RawValue>,
             }
             let peek: Peek<'_> = read(text)?;
@@ -50,6 +52,7 @@ impl ClientMessage {
                     return Ok(Enveloped {
                         id: peek
                             .message_id
+                            .or(peek.id)
                             .or_else(|| at(peek.payload, &["messageId"]))
                             .map(ToOwned::to_owned),
                         message: body("Find", peek.payload.map_or("{}", RawValue::get))
@@ -60,6 +63,7 @@ impl ClientMessage {
                     return Ok(Enveloped {
                         id: peek
                             .message_id
+                            .or(peek.id)
                             .or_else(|| at(peek.payload, &["messageId"]))
                             .map(ToOwned::to_owned),
                         message: body("Raw", peek.payload.map_or(text, RawValue::get))
@@ -71,6 +75,7 @@ impl ClientMessage {
             return Ok(Enveloped {
                 id: peek
                     .message_id
+                    .or(peek.id)
                     .or_else(|| at(peek.payload, &["messageId"]))
                     .map(ToOwned::to_owned),
                 message: Ok(Self::Unknown {
@@ -160,6 +165,8 @@ impl ServerMessage {
                 #[serde(borrow, rename = "messageId")]
                 message_id: Option<&'a RawValue>,
                 #[serde(borrow)]
+                id: Option<&'a RawValue>,
+                #[serde(borrow)]
                 r#type: Option<&'a RawValue>,
             }
             let peek: Peek<'_> = read(text)?;
@@ -168,6 +175,7 @@ impl ServerMessage {
                     return Ok(Enveloped {
                         id: peek
                             .message_id
+                            .or(peek.id)
                             .or_else(|| at(peek.payload, &["messageId"]))
                             .map(ToOwned::to_owned),
                         message: body(
@@ -181,6 +189,7 @@ impl ServerMessage {
                     return Ok(Enveloped {
                         id: peek
                             .message_id
+                            .or(peek.id)
                             .or_else(|| at(peek.payload, &["messageId"]))
                             .map(ToOwned::to_owned),
                         message: body("Failure", text).map(Self::Failure),
@@ -191,6 +200,7 @@ impl ServerMessage {
             return Ok(Enveloped {
                 id: peek
                     .message_id
+                    .or(peek.id)
                     .or_else(|| at(peek.payload, &["messageId"]))
                     .map(ToOwned::to_owned),
                 message: Ok(Self::Unknown {
