@@ -6,6 +6,7 @@ mod asyncapi;
 mod command;
 mod envelope;
 mod golden;
+mod guide;
 mod hostile;
 mod openapi;
 mod policies;
