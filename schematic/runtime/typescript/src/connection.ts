@@ -467,7 +467,7 @@ export class Connection<In, Out> implements AsyncIterable<In> {
     if (turn !== this.#turn) return;
     this.#turn += 1;
     if (this.#state.status === "closing") return this.#end(cause.code === 1005 ? this.#state.cause : cause);
-    this.#correlator.failAll(new SchematicError("disconnected", "Ask again: the connection was lost before the reply came"));
+    this.#correlator.failAll(new SchematicError("disconnected", "Ask again: the connection was lost before the reply came"), false);
     const action = this.#judge(cause);
     this.#resume = action === "resume";
     const { reconnect } = this.#policy;

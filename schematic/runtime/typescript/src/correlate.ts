@@ -16,6 +16,8 @@ export interface Expectation<In> {
   readonly last?: ((message: In) => boolean) | undefined;
   /** Whether a message says that the request failed. */
   readonly fails?: ((message: In) => boolean) | undefined;
+  /** Whether the session asks again by itself on the next link, so that replies go on. */
+  readonly survives?: boolean | undefined;
   /** Time until the first reply, in milliseconds. */
   readonly timeout_ms: number;
 }
@@ -82,9 +84,10 @@ export class Correlator<In> {
     if (over) replies.done();
   }
 
-  /** Tells every request that no reply will come. */
-  failAll(error: SchematicError): void {
+  /** Tells every request that no reply will come; of a lost link, only those that do not survive it. */
+  failAll(error: SchematicError, over = true): void {
     for (const pending of [...this.#pending]) {
+      if (!over && pending.expectation.survives) continue;
       this.#forget(pending);
       pending.replies.failed(error);
     }

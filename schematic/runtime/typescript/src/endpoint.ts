@@ -185,10 +185,13 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
     this.#lifecycle.check(message.name);
     const id = reply.request && lookUp(message.body, reply.request);
     const named = (names: readonly string[] = []) => (m: In | Unknown) => names.includes(m.name);
+    const { reconnect } = this.#spec;
+    const survives = reconnect && "replay" in reconnect && reconnect.replay.subscriptions.some((each) => each.message === message.name);
     let left = reply.count ?? 1;
     const replies = this.connection.requestMany(message, {
       ...(id === undefined ? {} : { id }),
       ...(reply.timeout_ms === undefined ? {} : { timeout_ms: reply.timeout_ms }),
+      survives,
       accepts: named([...reply.messages, ...(reply.errors ?? []), ...(reply.until ?? [])]),
       fails: named(reply.errors),
       last: reply.until ? named(reply.until) : () => (left -= 1) === 0,

@@ -2,6 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GatewayClient, type ServerMessage } from "../../../gen/tests/golden/discord/discord_gateway.js";
+import { GraphqlClient } from "../../../gen/tests/golden/graphql_transport_ws/graphql_transport_ws.js";
+import { HomeClient } from "../../../gen/tests/golden/home_assistant/home_assistant.js";
 import { StreamTextToSpeechClient, type StreamTextToSpeechServerMessage as Heard } from "../../../gen/tests/golden/elevenlabs/eleven_labs.js";
 import { RECEIVED_LIMIT, type Confirm, type Ending, type Named, type Outgoing, type SchematicError, type Unknown } from "../src/index.js";
 import { sockets, startMock, type Mock } from "./mock.js";
@@ -155,6 +157,41 @@ describe("a session of Discord", () => {
     expect(new Set(ready).size).toBe(2);
     client.close();
   });
+});
+
+describe("a session that is said again", () => {
+  const policy = { reconnect: { initial_ms: 5, max_ms: 5, jitter: 0, max_attempts: 5, min_uptime_ms: 0 } };
+
+  it("waits for the acknowledgement of GraphQL before it subscribes, on every link", async () => {
+    const mock = await startMock("graphql_transport_ws");
+    const client = new GraphqlClient({}, { baseUrl: mock.url, transport: sockets("drop:1"), policy });
+    client.open();
+    client.connectionInit({});
+    const seen: string[] = [];
+    for await (const { name } of client.subscribeReplies({ id: "a", payload: { query: "{ x }" } })) seen.push(name);
+    expect(seen).toEqual(["Next", "Complete"]);
+    client.close();
+    await mock.stop();
+  }, 60_000);
+
+  it("shakes hands with Home Assistant, and its subscription outlives the link", async () => {
+    const mock = await startMock("home_assistant", "--credential", "s3cret");
+    const client = new HomeClient({}, { baseUrl: mock.url, credential: "s3cret", transport: sockets("drop:2"), policy });
+    client.open();
+    client.auth({ access_token: "" });
+    const events = client.subscribeEventsReplies({ id: client.nextId() });
+    const reconnected = new Promise((resolve) => void client.connection.on("reconnected", resolve));
+    const seen: string[] = [];
+    for await (const { name } of events) {
+      seen.push(name);
+      if (seen.length === 4) break;
+    }
+    await reconnected;
+    expect(seen).toEqual(["CommandResult", "Event", "CommandResult", "Event"]);
+    expect(await client.pingReply({ id: client.nextId() })).toMatchObject({ name: "Pong", body: { id: 2 } });
+    client.close();
+    await mock.stop();
+  }, 60_000);
 });
 
 describe("the credential", () => {

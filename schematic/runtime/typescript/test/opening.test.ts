@@ -167,6 +167,26 @@ describe("a session comes back", () => {
     expect(heard[2]).toEqual([{ t: "Init" }, { t: "Subscribe", id: 1 }, { t: "Subscribe", id: 2 }]);
   });
 
+  it("and the replies to a subscription go on, while a question has to be asked again", async () => {
+    const replies = {
+      Subscribe: { messages: ["Data"], until: ["End"], request: ["id"], reply: ["id"] },
+      Ask: { messages: ["Answer"], request: ["id"], reply: ["id"] },
+    };
+    const { endpoint, heard, tell, cut } = endpointBench({ replies, reconnect: { replay: { opening: false, subscriptions: [{ message: "Subscribe", key: ["id"] }] } } });
+    await endpoint.connection.opened();
+    const stream = endpoint.ask({ name: "Subscribe", body: { id: 1 } });
+    const answer = expect(endpoint.askOne({ name: "Ask", body: { id: 2 } })).rejects.toMatchObject({ kind: "disconnected" });
+    await tell({ t: "Data", id: 1, n: 1 });
+    await cut();
+    await answer;
+    expect(heard[1]).toEqual([{ t: "Subscribe", id: 1 }]);
+    await tell({ t: "Data", id: 1, n: 2 });
+    await tell({ t: "End", id: 1 });
+    const seen: unknown[] = [];
+    for await (const { name } of stream) seen.push(name);
+    expect(seen).toEqual(["Data", "Data", "End"]);
+  });
+
   it("without an opening that still waits in the queue", async () => {
     const { endpoint, heard, peers, clock } = endpointBench({ lifecycle: { initialize: "Init" }, reconnect: { replay: { opening: true, subscriptions: [] } } });
     await endpoint.connection.opened();
