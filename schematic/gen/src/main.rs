@@ -29,7 +29,7 @@ enum Command {
         /// A file (.json, .yaml) or the name of a built-in definition.
         definition: String,
         /// What to write; may be given several times, and is everything without it.
-        #[arg(long, value_enum, default_values_t = [Output::RustWire, Output::Typescript])]
+        #[arg(long, value_enum, default_values_t = [Output::RustWire, Output::RustClient, Output::Typescript])]
         output: Vec<Output>,
         /// The folder to write into; it is made if it is missing.
         #[arg(long, short, default_value = ".")]
@@ -71,6 +71,8 @@ enum Output {
     RustWire,
     /// A Rust client of the REST API, beside the types, on the crate `schematic-runtime` with its feature `rest`
     RustRest,
+    /// Rust clients of the WebSocket endpoints on the runtime crate, beside the types
+    RustClient,
     /// A TypeScript client on the runtime package
     Typescript,
 }
@@ -196,6 +198,7 @@ fn generate(
     match output {
         Output::RustWire => rust::wire_types(definition, provenance),
         Output::RustRest => rust::rest_client(definition, provenance),
+        Output::RustClient => rust::client(definition, provenance),
         Output::Typescript => typescript::client(definition, provenance),
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`wire_types`] writes the types of everything that is said and the recognition of messages, for servers and for
 //! whoever brings their own socket. The file depends on `serde` and `serde_json` alone (and `base64`, if the definition
-//! has bytes).
+//! has bytes). [`client`] writes clients of its WebSocket endpoints beside it, on `schematic-runtime`.
 
+mod client;
 mod helpers;
 mod messages;
 mod rest;
@@ -23,6 +24,7 @@ use crate::{File, Provenance};
 
 use helpers::Helper;
 
+pub use client::client;
 pub use rest::rest_client;
 
 /// Writes `wire.rs`: the types of a definition, and for each direction of each endpoint an enum of its messages that
@@ -47,7 +49,7 @@ pub fn wire_types(definition: &Definition, provenance: &Provenance) -> Result<Ve
     let helpers = output.helpers.borrow().iter().map(|helper| helper.tokens()).collect::<Vec<_>>();
     let imports = helpers::imports(&output.helpers.borrow(), &body);
     let tokens = quote! { #imports #body #(#helpers)* };
-    Ok(vec![("wire.rs".into(), print(&api, provenance, tokens))])
+    Ok(vec![("wire.rs".into(), print(&api, "Wire types", provenance, tokens))])
 }
 
 /// What is gathered while a file is written.
@@ -143,9 +145,9 @@ fn doc(description: &str, otherwise: &str) -> TokenStream {
 }
 
 /// Lays the tokens out, with the provenance on the first line.
-fn print(api: &Api, provenance: &Provenance, tokens: TokenStream) -> String {
+fn print(api: &Api, what: &str, provenance: &Provenance, tokens: TokenStream) -> String {
     let file = syn::parse2(tokens).expect("what the generator writes is Rust");
-    let about = [format!("Wire types of {}: {}.", api.wire, api.description.trim_end_matches('.'))];
+    let about = [format!("{what} of {}: {}.", api.wire, api.description.trim_end_matches('.'))];
     let about = about.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let mut text = format!("// {}\n", provenance.line());
     for line in about {
@@ -164,7 +166,7 @@ fn spaced(code: &str) -> String {
         let ended = match before {
             "}" => !line.is_empty(),
             "    }" => {
-                line.starts_with("    ///") || line.starts_with("    #[") || line.starts_with("    fn ")
+                ["    ///", "    #[", "    fn ", "    async fn "].iter().any(|start| line.starts_with(start))
             }
             other => {
                 !other.starts_with(' ')

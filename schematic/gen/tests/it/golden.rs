@@ -1,7 +1,7 @@
 //! The outputs of the samples are what is committed, and the same every time.
 //!
 //! After a wanted change, `UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen` writes them anew. A new sample begins with an
-//! empty `wire.rs`, because the files are modules of this test.
+//! empty `wire.rs` and, if it has a WebSocket API, an empty `client.rs`, because the files are modules of this test.
 
 use std::path::Path;
 
@@ -16,6 +16,7 @@ fn outputs(name: &str, definition: &Definition) -> Vec<File> {
         Provenance::new("UPDATE_GOLDEN=1 cargo nextest run -p schematic-gen", "tests/it/samples.rs");
     let mut all = vec![
         rust::wire_types(definition, &provenance),
+        rust::client(definition, &provenance),
         markdown::reference(definition, &provenance),
         typescript::client(definition, &provenance),
     ];

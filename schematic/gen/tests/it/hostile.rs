@@ -176,10 +176,13 @@ proptest! {
             prop_assert!(sample.check().is_err());
             return Ok(());
         };
-        let file = syn::parse_file(&files[0].1).map_err(|e| TestCaseError::fail(e.to_string()))?;
-        for scope in scopes(&file) {
-            let distinct: HashSet<&String> = scope.iter().collect();
-            prop_assert_eq!(distinct.len(), scope.len(), "{:?}", scope);
+        let clients = rust::client(&sample, &Provenance::new("x", "y\n")).unwrap();
+        for (_, text) in files.iter().chain(&clients) {
+            let file = syn::parse_file(text).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            for scope in scopes(&file) {
+                let distinct: HashSet<&String> = scope.iter().collect();
+                prop_assert_eq!(distinct.len(), scope.len(), "{:?}", scope);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The golden files are modules of this test, so what is compared is also compiled.
 
 mod asyncapi;
+mod clients;
 mod command;
 mod envelope;
 mod golden;

@@ -4,10 +4,14 @@
 //! its halves are dropped. What the messages mean is the business of the [`Session`].
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::Stream;
+use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::correlate::Correlator;
@@ -42,6 +46,25 @@ impl Ending {
             | ErrorKind::Closed => 1006,
         };
         Self { code, reason: error.message.clone(), error: Some(error) }
+    }
+
+    /// What went wrong, as an error.
+    pub fn into_error(self) -> Error {
+        let Self { code, reason, error } = self;
+        error.unwrap_or_else(|| {
+            let message = format!("The connection was closed with code {code}: {reason}");
+            Error::new(ErrorKind::Disconnected, message)
+        })
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => error.fmt(f),
+            None if self.reason.is_empty() => write!(f, "closed with code {}", self.code),
+            None => write!(f, "closed with code {}: {}", self.code, self.reason),
+        }
     }
 }
 
@@ -147,8 +170,14 @@ pub(crate) struct Shared<S: Session> {
     /// Wakes senders: the outbox has places again
     pub(crate) room: Notify,
     /// Wakes the consumer
-    pub(crate) arrival: Notify,
+    pub(crate) arrival: AtomicWaker,
     pub(crate) state: watch::Sender<State>,
+    /// Whether a link was ever open
+    pub(crate) ever_open: AtomicBool,
+    /// Whether the server has acknowledged an opening of the session
+    pub(crate) acknowledged: watch::Sender<bool>,
+    /// How it ended, and what was not sent, in order, until somebody takes it
+    pub(crate) handed_back: Mutex<Option<(Ending, Vec<S::Out>)>>,
     pub(crate) goodbye: watch::Sender<Option<Goodbye>>,
     /// Whether anybody can still read events. Without a reader the inbox is not filled
     pub(crate) read: AtomicBool,
@@ -167,11 +196,22 @@ impl<S: Session> Shared<S> {
             correlator: Mutex::new(Correlator::new()),
             work: Notify::new(),
             room: Notify::new(),
-            arrival: Notify::new(),
+            arrival: AtomicWaker::new(),
             state: watch::Sender::new(State::Connecting),
+            ever_open: AtomicBool::new(false),
+            acknowledged: watch::Sender::new(false),
+            handed_back: Mutex::new(None),
             goodbye: watch::Sender::new(None),
             read: AtomicBool::new(true),
             policy,
+        }
+    }
+
+    /// How it ended, and what was not sent; who asks first gets the messages. Before the end there is nothing.
+    pub(crate) fn take_unsent(&self) -> (Ending, Vec<S::Out>) {
+        match &mut *lock(&self.handed_back) {
+            Some((ending, unsent)) => (ending.clone(), std::mem::take(unsent)),
+            None => (Ending { code: 1006, reason: String::new(), error: None }, Vec::new()),
         }
     }
 
@@ -268,6 +308,34 @@ impl<S: Session> Sender<S> {
     /// Where the connection is.
     pub fn state(&self) -> State {
         *self.shared().state.borrow()
+    }
+
+    /// Waits until a link is open, or nothing can become of it any more.
+    pub(crate) async fn opened(&self) -> Result<(), Error> {
+        let mut state = self.shared().state.subscribe();
+        // The sender lives in what this half holds, so it cannot be gone.
+        let _ = state.wait_for(|state| matches!(state, State::Open | State::Closed)).await;
+        if self.shared().ever_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (ending, _) = self.shared().take_unsent();
+        Err(ending.into_error())
+    }
+
+    /// Waits until the server has acknowledged an opening; false if the connection is over before.
+    pub(crate) async fn acknowledged(&self) -> bool {
+        let mut acknowledged = self.shared().acknowledged.subscribe();
+        let mut state = self.shared().state.subscribe();
+        tokio::select! {
+            biased;
+            _ = acknowledged.wait_for(|acknowledged| *acknowledged) => true,
+            _ = state.wait_for(|state| *state == State::Closed) => false,
+        }
+    }
+
+    /// How it ended, and what was not sent; who asks first gets the messages.
+    pub(crate) fn take_unsent(&self) -> (Ending, Vec<S::Out>) {
+        self.shared().take_unsent()
     }
 
     /// How many messages are not yet sent.
@@ -400,22 +468,51 @@ pub struct Events<S: Session> {
 impl<S: Session> Events<S> {
     /// The next event, in order; `None` after [`Event::Closed`]. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Event<S::In, S::Out>> {
-        let shared = &self.owner.0;
-        loop {
-            if let Some(event) = lock(&shared.inbox).pop() {
-                shared.work.notify_one();
-                return Some(event);
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event<S::In, S::Out>>> {
+        match std::task::ready!(self.poll_quietly(cx)) {
+            Some(Event::Closed { ending, .. }) => {
+                let unsent = self.owner.0.take_unsent().1;
+                Poll::Ready(Some(Event::Closed { ending, unsent }))
             }
-            if lock(&shared.inbox).is_over() {
-                return None;
-            }
-            shared.arrival.notified().await;
+            event => Poll::Ready(event),
         }
+    }
+
+    /// The next event, which leaves what was not sent to whoever asks for it.
+    pub(crate) fn poll_quietly(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event<S::In, S::Out>>> {
+        let shared = &self.owner.0;
+        // Registering comes before looking, so that no arrival in between is missed.
+        shared.arrival.register(cx.waker());
+        let mut inbox = lock(&shared.inbox);
+        match inbox.pop() {
+            Some(event) => {
+                shared.work.notify_one();
+                Poll::Ready(Some(event))
+            }
+            None if inbox.is_over() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What was not sent; who asks first gets it.
+    pub(crate) fn take_unsent(&self) -> Vec<S::Out> {
+        self.owner.0.take_unsent().1
     }
 
     /// How many messages were dropped because nobody read them in time.
     pub fn dropped(&self) -> u64 {
         lock(&self.owner.0.inbox).dropped()
+    }
+}
+
+impl<S: Session> Stream for Events<S> {
+    type Item = Event<S::In, S::Out>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
     }
 }
 

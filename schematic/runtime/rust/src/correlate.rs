@@ -33,6 +33,8 @@ pub struct Expect<In> {
     pub count: Count<In>,
     /// Time until the first reply; without it, as the policy says
     pub timeout: Option<Duration>,
+    /// Whether the session says the request again on the next link, so that its replies go on
+    pub restored: bool,
 }
 
 impl<In> Default for Expect<In> {
@@ -43,6 +45,7 @@ impl<In> Default for Expect<In> {
             fails: Box::new(|_| false),
             count: Count::Exactly(1),
             timeout: None,
+            restored: false,
         }
     }
 }
@@ -128,9 +131,13 @@ impl<In> Correlator<In> {
         self.pending.retain(|pending| pending.key != key);
     }
 
-    /// Tells every request that no reply will come.
-    pub(crate) fn fail_all(&mut self, error: &Error) {
-        for pending in self.pending.drain(..) {
+    /// Tells every request that is not restored with the session that no reply will come.
+    pub(crate) fn link_lost(&mut self, error: &Error) {
+        self.fail(error, |pending| !pending.expect.restored);
+    }
+
+    fn fail(&mut self, error: &Error, which: impl Fn(&Pending<In>) -> bool) {
+        for pending in self.pending.extract_if(.., |pending| which(pending)) {
             // Without room the channel's end says the same.
             let _ = pending.replies.try_send(Err(error.clone()));
         }
@@ -139,10 +146,8 @@ impl<In> Correlator<In> {
     /// No request can be answered any more.
     pub(crate) fn end(&mut self) {
         self.over = true;
-        self.fail_all(&Error::new(
-            ErrorKind::Closed,
-            "Open a new connection: this one was closed before the reply came",
-        ));
+        let message = "Open a new connection: this one was closed before the reply came";
+        self.fail(&Error::new(ErrorKind::Closed, message), |_| true);
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Driver<S: Session, T: Transport> {
     failures: u32,
     ever_open: bool,
     resume: bool,
+    /// Whether the server has refused to take the session up
+    pub(crate) forget: bool,
     /// Values that may not appear in what is told
     pub(crate) secrets: Vec<String>,
 }
@@ -52,7 +54,16 @@ impl From<Goodbye> for Ending {
 
 impl<S: Session, T: Transport> Driver<S, T> {
     pub(crate) fn new(session: S, transport: T, shared: Arc<Shared<S>>) -> Self {
-        Self { session, shared, transport, failures: 0, ever_open: false, resume: false, secrets: Vec::new() }
+        Self {
+            session,
+            shared,
+            transport,
+            failures: 0,
+            ever_open: false,
+            resume: false,
+            forget: false,
+            secrets: Vec::new(),
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -120,7 +131,8 @@ impl<S: Session, T: Transport> Driver<S, T> {
             return Some(lost.ending);
         }
         // A failed attempt in between does not spoil a session that can be resumed.
-        self.resume = action == CloseAction::Resume || (self.resume && lost.since.is_none());
+        let resume = action == CloseAction::Resume || (self.resume && lost.since.is_none());
+        self.resume = resume && !std::mem::take(&mut self.forget);
         self.count_failure(lost.since);
         if self.failures > self.shared.policy.backoff.max_attempts {
             return Some(lost.ending);
@@ -153,7 +165,7 @@ impl<S: Session, T: Transport> Driver<S, T> {
     fn link_lost(&self) -> Vec<S::Out> {
         let again =
             Error::new(ErrorKind::Disconnected, "Ask again: the connection was lost before the reply came");
-        lock(&self.shared.correlator).fail_all(&again);
+        lock(&self.shared.correlator).link_lost(&again);
         let unsent = lock(&self.shared.outbox).link_lost(|message| {
             if self.session.restores(message) {
                 Fate::Restored
@@ -181,6 +193,7 @@ impl<S: Session, T: Transport> Driver<S, T> {
 
     /// A link is open, and its opening acknowledged.
     pub(crate) fn opened(&mut self, protocol: Option<String>) {
+        self.shared.ever_open.store(true, std::sync::atomic::Ordering::Release);
         self.shared.state.send_replace(State::Open);
         let attempts = self.failures + 1;
         if std::mem::replace(&mut self.ever_open, true) {
@@ -192,14 +205,19 @@ impl<S: Session, T: Transport> Driver<S, T> {
 
     pub(crate) fn tell(&self, event: Event<S::In, S::Out>) {
         lock(&self.shared.inbox).tell(event);
-        self.shared.arrival.notify_one();
+        self.shared.arrival.wake();
     }
 
     fn end(self, ending: Ending) {
-        let unsent = lock(&self.shared.outbox).hand_back();
+        {
+            // Held while the outbox closes, so that a sender that is refused finds what was not sent.
+            let mut handed_back = lock(&self.shared.handed_back);
+            *handed_back = Some((ending.clone(), lock(&self.shared.outbox).hand_back()));
+        }
         lock(&self.shared.correlator).end();
         self.shared.state.send_replace(State::Closed);
-        self.tell(Event::Closed { ending, unsent });
+        // What was not sent is added when somebody reads the event.
+        self.tell(Event::Closed { ending, unsent: Vec::new() });
         lock(&self.shared.inbox).end();
         self.shared.room.notify_waiters();
     }
@@ -211,7 +229,7 @@ impl<S: Session, T: Transport> Drop for Driver<S, T> {
         lock(&self.shared.correlator).end();
         self.shared.state.send_replace(State::Closed);
         lock(&self.shared.inbox).end();
-        self.shared.arrival.notify_one();
+        self.shared.arrival.wake();
         // After a proper end there is nothing left to hand back.
         lock(&self.shared.outbox).hand_back();
         self.shared.room.notify_waiters();

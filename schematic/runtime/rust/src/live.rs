@@ -48,8 +48,14 @@ pub(crate) struct Live<'a, S: Session, T: Transport> {
     link: T::Link,
     /// Written before everything that the owner queued: opening messages, signs of life, barriers
     first: VecDeque<Packet>,
+    attempt: Attempt,
     since: Option<Instant>,
+    /// Until then the server has to greet or to acknowledge; nothing that the owner queued is written before
     ack_by: Option<Instant>,
+    /// Whether it is the server's greeting that is waited for
+    greeting: bool,
+    /// Whether an opening was said on this link
+    asked: bool,
     expires: Option<Instant>,
     heard: Instant,
     frame_beat: Pulse,
@@ -64,11 +70,14 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
     pub(crate) fn new(driver: &'a mut Driver<S, T>, link: T::Link, attempt: Attempt) -> Self {
         let now = Instant::now();
         let policy = &driver.shared.policy;
-        let ack_by = driver.session.awaits_ack(attempt).then(|| now + policy.first_ack);
+        let greeting = driver.session.awaits_greeting();
         let mut live = Self {
             first: VecDeque::new(),
+            attempt,
             since: None,
-            ack_by,
+            ack_by: greeting.then(|| now + policy.first_ack),
+            greeting,
+            asked: false,
             expires: policy.max_age.map(|age| now + age),
             heard: now,
             frame_beat: Pulse::new(policy.ping, now),
@@ -79,7 +88,9 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
             driver,
             link,
         };
-        live.say_first(attempt);
+        if !greeting {
+            live.say_first();
+        }
         live
     }
 
@@ -100,14 +111,26 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
 
     fn opened(&mut self) {
         self.ack_by = None;
-        self.since = Some(Instant::now());
-        self.driver.opened(self.link.protocol().map(str::to_owned));
+        if self.asked {
+            self.driver.shared.acknowledged.send_replace(true);
+        }
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            self.driver.opened(self.link.protocol().map(str::to_owned));
+        }
     }
 
-    fn say_first(&mut self, attempt: Attempt) {
-        for message in self.driver.session.opening(attempt) {
+    fn say_first(&mut self) {
+        let opening = self.driver.session.opening(self.attempt);
+        self.asked = !opening.is_empty();
+        for message in opening {
             self.say(&message);
         }
+        self.ack_by = self.driver.session.awaits_ack(self.attempt).then(|| self.ack_deadline());
+    }
+
+    fn ack_deadline(&self) -> Instant {
+        Instant::now() + self.driver.shared.policy.first_ack
     }
 
     /// Writes a message of the session itself, before what the owner queued.
@@ -221,9 +244,14 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
     }
 
     fn next_queued(&mut self) -> Option<Frame> {
+        let deadline = self.ack_deadline();
         let mut outbox = lock(&self.driver.shared.outbox);
         let entry = outbox.take()?;
         self.driver.session.said(&entry.message);
+        if self.driver.session.asks_ack(&entry.message) {
+            self.asked = true;
+            self.ack_by = Some(deadline);
+        }
         Some(entry.frame.clone())
     }
 
@@ -286,21 +314,60 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
     fn message(&mut self, message: S::In) -> Turn {
         self.learn(&message);
         if self.driver.session.is_beat(&message) {
-            self.message_beat.answered();
-            if let Some(pong) = self.driver.session.pong(&message) {
-                self.say(&pong);
-            }
+            self.beat_came(message);
             return Turn::GoOn;
         }
-        let ack = self.ack_by.map_or(Ack::None, |_| self.driver.session.acknowledges(&message));
+        let ack = self.judge(&message);
         if ack == Ack::Accepted {
-            self.opened();
+            self.accepted();
         }
         match self.deliver(message) {
             Err(ending) => Turn::Over(ending),
-            Ok(()) if ack == Ack::Refused => Turn::Over(refused()),
+            Ok(()) if ack == Ack::Refused => Turn::Over(self.refused()),
             Ok(()) => Turn::GoOn,
         }
+    }
+
+    fn beat_came(&mut self, message: S::In) {
+        self.message_beat.answered();
+        if let Some(pong) = self.driver.session.pong(&message) {
+            self.say(&pong);
+        }
+        // The owner may have asked for it by a request of its own; nobody else sees it.
+        let id = self.driver.session.reply_id(&message);
+        let _ = lock(&self.driver.shared.correlator).offer(id.as_ref(), message);
+    }
+
+    fn judge(&self, message: &S::In) -> Ack {
+        let session = &self.driver.session;
+        match (self.ack_by, self.greeting) {
+            (None, _) => Ack::None,
+            (Some(_), true) if session.is_greeting(message) => Ack::Accepted,
+            (Some(_), true) if session.acknowledges(message) == Ack::Accepted => Ack::None,
+            (Some(_), _) => session.acknowledges(message),
+        }
+    }
+
+    fn accepted(&mut self) {
+        if std::mem::take(&mut self.greeting) {
+            self.say_first();
+        } else {
+            self.ack_by = None;
+        }
+        if self.ack_by.is_none() {
+            self.opened();
+        }
+    }
+
+    /// A session that cannot be taken up is not the end: the next link opens a new one.
+    fn refused(&mut self) -> Ending {
+        if !self.attempt.resume {
+            return refused();
+        }
+        self.driver.forget = true;
+        self.driver.session.resume_refused();
+        let message = "The session could not be taken up: a new one begins";
+        Ending::lost(Error::new(ErrorKind::Disconnected, message))
     }
 
     fn learn(&mut self, message: &S::In) {
@@ -324,7 +391,7 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
         }
         let key = self.driver.session.coalesce_key(&message);
         let pushed = lock(&shared.inbox).push(message, key);
-        shared.arrival.notify_one();
+        shared.arrival.wake();
         pushed.map_err(|_| {
             Ending::lost(Error::new(ErrorKind::Full, "Read faster: too many messages wait to be read"))
         })

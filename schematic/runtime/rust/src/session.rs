@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Attempt, Error, Frame, Target};
@@ -38,6 +39,16 @@ pub trait Session: Send + 'static {
     /// A frame as a message. An error is told to the consumer and ends nothing.
     fn decode(frame: Frame) -> Result<Self::In, Error>;
 
+    /// Whether the server speaks first, so that nothing is said before [`Self::is_greeting`].
+    fn awaits_greeting(&self) -> bool {
+        false
+    }
+
+    /// Whether a message is the server's greeting.
+    fn is_greeting(&self, _: &Self::In) -> bool {
+        false
+    }
+
     /// The first messages of a link, before anything that waits.
     fn opening(&mut self, _: Attempt) -> Vec<Self::Out> {
         Vec::new()
@@ -45,6 +56,19 @@ pub trait Session: Send + 'static {
 
     /// Whether a link counts as open only when the server has acknowledged it.
     fn awaits_ack(&self, _: Attempt) -> bool {
+        false
+    }
+
+    /// Whether nothing may follow a message before the server has acknowledged it.
+    fn asks_ack(&self, _: &Self::Out) -> bool {
+        false
+    }
+
+    /// The server refused to take the session up; the next [`Self::opening`] begins a new one.
+    fn resume_refused(&mut self) {}
+
+    /// Whether nothing but the end of the connection follows a message.
+    fn ends(_: &Self::In) -> bool {
         false
     }
 
@@ -105,6 +129,15 @@ pub trait Session: Send + 'static {
     }
 }
 
+/// A message in its envelope, of an API whose messages carry their id outside the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enclosed<M> {
+    /// The id, which a reply repeats; any JSON
+    pub id: Option<Value>,
+    /// The message
+    pub message: M,
+}
+
 /// What has to be said again on a new link: the opening message, and the subscriptions that are in force.
 #[derive(Debug, Clone)]
 pub struct Replay<Out> {
@@ -138,6 +171,11 @@ impl<Out: Clone> Replay<Out> {
         self.subscriptions.retain(|(other, _)| other != key);
     }
 
+    /// Whether there is an opening to say again.
+    pub fn opens(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// Everything to say again, in order.
     pub fn messages(&self) -> Vec<Out> {
         let subscriptions = self.subscriptions.iter().map(|(_, message)| message);
@@ -164,6 +202,15 @@ impl Captured {
         }
     }
 
+    /// Remembers a value, if there is one.
+    pub fn set(&mut self, name: &str, value: Option<Value>) {
+        let Some(value) = value else { return };
+        match self.0.get_mut(name) {
+            Some(known) => *known = value,
+            None => drop(self.0.insert(name.to_owned(), value)),
+        }
+    }
+
     /// A remembered value.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
@@ -178,6 +225,16 @@ impl Captured {
     pub fn clear(&mut self) {
         self.0.clear();
     }
+}
+
+/// What tells a subscription from others: the id of its message and a member of it.
+pub fn key(message: &str, of: Option<Value>) -> Value {
+    Value::from(vec![message.into(), of.unwrap_or_default()])
+}
+
+/// A member of a message as JSON; `None` if it is absent or `null`.
+pub fn value<T: Serialize + ?Sized>(member: &T) -> Option<Value> {
+    serde_json::to_value(member).ok().filter(|value| !value.is_null())
 }
 
 /// The value at a path of member names.

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
@@ -41,6 +43,11 @@ impl Credential {
     /// The first of these environment variables that is set; an empty one counts as unset.
     pub fn from_env(names: &[&str]) -> Option<Self> {
         first_set(names, |name| std::env::var(name).ok())
+    }
+
+    /// User name and password, as `Authorization: Basic` wants them.
+    pub fn basic(user: &str, password: &str) -> Self {
+        Self(BASE64.encode(format!("{user}:{password}")))
     }
 
     /// The secret itself, for the first message of a session.
@@ -128,6 +135,14 @@ impl Target {
     pub fn query(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.query.push((name.into(), value.to_string()));
         self
+    }
+
+    /// A parameter of the query that may be left out.
+    pub fn query_if_some(self, name: impl Into<String>, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
     }
 
     /// A header of the upgrade.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
@@ -22,6 +23,12 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// A text frame with this content. An error if it is not UTF-8.
+    pub fn text(bytes: Vec<u8>) -> Result<Self, Error> {
+        let wrong = |_| Error::new(crate::ErrorKind::Shape, "Send text as UTF-8, or in a binary message");
+        String::from_utf8(bytes).map(Self::Text).map_err(wrong)
+    }
+
     /// Its payload in bytes.
     pub fn len(&self) -> usize {
         match self {
@@ -100,6 +107,14 @@ pub trait Transport: Send + 'static {
 
     /// Opens one link. An adapter follows no redirects, and refuses a subprotocol that was not offered.
     fn connect(&self, request: &Request) -> impl Future<Output = Result<Self::Link, Error>> + Send;
+}
+
+impl<T: Transport + Sync> Transport for Arc<T> {
+    type Link = T::Link;
+
+    fn connect(&self, request: &Request) -> impl Future<Output = Result<Self::Link, Error>> + Send {
+        T::connect(self, request)
+    }
 }
 
 /// An open link. Packets come out in the order in which the other side sent them; the stream ends when nothing more

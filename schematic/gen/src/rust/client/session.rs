@@ -1,0 +1,703 @@
+//! Writes what the connection knows of an endpoint: the runtime's `Session`.
+//!
+//! Only what the definition says anything about is written; for the rest the trait has its defaults.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use schematic_define::{
+    FrameKind, Heartbeat, InboundFull, Interval, Party, Reconnect, Replies, Subscription, TokenCapture,
+};
+
+use super::{Client, access, find, policy, target};
+use crate::ir::{Direction, Message};
+use crate::names::rust_ident;
+
+/// The session's type and what it does.
+pub(super) fn declare(client: &Client) -> TokenStream {
+    let Client { session, endpoint, .. } = client;
+    let about = format!(" What a connection knows of {}.", endpoint.wire);
+    let members = members(client).into_iter().map(|member| member.declared);
+    let policy = policy::function(client);
+    let context = context(client);
+    let (hears, says) = (client.incoming(), client.out());
+    let methods = [
+        target::method(client),
+        encode(client),
+        decode(client),
+        greeting(client),
+        opening(client),
+        acknowledging(client),
+        restoring(client),
+        heartbeat(client),
+        reply_id(client).unwrap_or_default(),
+        coalesce_key(client).unwrap_or_default(),
+        ends(client).unwrap_or_default(),
+    ];
+    let resume = resume(client);
+    quote! {
+        #[doc = #about]
+        #[derive(Debug)]
+        pub struct #session { #(#members,)* }
+
+        impl #session {
+            #policy
+            #context
+            #resume
+        }
+
+        impl runtime::Session for #session {
+            type In = #hears;
+            type Out = #says;
+
+            #(#methods)*
+        }
+    }
+}
+
+/// A member of the session, and what it is at first.
+struct Member {
+    declared: TokenStream,
+    first: TokenStream,
+}
+
+fn members(client: &Client) -> Vec<Member> {
+    let mut members = Vec::new();
+    let mut add = |declared, first| members.push(Member { declared, first });
+    if let Some(params) = &client.params {
+        add(quote!(params: #params), quote!(params: params.clone()));
+    }
+    add(quote!(options: runtime::Options), quote!(options: options.clone()));
+    if replays(client) {
+        let says = client.out();
+        add(quote!(replay: runtime::Replay<#says>), quote!(replay: runtime::Replay::default()));
+    }
+    if captures(client).is_some() {
+        add(quote!(captured: runtime::Captured), quote!(captured: runtime::Captured::default()));
+        add(quote!(credential: runtime::Captured), quote!(credential: runtime::Captured::default()));
+    }
+    members
+}
+
+/// A session that knows nothing yet.
+pub(super) fn fresh(client: &Client) -> TokenStream {
+    let session = &client.session;
+    let members = members(client).into_iter().map(|member| member.first);
+    quote!(#session { #(#members),* })
+}
+
+/// Whether the opening or subscriptions are said again.
+fn replays(client: &Client) -> bool {
+    client.restores() && (client.initialize().is_some() || !subscriptions(client).is_empty())
+}
+
+fn subscriptions<'a>(client: &Client<'a>) -> &'a [Subscription] {
+    match &client.endpoint.policy.reconnect {
+        Reconnect::Replay { subscriptions, .. } => subscriptions,
+        Reconnect::Never | Reconnect::Token { .. } => &[],
+    }
+}
+
+fn captures<'a>(client: &Client<'a>) -> Option<&'a [TokenCapture]> {
+    match &client.endpoint.policy.reconnect {
+        Reconnect::Token { capture, .. } => Some(capture),
+        Reconnect::Never | Reconnect::Replay { .. } => None,
+    }
+}
+
+// Messages and frames
+
+fn encode(client: &Client) -> TokenStream {
+    let binary = client.endpoint.client.messages.iter().any(|message| message.frame == FrameKind::Binary);
+    let (subject, id, read_id) = match &client.api.envelope {
+        None => (quote!(message), quote!(), quote!()),
+        Some(envelope) if envelope.id.is_none() => (quote!(message.message), quote!(), quote!()),
+        Some(_) => (
+            quote!(message.message),
+            quote!(id.as_deref()),
+            quote! {
+                let id = message.id.as_ref().map(serde_json::value::to_raw_value).transpose();
+                let id = id.map_err(|error| runtime::Error::new(runtime::ErrorKind::Shape, error.to_string()))?;
+            },
+        ),
+    };
+    let text = quote!(Ok(runtime::Frame::Text(#subject.encode(#id))));
+    let body = if binary {
+        quote! {
+            let bytes = #subject.encode(#id);
+            if #subject.is_binary() {
+                return Ok(runtime::Frame::Binary(bytes.into()));
+            }
+            runtime::Frame::text(bytes)
+        }
+    } else {
+        text
+    };
+    quote! {
+        fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {
+            #read_id
+            #body
+        }
+    }
+}
+
+fn decode(client: &Client) -> TokenStream {
+    let hears = &client.hears;
+    let binary = client.endpoint.server.messages.iter().any(|message| message.frame != FrameKind::Text);
+    let binary = if binary {
+        quote!(runtime::Frame::Binary(bytes) => #hears::decode_binary(bytes),)
+    } else {
+        quote!(runtime::Frame::Binary(_) => {
+            return Err(runtime::Error::shape("The server sent a binary frame, but says everything in text", &frame));
+        })
+    };
+    let wrong = quote!(map_err(|error| runtime::Error::shape(error.to_string(), &frame)));
+    let finish = match client.api.envelope {
+        None => quote!(decoded.#wrong),
+        Some(_) => quote! {
+            let enveloped = decoded.#wrong?;
+            let id = enveloped.id.and_then(|id| serde_json::from_str(id.get()).ok());
+            let message = enveloped.message.#wrong?;
+            Ok(runtime::Enclosed { id, message })
+        },
+    };
+    quote! {
+        fn decode(frame: runtime::Frame) -> Result<Self::In, runtime::Error> {
+            let decoded = match &frame {
+                runtime::Frame::Text(text) => #hears::decode(text),
+                #binary
+            };
+            #finish
+        }
+    }
+}
+
+// How a session opens
+
+/// The server's first word: where it speaks first, or acknowledges a connection that has no opening.
+fn greeting(client: &Client) -> TokenStream {
+    let policy = &client.endpoint.policy;
+    let ack = policy.timeouts.first_ack.as_ref().map(|ack| &ack.message);
+    let unasked = ack.filter(|_| client.initialize().is_none());
+    let greeting = policy.session.server_first.as_ref().or(unasked);
+    let Some(is_greeting) = client.is_one_of(&client.endpoint.server, greeting) else {
+        return TokenStream::new();
+    };
+    quote! {
+        fn awaits_greeting(&self) -> bool {
+            true
+        }
+
+        fn is_greeting(&self, message: &Self::In) -> bool {
+            #is_greeting
+        }
+    }
+}
+
+fn opening(client: &Client) -> TokenStream {
+    if !replays(client) {
+        return TokenStream::new();
+    }
+    match captures(client) {
+        None => quote! {
+            fn opening(&mut self, _: runtime::Attempt) -> Vec<Self::Out> {
+                self.replay.messages()
+            }
+        },
+        Some(_) => quote! {
+            fn opening(&mut self, attempt: runtime::Attempt) -> Vec<Self::Out> {
+                match self.resume(attempt) {
+                    Some(message) => vec![message],
+                    None => self.replay.messages(),
+                }
+            }
+        },
+    }
+}
+
+/// What is acknowledged by what.
+fn acknowledging(client: &Client) -> TokenStream {
+    let server = &client.endpoint.server;
+    let Some(ack) = &client.endpoint.policy.timeouts.first_ack else { return resumed(client) };
+    let done = done(client);
+    let accepts = client.is_one_of(server, std::iter::once(&ack.message).chain(done));
+    let refuses = client.is_one_of(server, &ack.refused_by).map(|refuses| {
+        quote! {
+            if #refuses {
+                return runtime::Ack::Refused;
+            }
+        }
+    });
+    let asks = client.initialize().and_then(|opening| {
+        let asks = client.is_one_of(&client.endpoint.client, [&opening.wire])?;
+        Some(quote! {
+            fn asks_ack(&self, message: &Self::Out) -> bool {
+                #asks
+            }
+        })
+    });
+    let awaits = awaits_ack(client);
+    let accepts = accepts.map(|accepts| {
+        quote! {
+            if #accepts {
+                return runtime::Ack::Accepted;
+            }
+        }
+    });
+    quote! {
+        #awaits
+        #asks
+
+        fn acknowledges(&self, message: &Self::In) -> runtime::Ack {
+            #refuses
+            #accepts
+            runtime::Ack::None
+        }
+    }
+}
+
+/// Where only a session that is taken up is acknowledged.
+fn resumed(client: &Client) -> TokenStream {
+    let Some(accepts) = client.is_one_of(&client.endpoint.server, done(client)) else {
+        return TokenStream::new();
+    };
+    let awaits = awaits_ack(client);
+    quote! {
+        #awaits
+
+        fn acknowledges(&self, message: &Self::In) -> runtime::Ack {
+            if #accepts { runtime::Ack::Accepted } else { runtime::Ack::None }
+        }
+    }
+}
+
+fn done<'a>(client: &Client<'a>) -> Option<&'a String> {
+    match &client.endpoint.policy.reconnect {
+        Reconnect::Token { done, .. } => done.as_ref(),
+        Reconnect::Never | Reconnect::Replay { .. } => None,
+    }
+}
+
+fn awaits_ack(client: &Client) -> TokenStream {
+    if !replays(client) {
+        return TokenStream::new();
+    }
+    let acknowledged = client.endpoint.policy.timeouts.first_ack.is_some() && client.initialize().is_some();
+    // What is taken up is acknowledged only if the definition says by what.
+    let (argument, awaits) = match (captures(client).is_some(), done(client).is_some(), acknowledged) {
+        (false, _, true) => (quote!(_), quote!(self.replay.opens())),
+        (true, true, true) => {
+            (quote!(attempt), quote!(self.resume(attempt).is_some() || self.replay.opens()))
+        }
+        (true, true, false) => (quote!(attempt), quote!(self.resume(attempt).is_some())),
+        (true, false, true) => {
+            (quote!(attempt), quote!(self.resume(attempt).is_none() && self.replay.opens()))
+        }
+        (_, false, false) | (false, true, false) => return TokenStream::new(),
+    };
+    quote! {
+        fn awaits_ack(&self, #argument: runtime::Attempt) -> bool {
+            #awaits
+        }
+    }
+}
+
+// How it is restored
+
+/// Statements about each message of `message`; nothing if there are none.
+fn arms(
+    client: &Client,
+    direction: &Direction,
+    about: &dyn Fn(&Message) -> Vec<TokenStream>,
+) -> Option<TokenStream> {
+    let name = rust_ident(&direction.name);
+    let arms: Vec<(TokenStream, Vec<TokenStream>)> = direction
+        .messages
+        .iter()
+        .map(|message| (message, about(message)))
+        .filter(|(_, statements)| !statements.is_empty())
+        .map(|(message, statements)| {
+            let variant = rust_ident(&message.name);
+            let body = body_pattern(&statements);
+            (quote!(#name::#variant(#body)), statements)
+        })
+        .collect();
+    let subject = client.subject();
+    match arms.as_slice() {
+        [] => None,
+        [(pattern, statements)] => Some(quote!(if let #pattern = #subject { #(#statements)* })),
+        several => {
+            let arms = several.iter().map(|(pattern, statements)| quote!(#pattern => { #(#statements)* }));
+            Some(quote!(match #subject { #(#arms)* _ => {} }))
+        }
+    }
+}
+
+/// `body`, or `_` where no statement looks into it.
+fn body_pattern(statements: &[TokenStream]) -> Ident {
+    let looks = statements.iter().any(|tokens| mentions_body(tokens.clone()));
+    rust_ident(if looks { "body" } else { "_" })
+}
+
+fn mentions_body(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        proc_macro2::TokenTree::Ident(ident) => ident == "body",
+        proc_macro2::TokenTree::Group(group) => mentions_body(group.stream()),
+        proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => false,
+    })
+}
+
+fn restoring(client: &Client) -> TokenStream {
+    let said = arms(client, &client.endpoint.client, &|message| said(client, message)).map(|body| {
+        quote! {
+            fn said(&mut self, message: &Self::Out) {
+                #body
+            }
+        }
+    });
+    let heard = arms(client, &client.endpoint.server, &|message| heard(client, message)).map(|body| {
+        quote! {
+            fn heard(&mut self, message: &Self::In) {
+                #body
+            }
+        }
+    });
+    let restores = client.is_one_of(&client.endpoint.client, &restored(client)).map(|restores| {
+        quote! {
+            fn restores(&self, message: &Self::Out) -> bool {
+                #restores
+            }
+        }
+    });
+    let idempotent: Vec<String> = client
+        .endpoint
+        .client
+        .messages
+        .iter()
+        .filter(|message| message.idempotent && client.restores())
+        .map(|message| message.wire.clone())
+        .collect();
+    let idempotent = client.is_one_of(&client.endpoint.client, &idempotent).map(|idempotent| {
+        quote! {
+            fn idempotent(&self, message: &Self::Out) -> bool {
+                #idempotent
+            }
+        }
+    });
+    let refused = captures(client).map(|_| {
+        quote! {
+            fn resume_refused(&mut self) {
+                self.captured.clear();
+            }
+        }
+    });
+    quote!(#said #heard #restores #idempotent #refused)
+}
+
+/// Ids of the messages whose effect the opening of the next link restores.
+fn restored(client: &Client) -> Vec<String> {
+    if !replays(client) {
+        return Vec::new();
+    }
+    let opening = client.initialize().map(|message| message.wire.clone());
+    let subscriptions = subscriptions(client).iter();
+    let kept = subscriptions.flat_map(|s| std::iter::once(s.message.clone()).chain(s.ended_by.clone()));
+    opening.into_iter().chain(kept).collect()
+}
+
+/// What is remembered of a message that was said.
+fn said(client: &Client, message: &Message) -> Vec<TokenStream> {
+    if !replays(client) {
+        return Vec::new();
+    }
+    let mut statements = Vec::new();
+    if client.initialize().is_some_and(|opening| opening.name == message.name) {
+        statements.push(quote!(self.replay.open(message.clone());));
+        statements.extend(remembered_credential(client, message));
+    }
+    for subscription in subscriptions(client) {
+        if message.wire == subscription.message {
+            let key = key(client, message, subscription);
+            statements.push(quote!(self.replay.subscribe(#key, message.clone());));
+        }
+        if subscription.ended_by.as_ref() == Some(&message.wire) {
+            let key = key(client, message, subscription);
+            statements.push(quote!(self.replay.unsubscribe(&#key);));
+        }
+    }
+    statements
+}
+
+/// What takes the session up needs the credential that opened it.
+fn remembered_credential(client: &Client, opening: &Message) -> Option<TokenStream> {
+    captures(client)?;
+    let path = target::first_message_path(client, opening)?;
+    let member = access::member(client.api, &opening.body, path)?;
+    Some(quote!(self.credential.set("credential", #member);))
+}
+
+fn key(client: &Client, message: &Message, subscription: &Subscription) -> TokenStream {
+    let id = &subscription.message;
+    match access::member(client.api, &message.body, &subscription.key) {
+        Some(member) => quote!(runtime::key(#id, #member)),
+        None => quote!(runtime::key(#id, None)),
+    }
+}
+
+/// What is remembered of a message that was heard.
+fn heard(client: &Client, message: &Message) -> Vec<TokenStream> {
+    let mut statements = Vec::new();
+    for capture in captures(client).unwrap_or_default() {
+        if capture.messages.is_empty() || capture.messages.contains(&message.wire) {
+            let member = access::member(client.api, &message.body, &capture.path);
+            let name = &capture.name;
+            statements.extend(member.map(|member| quote!(self.captured.set(#name, #member);)));
+        }
+    }
+    for subscription in subscriptions(client) {
+        if replays(client) && ends_subscription(client, subscription, message) {
+            let key = key(client, message, subscription);
+            statements.push(quote!(self.replay.unsubscribe(&#key);));
+        }
+    }
+    statements
+}
+
+/// Whether the server ends a subscription with a message.
+fn ends_subscription(client: &Client, subscription: &Subscription, message: &Message) -> bool {
+    let subscribe = find(&client.endpoint.client, &subscription.message);
+    match subscribe.and_then(|subscribe| subscribe.reply.as_ref()).map(|reply| &reply.replies) {
+        Some(Replies::Stream { until }) => until.contains(&message.wire),
+        Some(Replies::One | Replies::Exactly(_)) | None => false,
+    }
+}
+
+/// The method that makes the message with which a session is taken up.
+fn resume(client: &Client) -> TokenStream {
+    let Reconnect::Token { capture, message, .. } = &client.endpoint.policy.reconnect else {
+        return TokenStream::new();
+    };
+    let Some(message) = find(&client.endpoint.client, message) else { return TokenStream::new() };
+    let values = capture.iter().filter(|capture| !capture.into.is_empty()).map(|capture| {
+        let (name, into) = (&capture.name, &capture.into);
+        quote!(runtime::put(&mut body, &[#(#into),*], self.captured.get(#name)?.clone());)
+    });
+    let credential = target::first_message_path(client, message).map(|path| {
+        quote! {
+            if let Some(credential) = self.credential.get("credential") {
+                runtime::put(&mut body, &[#(#path),*], credential.clone());
+            }
+        }
+    });
+    let said = client.say(message, quote!(serde_json::from_value(body).ok()?));
+    let out = client.out();
+    quote! {
+        /// The message that takes the session up, if it may be and everything is known.
+        fn resume(&self, attempt: runtime::Attempt) -> Option<#out> {
+            if !attempt.resume || self.captured.is_empty() {
+                return None;
+            }
+            let mut body = serde_json::json!({});
+            #(#values)*
+            #credential
+            Some(#said)
+        }
+    }
+}
+
+// Signs of life, replies, ends
+
+fn heartbeat(client: &Client) -> TokenStream {
+    let heartbeats = &client.endpoint.policy.heartbeats;
+    let beats: Vec<&String> = heartbeats.iter().filter_map(beat).collect();
+    let is_beat = client.is_one_of(&client.endpoint.server, beats).map(|is_beat| {
+        quote! {
+            fn is_beat(&self, message: &Self::In) -> bool {
+                #is_beat
+            }
+        }
+    });
+    let ping = heartbeats.iter().find_map(|heartbeat| ping(client, heartbeat));
+    let pong = pong(client);
+    let interval = heartbeats.iter().find_map(|heartbeat| interval(client, heartbeat));
+    quote!(#ping #is_beat #pong #interval)
+}
+
+/// What a client hears of a heartbeat.
+fn beat(heartbeat: &Heartbeat) -> Option<&String> {
+    match heartbeat {
+        Heartbeat::Message { from: Party::Client, pong, .. } => pong.as_ref(),
+        Heartbeat::Message { from: Party::Server, ping, .. } => Some(ping),
+        Heartbeat::Frame { .. } => None,
+    }
+}
+
+fn ping(client: &Client, heartbeat: &Heartbeat) -> Option<TokenStream> {
+    let Heartbeat::Message { from: Party::Client, ping, echo, carries, .. } = heartbeat else { return None };
+    let message = find(&client.endpoint.client, ping)?;
+    let carried = carries.iter().map(|carried| {
+        let (name, into) = (&carried.name, &carried.into);
+        let captured =
+            captures(client).map(|_| quote!(self.captured.get(#name).cloned().unwrap_or_default()));
+        let value = captured.unwrap_or_else(|| quote!(serde_json::Value::Null));
+        quote!(runtime::put(&mut body, &[#(#into),*], #value);)
+    });
+    let echoed = echo.iter().map(|echo| {
+        let path = &echo.ping;
+        let id = if access::is_integer(client.api, &message.body, path) {
+            quote!(self.options.next_id().into())
+        } else {
+            quote!(self.options.next_id().to_string().into())
+        };
+        quote!(runtime::put(&mut body, &[#(#path),*], #id);)
+    });
+    let statements: Vec<TokenStream> = carried.chain(echoed).collect();
+    let mutable = (!statements.is_empty()).then(|| quote!(mut));
+    let said = client.say(message, quote!(serde_json::from_value(body).ok()?));
+    Some(quote! {
+        fn ping(&mut self) -> Option<Self::Out> {
+            let #mutable body = serde_json::json!({});
+            #(#statements)*
+            Some(#said)
+        }
+    })
+}
+
+/// The answers to the server's pings.
+fn pong(client: &Client) -> Option<TokenStream> {
+    let hears = &client.hears;
+    let arms: Vec<TokenStream> = client
+        .endpoint
+        .policy
+        .heartbeats
+        .iter()
+        .filter_map(|heartbeat| {
+            let Heartbeat::Message { from: Party::Server, ping, pong, echo, .. } = heartbeat else {
+                return None;
+            };
+            let ping = find(&client.endpoint.server, ping)?;
+            let pong = find(&client.endpoint.client, pong.as_ref()?)?;
+            let variant = rust_ident(&ping.name);
+            let echoed: Vec<TokenStream> = echo
+                .iter()
+                .filter_map(|echo| {
+                    let member = access::member(client.api, &ping.body, &echo.ping)?;
+                    let into = &echo.pong;
+                    Some(quote!(runtime::put(&mut answer, &[#(#into),*], #member.unwrap_or_default());))
+                })
+                .collect();
+            let pattern = body_pattern(&echoed);
+            let mutable = (!echoed.is_empty()).then(|| quote!(mut));
+            let said = client.say(pong, quote!(serde_json::from_value(answer).ok()?));
+            Some(quote! {
+                #hears::#variant(#pattern) => {
+                    let #mutable answer = serde_json::json!({});
+                    #(#echoed)*
+                    Some(#said)
+                }
+            })
+        })
+        .collect();
+    let subject = client.subject();
+    (!arms.is_empty()).then(|| {
+        quote! {
+            fn pong(&self, message: &Self::In) -> Option<Self::Out> {
+                match #subject { #(#arms)* _ => None }
+            }
+        }
+    })
+}
+
+fn interval(client: &Client, heartbeat: &Heartbeat) -> Option<TokenStream> {
+    let Heartbeat::Message { interval: Interval::Given { message, path, .. }, .. } = heartbeat else {
+        return None;
+    };
+    let message = find(&client.endpoint.server, message)?;
+    let member = access::member(client.api, &message.body, path)?;
+    let (hears, variant, subject) = (&client.hears, rust_ident(&message.name), client.subject());
+    Some(quote! {
+        fn interval(&self, message: &Self::In) -> Option<std::time::Duration> {
+            match #subject {
+                #hears::#variant(body) => {
+                    let milliseconds = #member?.as_u64()?;
+                    Some(std::time::Duration::from_millis(milliseconds))
+                }
+                _ => None,
+            }
+        }
+    })
+}
+
+/// Expressions for a member of each message, as the arms of a match that gives `Option<Value>`.
+fn members_of(client: &Client, path_of: &dyn Fn(&Message) -> Option<Vec<String>>) -> Option<TokenStream> {
+    let hears = &client.hears;
+    let arms: Vec<TokenStream> = client
+        .endpoint
+        .server
+        .messages
+        .iter()
+        .filter_map(|message| {
+            let member = access::member(client.api, &message.body, &path_of(message)?)?;
+            let variant = rust_ident(&message.name);
+            Some(quote!(#hears::#variant(body) => #member,))
+        })
+        .collect();
+    let subject = client.subject();
+    (!arms.is_empty()).then(|| quote!(match #subject { #(#arms)* _ => None }))
+}
+
+fn reply_id(client: &Client) -> Option<TokenStream> {
+    let body = if client.envelope_has_id() {
+        quote!(message.id.clone())
+    } else {
+        members_of(client, &|message| reply_path(client, message))?
+    };
+    Some(quote! {
+        fn reply_id(&self, message: &Self::In) -> Option<serde_json::Value> {
+            #body
+        }
+    })
+}
+
+/// The path of the id in a message that answers something.
+fn reply_path(client: &Client, message: &Message) -> Option<Vec<String>> {
+    client.endpoint.client.messages.iter().filter_map(|request| request.reply.as_ref()).find_map(|reply| {
+        let until: &[String] = match &reply.replies {
+            Replies::Stream { until } => until,
+            Replies::One | Replies::Exactly(_) => &[],
+        };
+        let answers = reply.messages.iter().chain(&reply.errors).chain(until).any(|id| *id == message.wire);
+        answers.then(|| reply.correlation.as_ref().map(|correlation| correlation.reply.clone())).flatten()
+    })
+}
+
+fn coalesce_key(client: &Client) -> Option<TokenStream> {
+    let InboundFull::Coalesce { key } = &client.endpoint.policy.inbound.when_full else { return None };
+    let body = members_of(client, &|_| Some(key.clone()))?;
+    Some(quote! {
+        fn coalesce_key(&self, message: &Self::In) -> Option<serde_json::Value> {
+            #body
+        }
+    })
+}
+
+/// The function that tells which of several conversations in one connection a message is about.
+fn context(client: &Client) -> Option<TokenStream> {
+    let contexts = client.endpoint.policy.contexts.as_ref()?;
+    let body = members_of(client, &|_| Some(contexts.server.clone()))?;
+    let hears = client.incoming();
+    Some(quote! {
+        /// The context that a message of the server is about; `None` where it names none.
+        pub fn context(message: &#hears) -> Option<serde_json::Value> {
+            #body
+        }
+    })
+}
+
+fn ends(client: &Client) -> Option<TokenStream> {
+    let ends = client.is_one_of(&client.endpoint.server, &client.endpoint.policy.session.ends_with)?;
+    Some(quote! {
+        fn ends(message: &Self::In) -> bool {
+            #ends
+        }
+    })
+}
