@@ -170,6 +170,14 @@ describe("a message counts as sent", () => {
     expect([third.status, third.withdraw()]).toEqual(["written", false]);
   });
 
+  it("by a pong that was asked for before it not yet", async () => {
+    const { connection, peers } = await opened({ policy: { confirm: "pong" } });
+    last(peers).onping = (payload) => payload === "1";
+    const sent = [1, 2, 3].map((n) => connection.send({ n }));
+    await settled();
+    expect(sent.map(({ status }) => status)).toEqual(["sent", "written", "written"]);
+  });
+
   it("when an answer says so", async () => {
     const confirms = (message: Message): number => Number(message["got"]);
     const { connection, peers } = await opened({ confirms, policy: { confirm: "answer" } });
