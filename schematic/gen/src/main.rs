@@ -28,8 +28,8 @@ enum Command {
     Generate {
         /// A file (.json, .yaml) or the name of a built-in definition.
         definition: String,
-        /// What to write; may be given several times, and is everything without it.
-        #[arg(long, value_enum, default_values_t = [Output::RustWire, Output::RustClient, Output::Typescript])]
+        /// What to write; may be given several times, and is everything that the definition has without it.
+        #[arg(long, value_enum)]
         output: Vec<Output>,
         /// The folder to write into; it is made if it is missing.
         #[arg(long, short, default_value = ".")]
@@ -75,6 +75,8 @@ enum Output {
     RustClient,
     /// A TypeScript client on the runtime package
     Typescript,
+    /// A TypeScript client of the REST API, beside the types, on the runtime package
+    TypescriptRest,
 }
 
 /// The kinds of documents.
@@ -120,7 +122,7 @@ fn run(command: Command) -> Result<String, Vec<String>> {
             let provenance = provenance("generate", &definition);
             let definition = read(&definition)?;
             let mut files = Vec::new();
-            for kind in output {
+            for kind in if output.is_empty() { everything(&definition) } else { output } {
                 files.extend(generate(&definition, kind, &provenance).map_err(lines)?);
             }
             write_all(&directory, &files)
@@ -190,6 +192,15 @@ fn read(name: &str) -> Result<Definition, Vec<String>> {
     parse(&text).map_err(|e| vec![format!("{name}: {}", e.to_string().replace('\n', " "))])
 }
 
+/// The kinds of code that a definition has.
+fn everything(definition: &Definition) -> Vec<Output> {
+    let mut kinds = vec![Output::RustWire, Output::RustClient, Output::Typescript];
+    if definition.rest.is_some() {
+        kinds.extend([Output::RustRest, Output::TypescriptRest]);
+    }
+    kinds
+}
+
 fn generate(
     definition: &Definition,
     output: Output,
@@ -200,6 +211,7 @@ fn generate(
         Output::RustRest => rust::rest_client(definition, provenance),
         Output::RustClient => rust::client(definition, provenance),
         Output::Typescript => typescript::client(definition, provenance),
+        Output::TypescriptRest => typescript::rest_client(definition, provenance),
     }
 }
 

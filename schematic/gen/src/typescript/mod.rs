@@ -7,6 +7,7 @@ mod call;
 mod endpoint;
 mod messages;
 mod policy;
+mod rest;
 mod types;
 mod writer;
 
@@ -16,6 +17,8 @@ use crate::ir::{self, Api};
 use crate::names::{self, Scope};
 use crate::{File, Provenance};
 use writer::Writer;
+
+pub use rest::rest_client;
 
 /// The package that generated files import.
 const RUNTIME: &str = "@tidewire/schematic-runtime";
@@ -34,8 +37,13 @@ pub fn client(definition: &Definition, provenance: &Provenance) -> Result<Vec<Fi
         api.description.split_whitespace().collect::<Vec<_>>().join(" ")
     ));
     out.blank();
-    out.line(format!("import * as runtime from \"{RUNTIME}\";"));
-    out.line(format!("import {{ shape }} from \"{RUNTIME}\";"));
+    if api.types.is_empty() && api.endpoints.is_empty() {
+        // An import without use would be a mistake, and without either the file would be no module.
+        out.line("export {};");
+    } else {
+        out.line(format!("import * as runtime from \"{RUNTIME}\";"));
+        out.line(format!("import {{ shape }} from \"{RUNTIME}\";"));
+    }
     for decl in &api.types {
         types::declare(&mut out, decl);
     }

@@ -57,7 +57,7 @@ pub(super) fn shape(ty: &Type) -> String {
 }
 
 /// Name of the shape of a named type.
-fn shape_name(name: &str) -> String {
+pub(super) fn shape_name(name: &str) -> String {
     format!("{}Shape", name.to_lower_camel_case())
 }
 

@@ -34,6 +34,13 @@ impl Writer {
         self.line(close);
     }
 
+    /// Lines one step further in.
+    pub(super) fn indented(&mut self, body: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        body(self);
+        self.depth -= 1;
+    }
+
     /// A documentation comment; nothing if there is nothing to say.
     pub(super) fn doc(&mut self, text: &str) {
         // A description may hold anything, also the end of a comment.

@@ -61,6 +61,18 @@ fn code_and_documents_are_written_where_one_asks() {
 }
 
 #[test]
+fn everything_that_a_definition_has_is_written_if_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = schematic(folder.path(), &["generate", "elevenlabs_rest", "-d", "out"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for name in ["wire.rs", "rest.rs", "eleven_labs_voices.ts", "eleven_labs_voices_rest.ts"] {
+        assert!(folder.path().join("out").join(name).exists(), "{}", text(&output.stdout));
+    }
+    assert!(schematic(folder.path(), &["generate", "discord", "-d", "other"]).status.success());
+    assert!(!folder.path().join("other/rest.rs").exists());
+}
+
+#[test]
 fn what_is_no_definition_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.json"), "{\"name\": }").unwrap();

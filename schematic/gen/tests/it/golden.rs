@@ -27,6 +27,7 @@ fn outputs(name: &str, definition: &Definition) -> Vec<File> {
     if definition.rest.is_some() {
         all.push(openapi::document(definition));
         all.push(rust::rest_client(definition, &provenance));
+        all.push(typescript::rest_client(definition, &provenance));
     }
     all.into_iter().flat_map(|files| files.unwrap_or_else(|e| panic!("{name}: {e:#?}"))).collect()
 }

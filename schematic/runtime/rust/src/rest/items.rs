@@ -95,6 +95,8 @@ impl Framing {
         if line.is_empty() {
             return self.end_event();
         }
+        // A mark of byte order may stand before the first line.
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         let Some(rest) = line.strip_prefix(b"data") else { return };
         let value = match rest {
             [] => rest,
@@ -170,9 +172,13 @@ mod tests {
 
     #[test]
     fn events_are_found_whatever_ends_their_lines_and_wherever_chunks_end() {
-        let chunks =
-            [": hi\r\nevent: x\r", "\nda", "ta: {\"a\":\rdata:1}\n", "\n\ndata:2\r\rdata: 3\n\ndata: 4"];
-        assert_eq!(texts(Framing::events(), &chunks), ["{\"a\":\n1}", "2", "3"]);
+        let chunks = [
+            "\u{feff}data: 0\n\n: hi\r\nevent: x\r",
+            "\nda",
+            "ta: {\"a\":\rdata:1}\n",
+            "\n\ndata:2\r\rdata: 3\n\ndata: 4",
+        ];
+        assert_eq!(texts(Framing::events(), &chunks), ["0", "{\"a\":\n1}", "2", "3"]);
         assert_eq!(texts(Framing::events(), &["data: 1\n\ndata: [DONE]\n\ndata: 2\n\n"]), ["1"]);
     }
 
