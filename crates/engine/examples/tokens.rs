@@ -20,6 +20,8 @@ use tidewire_engine::agent::{Agent, Events, Turn};
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
+use tidewire_engine::model::Models;
+use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::{Settings as Folder, Sqlite};
 use tidewire_engine::{
     AgentEvent, ChatBody, ChatRef, Command, Connection, Engine, Identity, LocalBus, Parts, Position, Seq,
@@ -76,6 +78,8 @@ fn main() {
             store: Arc::new(Sqlite::open(Folder::new(folder.path())).expect("the store opens")),
             bus: Arc::new(LocalBus::default()),
             agent: Arc::new(Speaker { tokens, every, born }),
+            models: Models::new(Arc::new(ScriptedModel::new())),
+            embedder: None,
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
         };

@@ -17,18 +17,24 @@ use crate::command::RunState;
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
 use crate::event::Event;
-use crate::hub::{Room, Weighed};
+use crate::hub::{Brought, Room, Weighed};
 use crate::id::{ChatId, Seq, SessionId};
 use crate::identity::Identity;
+use crate::model::ToolDefinition;
 
 /// How long a reader waits before it tries again to read a log that could not be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How many bytes of completions' text may wait for a connection; a model that is faster waits.
+const COMPLETION_BYTES: usize = 64 * 1024;
 
 /// One client. Dropping it releases everything that it holds; runs that it started go on.
 pub struct Connection {
     identity: Identity,
     core: Arc<Core>,
     inbox: Arc<Inbox>,
+    /// The chats to which it brought tools.
+    brought_to: Mutex<Vec<Arc<Room>>>,
 }
 
 /// How much may wait for one connection.
@@ -43,6 +49,8 @@ pub(crate) struct Limits {
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
     wake: Notify,
+    /// Rings when completions' text was taken.
+    taken: Notify,
 }
 
 #[derive(Default)]
@@ -50,6 +58,8 @@ struct InboxState {
     waiting: VecDeque<Weighed>,
     bytes: usize,
     follows: Vec<Follow>,
+    /// Text of completions, by their number.
+    completions: Vec<(u64, String)>,
     /// The log has its turn before the queue, so that a busy chat does not starve one that is behind.
     log_first: bool,
 }
@@ -83,8 +93,8 @@ pub(crate) struct Standing {
 impl Connection {
     pub(crate) fn new(identity: Identity, core: Arc<Core>) -> Self {
         core.counters.connections.fetch_add(1, Ordering::Relaxed);
-        let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Notify::new() });
-        Self { identity, core, inbox }
+        let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Notify::new(), taken: Notify::new() });
+        Self { identity, core, inbox, brought_to: Mutex::default() }
     }
 
     /// Who it is.
@@ -150,6 +160,46 @@ impl Connection {
         self.inbox.remove(room.chat);
     }
 
+    /// Brings tools to a chat, instead of those that it brought before, for as long as it lives.
+    pub(crate) fn bring_tools(&self, room: &Arc<Room>, tools: Vec<ToolDefinition>) {
+        let mut brought_to = self.brought_to.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_tools(room);
+        brought_to.retain(|known| known.chat != room.chat);
+        if !tools.is_empty() {
+            room.lock().brought.push(Brought { by: Arc::clone(&self.inbox), tools });
+            brought_to.push(Arc::clone(room));
+        }
+    }
+
+    /// Takes the tools that it brought to a chat away.
+    fn take_tools(&self, room: &Room) -> Vec<ToolDefinition> {
+        let mut state = room.lock();
+        let place = state.brought.iter().position(|brought| Arc::ptr_eq(&brought.by, &self.inbox));
+        place.map(|place| state.brought.remove(place).tools).unwrap_or_default()
+    }
+
+    /// Brings what it brought to one chat to another one.
+    pub(crate) fn move_tools(&self, from: &Arc<Room>, to: &Arc<Room>) {
+        let tools = self.take_tools(from);
+        if !tools.is_empty() {
+            self.bring_tools(to, tools);
+        }
+    }
+
+    /// Delivers more text of a completion. Waits while too much of it is still undelivered.
+    pub(crate) async fn push_completion(&self, stream: u64, text: String) {
+        loop {
+            let taken = self.inbox.taken.notified();
+            tokio::pin!(taken);
+            taken.as_mut().enable(); // before the look, so that no ring is missed
+            if self.inbox.completion_bytes() < COMPLETION_BYTES {
+                break;
+            }
+            taken.await;
+        }
+        self.inbox.push_completion(stream, text);
+    }
+
     /// The chat that it follows under this alias.
     pub(crate) fn followed_as(&self, session: &SessionId) -> Option<Arc<Room>> {
         let state = self.inbox.lock();
@@ -162,6 +212,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.core.counters.connections.fetch_sub(1, Ordering::Relaxed);
         let follows = std::mem::take(&mut self.inbox.lock().follows);
+        for room in std::mem::take(&mut *self.brought_to.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.take_tools(&room);
+        }
         for follow in follows {
             follow.room.lock().listeners.retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
         }
@@ -200,6 +253,19 @@ impl Inbox {
         }
         self.wake.notify_one();
         !follow.live
+    }
+
+    fn completion_bytes(&self) -> usize {
+        self.lock().completions.iter().map(|(_, text)| text.len()).sum()
+    }
+
+    fn push_completion(&self, stream: u64, more: String) {
+        let mut state = self.lock();
+        match state.completions.iter_mut().find(|(known, _)| *known == stream) {
+            Some((_, text)) => text.push_str(&more),
+            None => state.completions.push((stream, more)),
+        }
+        self.wake.notify_one();
     }
 
     /// Serves a chat from the log from here on.
@@ -247,6 +313,12 @@ impl Inbox {
 
     fn take(&self, batch: usize, into: &mut Vec<Event>) -> Work {
         let mut state = self.lock();
+        if !state.completions.is_empty() {
+            let taken = std::mem::take(&mut state.completions);
+            into.extend(taken.into_iter().map(|(stream, text)| Event::Completion { stream, text }));
+            self.taken.notify_waiters();
+            return Work::Taken;
+        }
         let behind = state.follows.iter().position(|follow| !follow.live);
         if let Some(place) = behind
             && (state.log_first || state.waiting.is_empty())

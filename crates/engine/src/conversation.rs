@@ -70,8 +70,8 @@ pub enum AnswerStatus {
 pub struct ChatMessage {
     /// The sequence number of the entry that it is, as text: its id within the chat.
     pub seq: Seq,
-    /// The run that it began or that it answers.
-    pub run: RunId,
+    /// The run that it began or that it answers; `None` for one that was brought from another chat and for a summary.
+    pub run: Option<RunId>,
     /// By whom.
     pub role: Role,
     /// Its text.

@@ -13,17 +13,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access;
-use crate::agent::{Agent, Records};
+use crate::agent::run_loop::Limits as RunLimits;
+use crate::agent::{Agent, Records, Waits};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
 use crate::chat::{self, Message, recovery};
 use crate::collections;
 use crate::command::{Command, Reply};
 use crate::connection::{Connection, Limits};
+use crate::direct;
 use crate::error::{Code, Error, Result};
 use crate::hub::Hub;
 use crate::id::{Clock, Timestamp};
 use crate::identity::Identity;
+use crate::model::{Embedder, Models};
 use crate::store::Store;
 
 /// How often chats are looked through for those that were not used for long.
@@ -40,6 +43,10 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// Who answers.
     pub agent: Arc<dyn Agent>,
+    /// The models that chats and askers may choose from.
+    pub models: Models,
+    /// What turns texts into vectors, if anything does.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Sizes and times.
@@ -63,6 +70,11 @@ pub struct Settings {
     pub history_messages: usize,
     /// How long an agent may go on after its run was stopped before it is dropped. 1 s.
     pub stop_grace: Duration,
+    /// How long those outside have to answer for a run: clients for calls of their tools (60 s), persons for calls
+    /// that they must agree to (5 min).
+    pub waits: Waits,
+    /// How long and how much for models and tools that are asked without a chat.
+    pub direct: RunLimits,
     /// How long a run may take at most. 15 min.
     pub run_deadline: Duration,
     /// When to come back, as told to somebody whose message found the chat's queue full. 5 s.
@@ -84,6 +96,8 @@ impl Default for Settings {
             follow_limit: 256,
             history_messages: 40,
             stop_grace: Duration::from_secs(1),
+            waits: Waits::default(),
+            direct: RunLimits::default(),
             run_deadline: Duration::from_secs(15 * 60),
             retry_after: Duration::from_secs(5),
             sweep_every: Duration::from_secs(10),
@@ -119,6 +133,8 @@ pub struct Stats {
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) agent: Arc<dyn Agent>,
+    pub(crate) models: Models,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) journal: Journal,
@@ -162,7 +178,7 @@ impl Settings {
 
 impl Core {
     fn new(parts: Parts) -> Self {
-        let Parts { store, bus, agent, clock, settings } = parts;
+        let Parts { store, bus, agent, models, embedder, clock, settings } = parts;
         let settings = settings.usable();
         let (counters, ended) = (Arc::new(Counters::default()), CancellationToken::new());
         let scribe = Scribe {
@@ -176,6 +192,8 @@ impl Core {
             journal: scribe.start(ended.clone()),
             store,
             agent,
+            models,
+            embedder,
             clock,
             settings,
             hub: Hub::default(),
@@ -278,8 +296,8 @@ impl Engine {
         match command {
             Command::FollowChat { chat, after } => chat::follow(core, connection, chat, after).await,
             Command::UnfollowChat { chat } => chat::unfollow(core, connection, chat).await,
-            Command::SendMessage { chat, message_id, content, while_running, options: _ } => {
-                let message = Message { message_id, content, while_running };
+            Command::SendMessage { chat, message_id, content, while_running, options } => {
+                let message = Message { message_id, content, while_running, options };
                 chat::send(core, connection, &chat, message).await
             }
             Command::StopRun { chat, run } => chat::stop(core, connection, &chat, run).await,
@@ -298,14 +316,25 @@ impl Engine {
             | Command::ForgetMessage { .. }
             | Command::DeleteMessage { .. }
             | Command::Regenerate { .. } => Err(later("managed chats")),
-            Command::RegisterTools { .. } | Command::AnswerTool { .. } | Command::DecideCall { .. } => {
-                Err(later("client tools and approvals"))
+            Command::RegisterTools { chat, tools } => {
+                chat::outside::register(core, connection, &chat, tools).await
             }
-            Command::Complete { .. }
-            | Command::Embed { .. }
-            | Command::ListModels
-            | Command::ListTools
-            | Command::CallTool { .. } => Err(later("models without a chat")),
+            Command::AnswerTool { chat, call_id, answer } => {
+                chat::outside::answer(core, connection, &chat, &call_id, answer).await
+            }
+            Command::DecideCall { chat, call_id, approved } => {
+                chat::outside::decide(core, connection, &chat, &call_id, approved).await
+            }
+            Command::Complete { system, message, model, max_tokens, stream } => {
+                let question = direct::Question { system, message, model, max_tokens, stream };
+                direct::complete(core, connection, question).await
+            }
+            Command::Embed { texts, model } => direct::embed(core, texts, model.as_deref()).await,
+            Command::ListModels => Ok(Reply::Models(core.models.list())),
+            Command::ListTools => Ok(direct::tools(core)),
+            Command::CallTool { name, arguments } => {
+                direct::call_tool(core, connection.identity(), &name, arguments).await
+            }
             Command::Watch { .. } | Command::Unwatch { .. } => Err(later("watches")),
             command => self.data(connection.identity(), command).await,
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::change::Notice;
+use crate::conversation::Role;
 use crate::error::Error;
 use crate::id::{ChatId, RunId, Seq, Timestamp};
 use crate::identity::Subject;
@@ -85,6 +86,66 @@ pub enum ChatBody {
         /// For a text delta: where in the run's text it ends.
         text: Option<TextSpan>,
     },
+    /// What was said before is to be read otherwise from now on.
+    Amended {
+        /// How.
+        amendment: Amendment,
+        /// By whom.
+        by: Subject,
+    },
+}
+
+/// What becomes of messages after they were said. An entry is never changed: a new one names it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amendment {
+    /// A message has another text.
+    Edited {
+        /// Which message.
+        message: Seq,
+        /// Its text from now on.
+        content: String,
+    },
+    /// A message is shown to the model no longer, or again.
+    Forgotten {
+        /// Which message.
+        message: Seq,
+        /// Whether it is forgotten from now on.
+        forgotten: bool,
+    },
+    /// A message is shown to nobody any more.
+    Deleted {
+        /// Which message.
+        message: Seq,
+    },
+    /// A question is answered anew. The answer and what came after it are shown to the model no longer.
+    Regenerated {
+        /// The run that answers it.
+        run: RunId,
+        /// The answer that is given anew.
+        answer: Seq,
+    },
+    /// Messages up to one are shown to the model no longer, and this text in their place.
+    Summarized {
+        /// The last of them.
+        through: Seq,
+        /// What they came to.
+        text: String,
+    },
+    /// A message was brought from another chat.
+    Imported {
+        /// From which chat.
+        chat: ChatId,
+        /// Which message of that chat; `None` is a summary of it.
+        message: Option<Seq>,
+        /// Who said it.
+        role: Role,
+        /// What.
+        content: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The chat was deleted. It is told to those who follow it and is not kept.
+    ChatDeleted,
 }
 
 /// Where a text delta ends in the text of its run, and that text.
@@ -199,6 +260,9 @@ pub enum AgentEvent {
         name: String,
         /// The exact arguments.
         arguments: Value,
+        /// SHA-256 of the tool's name and these arguments as canonical JSON, 64 hex digits. What is done is what has
+        /// this digest.
+        digest: String,
         /// Until when it can be answered.
         expires_at: Timestamp,
     },

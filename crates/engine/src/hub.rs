@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::chat::run::Run;
 use crate::connection::{Inbox, Limits};
+use crate::conversation::ChatSettings;
 use crate::error::Result;
 use crate::event::{ChatBody, ChatEvent};
 use crate::id::{ChatId, RunId, Seq, Timestamp};
 use crate::identity::Subject;
+use crate::model::ToolDefinition;
 use crate::store::{ChatHead, Store};
 
 /// A chat while somebody uses it.
@@ -39,8 +41,19 @@ pub(crate) struct RoomState {
     pub(crate) listeners: Vec<Arc<Inbox>>,
     /// The run that goes on, then those that wait for their turn.
     pub(crate) runs: VecDeque<Arc<Run>>,
+    /// The tools that connections brought, in the order in which they did.
+    pub(crate) brought: Vec<Brought>,
+    /// How the chat is led.
+    pub(crate) settings: Arc<ChatSettings>,
     /// Ends of runs that could not be written. They come before anything else that is written here.
     pub(crate) owed: Vec<ChatBody>,
+}
+
+/// The tools that one connection brought to a chat.
+pub(crate) struct Brought {
+    /// The connection, by its inbox.
+    pub(crate) by: Arc<Inbox>,
+    pub(crate) tools: Vec<ToolDefinition>,
 }
 
 /// An event and the number of bytes of its content.
@@ -54,6 +67,8 @@ impl Room {
             unsure: false,
             listeners: Vec::new(),
             runs: VecDeque::new(),
+            brought: Vec::new(),
+            settings: Arc::new(ChatSettings::default()),
             owed: Vec::new(),
         };
         Self { chat: head.chat, owner: head.owner, state: Mutex::new(state) }

@@ -85,6 +85,14 @@ impl Identity {
         self.check(collection, |grant| grant.write)
     }
 
+    /// The same, reading nothing but these collections, of those that it may read.
+    #[must_use]
+    pub fn narrowed(&self, collections: &[String]) -> Self {
+        let readable = collections.iter().filter(|name| self.check_read(name).is_ok());
+        let grants = readable.map(|name| Grant { collection: name.clone(), write: false });
+        Self { grants: Grants::Collections(grants.collect()), ..self.clone() }
+    }
+
     /// Fails unless it owns what `owner` owns, or is an admin.
     pub fn check_owner(&self, owner: &Subject) -> Result<()> {
         if self.is_admin() || self.subject == *owner {
@@ -126,5 +134,17 @@ mod tests {
         assert!(reader.check_owner(&"ann".into()).is_ok());
         assert!(reader.check_owner(&"bob".into()).is_err());
         assert!(Identity::local().check_write("anything").is_ok());
+    }
+
+    #[test]
+    fn one_who_is_narrowed_gains_nothing() {
+        let collections = [String::from("orders"), String::from("salaries")];
+        let narrowed = Identity::local().narrowed(&collections[..1]);
+        assert!(narrowed.check_read("orders").is_ok() && narrowed.check_read("salaries").is_err());
+        assert!(narrowed.check_write("orders").is_err());
+        let grants = Grants::Collections(vec![Grant { collection: "orders".into(), write: true }]);
+        let reader = Identity { key: None, subject: "ann".into(), grants };
+        let narrowed = reader.narrowed(&collections);
+        assert!(narrowed.check_read("orders").is_ok() && narrowed.check_read("salaries").is_err());
     }
 }

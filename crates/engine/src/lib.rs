@@ -16,6 +16,7 @@ pub mod collections;
 pub mod command;
 pub mod connection;
 pub mod conversation;
+mod direct;
 pub mod edit;
 pub mod engine;
 pub mod error;

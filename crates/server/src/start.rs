@@ -12,8 +12,8 @@ use tidewire_engine::agent::{SharedRecords, Tool};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::identity::Subject;
-use tidewire_engine::model::choose::{ProviderSettings, Settings as ModelSettings};
-use tidewire_engine::model::{self, Model, Status};
+use tidewire_engine::model::choose::{Chosen, ProviderSettings, Settings as ModelSettings};
+use tidewire_engine::model::{self, Models, Status};
 use tidewire_engine::store::sqlite::{self, Sqlite};
 use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, Settings};
@@ -35,12 +35,13 @@ pub struct Started {
 
 /// Opens the data folder, takes the configured model, and starts the engine.
 pub async fn start(config: Config) -> Result<Started> {
-    let model = choose_model(&config)?;
-    start_with(config, model, Vec::new()).await
+    let chosen = choose_model(&config)?;
+    start_with(config, chosen, Vec::new()).await
 }
 
-/// As [`start`], with a model of the caller's own, and more tools than the explorer's.
-pub async fn start_with(config: Config, model: Arc<dyn Model>, tools: Vec<Arc<dyn Tool>>) -> Result<Started> {
+/// As [`start`], with models of the caller's own, and more tools than the explorer's.
+pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>>) -> Result<Started> {
+    let Chosen { model, embedder } = chosen;
     let folder = config.data.clone();
     // Migrations and the lock block.
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(sqlite::Settings::new(folder))).await;
@@ -54,8 +55,10 @@ pub async fn start_with(config: Config, model: Arc<dyn Model>, tools: Vec<Arc<dy
         store: Arc::clone(&store) as _,
         bus: Arc::new(LocalBus::default()),
         agent: Arc::new(agent),
+        models: Models::new(Arc::clone(&model)),
+        embedder,
         clock,
-        settings: Settings::default(),
+        settings: Settings { direct: run_limits(&config), ..Settings::default() },
     };
     let engine = Engine::start(parts).await?;
     Ok(Started { house: House { config, engine, records, model }, store })
@@ -87,7 +90,7 @@ fn run_limits(config: &Config) -> RunLimits {
 }
 
 /// The model that the configuration names.
-fn choose_model(config: &Config) -> Result<Arc<dyn Model>> {
+fn choose_model(config: &Config) -> Result<Chosen> {
     model::choose::choose(&model_settings(config))
 }
 
@@ -111,7 +114,7 @@ fn model_settings(config: &Config) -> ModelSettings {
 
 /// Whether the configured model can answer, after it had its time to load. An error is a choice that cannot be made.
 pub async fn probe_model(config: &Config) -> Result<Status> {
-    let model = choose_model(config)?;
+    let model = choose_model(config)?.model;
     for _ in 0..LOADING_LOOKS {
         match model.status() {
             Status::Loading => tokio::time::sleep(LOADING_LOOK).await,

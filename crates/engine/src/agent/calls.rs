@@ -15,9 +15,12 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::run_loop::{Cut, Limits, Said};
-use super::{Tool, ToolContext, arguments, bounded};
+use super::toolbox::{self, Doer, Toolbox};
+use super::{Outside, Tool, ToolContext, Turn, arguments, bounded};
 use crate::error::{Code, Detail, Error, Result};
 use crate::event::AgentEvent;
+use crate::id::RunId;
+use crate::identity::Subject;
 use crate::model::ToolCall;
 
 /// What came of a call.
@@ -31,8 +34,10 @@ pub(super) struct Answered {
 
 /// The calls of one run.
 pub(super) struct Calls<'a> {
-    tools: &'a [Arc<dyn Tool>],
+    toolbox: Toolbox<'a>,
     context: ToolContext,
+    run: RunId,
+    outside: &'a Outside,
     limits: Limits,
     ids: BTreeSet<String>,
     /// What has been answered well, so that asking it again is noticed.
@@ -40,21 +45,27 @@ pub(super) struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(tools: &'a [Arc<dyn Tool>], context: ToolContext, limits: Limits) -> Self {
-        Self { tools, context, limits, ids: BTreeSet::new(), answered: Vec::new() }
+    pub(super) fn new(toolbox: Toolbox<'a>, context: ToolContext, turn: &'a Turn, limits: Limits) -> Self {
+        let (run, outside) = (turn.run, &*turn.outside);
+        Self { toolbox, context, run, outside, limits, ids: BTreeSet::new(), answered: Vec::new() }
     }
 
-    /// The id that a call of the model's has in this run. Models count their calls anew in each round.
-    pub(super) fn unique_id(&self, id: &str) -> String {
-        let wanted = if id.is_empty() { "call" } else { id };
+    /// The id that a call of the model's has in this run. Models count their calls anew in each round. A call about
+    /// which somebody outside is asked has an id that no other run uses: an answer that comes late must not count for
+    /// another run's call.
+    pub(super) fn unique_id(&self, id: &str, tool: &str) -> String {
+        let mut wanted = if id.is_empty() { String::from("call") } else { id.to_owned() };
+        if self.toolbox.asks_outside(tool) {
+            wanted = format!("{wanted}-{}", &self.run.to_string()[24..]);
+        }
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
-        let mut candidates = std::iter::once(wanted.to_owned()).chain(numbered);
+        let mut candidates = std::iter::once(wanted.clone()).chain(numbered);
         candidates.find(|id| !self.ids.contains(id)).unwrap_or_default()
     }
 
     /// The same, and no later call gets it.
-    pub(super) fn take_id(&mut self, id: &str) -> String {
-        let id = self.unique_id(id);
+    pub(super) fn take_id(&mut self, id: &str, tool: &str) -> String {
+        let id = self.unique_id(id, tool);
         self.ids.insert(id.clone());
         id
     }
@@ -65,14 +76,16 @@ impl<'a> Calls<'a> {
         for (index, call) in calls.iter().enumerate() {
             said.send(begun(call)).await?;
             let prepared = self.prepare(call, &calls[..index]);
-            let (context, limits) = (self.context.clone(), self.limits);
-            running.push(async move { (index, run(prepared, context, limits).await) });
+            let this = &*self;
+            running.push(async move { (index, this.run(call, prepared, said).await) });
         }
         let mut answers: Vec<Option<Answered>> = calls.iter().map(|_| None).collect();
         while let Some((index, answered)) = running.next().await {
+            let answered = answered?;
             said.send(ended(&calls[index], &answered)).await?;
             answers[index] = Some(answered);
         }
+        drop(running);
         let answers: Vec<_> = answers.into_iter().flatten().collect();
         self.remember(calls, &answers);
         Ok(answers)
@@ -83,36 +96,151 @@ impl<'a> Calls<'a> {
         self.answered.extend(well.map(|(call, _)| (call.name.clone(), call.arguments.clone())));
     }
 
-    /// The tool and its checked arguments, or why it is not called.
-    fn prepare(&self, call: &ToolCall, before: &[ToolCall]) -> Result<(Arc<dyn Tool>, Value)> {
-        let tool = self.tools.iter().find(|tool| tool.definition().name == call.name);
-        let tool = tool.ok_or_else(|| self.unknown_tool(&call.name))?;
+    /// Who does it, with the checked arguments, or why it is not done.
+    fn prepare(&self, call: &ToolCall, before: &[ToolCall]) -> Result<(Doer<'a>, Value)> {
+        let doer = self.toolbox.find(&call.name)?;
         if before.len() >= self.limits.calls_per_round {
             let most = self.limits.calls_per_round;
             return Err(Error::invalid(format!(
                 "at most {most} calls are made at once; call again for the rest"
             )));
         }
-        if self.is_repeated(call, before) {
+        if self.is_repeated(call, before, &doer) {
             return Err(Error::new(
                 Code::Conflict,
                 "this call was already made with the same arguments; use its result, or call something else",
             ));
         }
-        let arguments = arguments::check(&tool.definition().parameters, call.arguments.clone())?;
-        Ok((Arc::clone(tool), arguments))
+        let arguments = arguments::check(doer.parameters(), call.arguments.clone())?;
+        Ok((doer, arguments))
     }
 
-    fn is_repeated(&self, call: &ToolCall, before: &[ToolCall]) -> bool {
+    /// Our own tools answer the same question with the same answer. What a client's tool says, a later round may well
+    /// ask again: what is on the screen now?
+    fn is_repeated(&self, call: &ToolCall, before: &[ToolCall], doer: &Doer<'_>) -> bool {
         let same = |name: &str, arguments: &Value| name == call.name && *arguments == call.arguments;
-        self.answered.iter().any(|(name, arguments)| same(name, arguments))
-            || before.iter().any(|earlier| same(&earlier.name, &earlier.arguments))
+        let earlier_round = !matches!(doer, Doer::Client(_))
+            && self.answered.iter().any(|(name, arguments)| same(name, arguments));
+        earlier_round || before.iter().any(|earlier| same(&earlier.name, &earlier.arguments))
     }
 
-    fn unknown_tool(&self, name: &str) -> Error {
-        let known: Vec<_> = self.tools.iter().map(|tool| tool.definition().name.as_str()).collect();
-        Error::not_found(format!("there is no tool {name:?}; there are {}", known.join(", ")))
+    async fn run(
+        &self,
+        call: &ToolCall,
+        prepared: Result<(Doer<'a>, Value)>,
+        said: &Said<'_>,
+    ) -> Result<Answered, Cut> {
+        let began = Instant::now();
+        let result = match prepared {
+            Ok((doer, arguments)) => self.perform(call, doer, arguments, said).await?,
+            Err(error) => Err(error),
+        };
+        let shown = match &result {
+            Ok(value) => value.clone(),
+            Err(error) => json!({"error": error.message}),
+        };
+        let content = bounded::fit(&shown, self.limits.result_bytes);
+        Ok(Answered { content, result, duration: began.elapsed() })
     }
+
+    async fn perform(
+        &self,
+        call: &ToolCall,
+        doer: Doer<'a>,
+        arguments: Value,
+        said: &Said<'_>,
+    ) -> Result<Result<Value>, Cut> {
+        match doer {
+            Doer::Own(tool) => Ok(self.do_it(tool, arguments).await),
+            Doer::Confirmed(tool) => match self.ask_person(call, &arguments, said).await? {
+                Ok(agreed) => Ok(self.do_what_was_agreed(tool, arguments, &agreed).await),
+                Err(refused) => Ok(Err(refused)),
+            },
+            Doer::Client(_) => self.ask_client(call, arguments, said).await,
+        }
+    }
+
+    async fn do_it(&self, tool: &Arc<dyn Tool>, arguments: Value) -> Result<Value> {
+        execute(Arc::clone(tool), self.context.clone(), arguments, self.limits.tool).await
+    }
+
+    /// Does a call whose digest was agreed to, and no other.
+    async fn do_what_was_agreed(
+        &self,
+        tool: &Arc<dyn Tool>,
+        arguments: Value,
+        agreed: &str,
+    ) -> Result<Value> {
+        if toolbox::digest(&tool.definition().name, &arguments) != agreed {
+            return Err(Error::new(Code::Conflict, "this is not the call that was agreed to; call again"));
+        }
+        self.do_it(tool, arguments).await
+    }
+
+    /// Asks a person whether a call may be done. Gives the digest of what was agreed to, once that is in the log.
+    async fn ask_person(
+        &self,
+        call: &ToolCall,
+        arguments: &Value,
+        said: &Said<'_>,
+    ) -> Result<Result<String>, Cut> {
+        let digest = toolbox::digest(&call.name, arguments);
+        let place = self.outside.ask_person(&call.id);
+        let requested = AgentEvent::ApprovalRequested {
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            arguments: arguments.clone(),
+            digest: digest.clone(),
+            expires_at: place.expires_at,
+        };
+        said.send(requested).await?;
+        let decision = place.wait().await;
+        let (approved, by) = match &decision {
+            Some(decision) => (decision.approved, decision.by.clone()),
+            None => (false, Subject::SYSTEM.into()),
+        };
+        let record = self.outside.ask_for_record(&call.id);
+        said.send(AgentEvent::ApprovalResolved { call_id: call.id.clone(), approved, by }).await?;
+        Ok(match (approved, decision) {
+            (true, _) => record.wait().await.map(|()| digest).ok_or_else(not_decided),
+            (false, Some(_)) => Err(refused()),
+            (false, None) => Err(not_decided()),
+        })
+    }
+
+    /// Asks the clients to do a call of a tool that one of them brought.
+    async fn ask_client(
+        &self,
+        call: &ToolCall,
+        arguments: Value,
+        said: &Said<'_>,
+    ) -> Result<Result<Value>, Cut> {
+        let place = self.outside.ask_client(&call.id);
+        let requested = AgentEvent::ClientToolRequested {
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            arguments,
+            expires_at: place.expires_at,
+        };
+        said.send(requested).await?;
+        Ok(match place.wait().await {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(why)) => Err(Error::upstream(why)),
+            None => Err(no_client_answered(&call.name)),
+        })
+    }
+}
+
+fn refused() -> Error {
+    Error::forbidden("a person refused this call; go on without it, and do not call it again")
+}
+
+fn not_decided() -> Error {
+    Error::new(Code::Deadline, "nobody agreed to this call in time; go on without it")
+}
+
+fn no_client_answered(tool: &str) -> Error {
+    Error::new(Code::Deadline, format!("the client did not answer for {tool:?} in time; go on without it"))
 }
 
 fn begun(call: &ToolCall) -> AgentEvent {
@@ -141,21 +269,13 @@ fn name_tool(error: &Error, tool: &str) -> Error {
     }
 }
 
-async fn run(prepared: Result<(Arc<dyn Tool>, Value)>, context: ToolContext, limits: Limits) -> Answered {
-    let began = Instant::now();
-    let result = match prepared {
-        Ok((tool, arguments)) => call(tool, context, arguments, limits.tool).await,
-        Err(error) => Err(error),
-    };
-    let shown = match &result {
-        Ok(value) => value.clone(),
-        Err(error) => json!({"error": error.message}),
-    };
-    Answered { content: bounded::fit(&shown, limits.result_bytes), result, duration: began.elapsed() }
-}
-
 /// A tool runs in a task of its own: its panic is caught there, and dropping this future ends it.
-async fn call(tool: Arc<dyn Tool>, context: ToolContext, arguments: Value, limit: Duration) -> Result<Value> {
+pub(super) async fn execute(
+    tool: Arc<dyn Tool>,
+    context: ToolContext,
+    arguments: Value,
+    limit: Duration,
+) -> Result<Value> {
     let name = tool.definition().name.clone();
     let work = async move { tool.call(&context, arguments).await }.in_current_span();
     match timeout(limit, AbortOnDropHandle::new(tokio::spawn(work))).await {

@@ -6,12 +6,15 @@
 mod arguments;
 mod bounded;
 mod calls;
+mod direct;
 pub mod explorer;
+pub mod outside;
 mod round;
 pub mod run_loop;
 #[cfg(test)]
 mod tests;
 pub mod tool;
+pub mod toolbox;
 
 use std::sync::Arc;
 
@@ -22,10 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
 use crate::event::AgentEvent;
-use crate::id::{ChatId, RunId};
+use crate::id::{ChatId, RunId, SystemClock};
 use crate::identity::Identity;
-use crate::model::{Message, ToolDefinition};
+use crate::model::{Message, Model, ToolDefinition};
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+
+pub use direct::{call_tool, complete};
+pub use outside::{Outside, Waits};
 
 /// Where an agent's events go. It is bounded: an agent that is faster than the log waits.
 pub type Events = mpsc::Sender<AgentEvent>;
@@ -43,6 +49,46 @@ pub struct Turn {
     pub messages: Vec<Message>,
     /// Cancelled when somebody stops the run.
     pub cancel: CancellationToken,
+    /// How it is to be answered.
+    pub wishes: Wishes,
+    /// Where calls wait that clients do or persons must agree to.
+    pub outside: Arc<Outside>,
+}
+
+impl Turn {
+    /// A turn of a chat of its own, with no wishes and nobody outside.
+    pub fn alone(identity: Identity, messages: Vec<Message>) -> Self {
+        Self {
+            chat: ChatId::new(),
+            run: RunId::new(),
+            identity,
+            messages,
+            cancel: CancellationToken::new(),
+            wishes: Wishes::default(),
+            outside: Arc::new(Outside::new(Arc::new(SystemClock), Waits::default())),
+        }
+    }
+}
+
+/// How a turn is to be answered, as its chat and its message want it. What is `None` or empty is the agent's business.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// What the model is told before everything else.
+    pub system: Option<String>,
+    /// Who phrases.
+    pub model: Option<Arc<dyn Model>>,
+    /// At most so many tokens of answer.
+    pub max_tokens: Option<u32>,
+    /// 0 is the most likely answer.
+    pub temperature: Option<f64>,
+    /// At most so many rounds of model and tools, at least 1; the agent's own limit stays.
+    pub max_rounds: Option<usize>,
+    /// Tools that clients bring; see [`toolbox::check_client_tools`].
+    pub client_tools: Vec<ToolDefinition>,
+    /// The agent's tools that a person must agree to before each call.
+    pub confirm: Vec<String>,
+    /// The agent's tools that the model is not told of.
+    pub exclude: Vec<String>,
 }
 
 /// Who answers.
@@ -50,6 +96,11 @@ pub struct Turn {
 pub trait Agent: Send + Sync + 'static {
     /// Its name, for logs and metrics.
     fn name(&self) -> &str;
+
+    /// The tools that it has, by which also others than itself may call them.
+    fn tools(&self) -> &[Arc<dyn Tool>] {
+        &[]
+    }
 
     /// Answers. The first event is `RunStarted`, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
     /// one of these is sent whatever happens, unless the receiver is gone.
@@ -73,10 +124,10 @@ pub trait Tool: Send + Sync + 'static {
 /// In whose name and for what a tool works.
 #[derive(Debug, Clone)]
 pub struct ToolContext {
-    /// In which chat.
-    pub chat: ChatId,
-    /// For which run.
-    pub run: RunId,
+    /// In which chat; `None` if it was called without one.
+    pub chat: Option<ChatId>,
+    /// For which run; `None` if it was called without one.
+    pub run: Option<RunId>,
     /// In whose name.
     pub identity: Identity,
 }

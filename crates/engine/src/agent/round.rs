@@ -47,7 +47,7 @@ pub(super) async fn hear(
     round.finish(reason)
 }
 
-async fn next(stream: &mut ModelStream, patience: &mut Patience<'_>) -> Result<ModelEvent> {
+pub(super) async fn next(stream: &mut ModelStream, patience: &mut Patience<'_>) -> Result<ModelEvent> {
     let event = patience.wait(stream.next()).await?;
     let broke_off = || Error::upstream("the model broke off in the middle of its answer; ask again");
     let event = event.ok_or_else(broke_off)??;
@@ -79,13 +79,14 @@ impl Round {
             ModelEvent::Reasoning(text) if text.is_empty() => Ok(()),
             ModelEvent::Reasoning(text) => said.send(AgentEvent::ReasoningDelta { text }).await,
             ModelEvent::CallProgress { id, name, so_far } => {
-                let call_id = calls.unique_id(&id);
+                let call_id = calls.unique_id(&id, &name);
                 self.unfinished.insert(id);
                 said.send(AgentEvent::ToolCallArgs { call_id, name, so_far }).await
             }
             ModelEvent::Call(call) => {
                 self.unfinished.remove(&call.id);
-                self.calls.push(ToolCall { id: calls.take_id(&call.id), ..call });
+                let id = calls.take_id(&call.id, &call.name);
+                self.calls.push(ToolCall { id, ..call });
                 Ok(())
             }
             ModelEvent::Usage(usage) => {
@@ -106,7 +107,7 @@ impl Round {
 }
 
 /// How long we still wait for the model.
-struct Patience<'a> {
+pub(super) struct Patience<'a> {
     limits: &'a Limits,
     phase: Phase,
     until: Instant,
@@ -120,11 +121,11 @@ enum Phase {
 }
 
 impl<'a> Patience<'a> {
-    fn begin(limits: &'a Limits) -> Self {
+    pub(super) fn begin(limits: &'a Limits) -> Self {
         Self { limits, phase: Phase::Beginning, until: Instant::now() + limits.begin }
     }
 
-    async fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T> {
+    pub(super) async fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T> {
         timeout_at(self.until, future).await.map_err(|_| self.lost())
     }
 

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 
 use super::calls::{Answered, Calls};
 use super::round::{self, Heard};
+use super::toolbox::Toolbox;
 use super::{Events, Tool, ToolContext, Turn};
 use crate::error::{Code, Error, Result};
 use crate::event::{AgentEvent, Usage};
-use crate::model::{Message, Model, Name, Request, StopReason, ToolCall};
+use crate::model::{Message, Model, Name, Request, StopReason, ToolCall, ToolDefinition};
 
 /// How long and how much.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,7 +123,8 @@ pub async fn answer(
     events: &Events,
     observer: &mut dyn Observer,
 ) -> Option<Outcome> {
-    let mut said = Said::new(events, plan.limits.answer_bytes, plan.model.context_window());
+    let model = turn.wishes.model.as_ref().unwrap_or(&plan.model);
+    let mut said = Said::new(events, plan.limits.answer_bytes, model.context_window());
     let ended = tokio::select! {
         biased;
         () = turn.cancel.cancelled() => Ok(Ending::Stopped),
@@ -142,12 +144,17 @@ async fn rounds(
     said: &mut Said<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), Cut> {
-    let context = ToolContext { chat: turn.chat, run: turn.run, identity: turn.identity.clone() };
-    let mut calls = Calls::new(&plan.tools, context, plan.limits);
+    let wishes = &turn.wishes;
+    let model = wishes.model.as_ref().unwrap_or(&plan.model);
+    let context = ToolContext { chat: Some(turn.chat), run: Some(turn.run), identity: turn.identity.clone() };
+    let toolbox = Toolbox::new(&plan.tools, &wishes.client_tools, &wishes.exclude, &wishes.confirm);
+    let tools = toolbox.definitions();
+    let mut calls = Calls::new(toolbox, context, turn, plan.limits);
     let mut messages = turn.messages.clone();
-    for left in (0..plan.limits.rounds).rev() {
-        let heard =
-            round::hear(&*plan.model, request(plan, &messages, left), &plan.limits, said, &mut calls).await?;
+    let rounds = wishes.max_rounds.map_or(plan.limits.rounds, |most| most.clamp(1, plan.limits.rounds));
+    for left in (0..rounds).rev() {
+        let request = request(plan, turn, &tools, &messages, left);
+        let heard = round::hear(&**model, request, &plan.limits, said, &mut calls).await?;
         if heard.calls.is_empty() {
             return conclude(&heard, said).await;
         }
@@ -155,17 +162,19 @@ async fn rounds(
             messages.extend(call_tools(heard, said, &mut calls, plan.limits.tool, observer).await?);
         }
     }
-    Err(Cut::Failed(went_on_calling(plan.limits.rounds)))
+    Err(Cut::Failed(went_on_calling(rounds)))
 }
 
-fn request(plan: &Plan, messages: &[Message], left: usize) -> Request {
+fn request(plan: &Plan, turn: &Turn, tools: &[ToolDefinition], messages: &[Message], left: usize) -> Request {
     let last = "\n\nThis is the last step: answer now from what you have, and call no tool";
+    let first = turn.wishes.system.as_ref().map(|system| format!("{system}\n\n")).unwrap_or_default();
     Request {
-        system: if left == 0 { format!("{}{last}", plan.system) } else { plan.system.clone() },
+        system: format!("{first}{}{}", plan.system, if left == 0 { last } else { "" }),
         messages: messages.to_vec(),
-        tools: plan.tools.iter().map(|tool| tool.definition().clone()).collect(),
+        tools: tools.to_vec(),
         names: plan.names.clone(),
-        ..Request::default()
+        max_tokens: turn.wishes.max_tokens,
+        temperature: turn.wishes.temperature,
     }
 }
 

@@ -9,26 +9,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use self::memory::Memory;
 use super::explorer::{Explorer, demo};
 use super::{Agent, Tool, Turn, tool};
 use crate::error::Error;
 use crate::event::{AgentEvent, Answer, Usage};
-use crate::id::{ChatId, RunId};
 use crate::identity::Identity;
 use crate::model::scripted::{Script, ScriptedModel};
 use crate::model::{Message, StopReason};
 
 fn turn(question: &str) -> Turn {
-    Turn {
-        chat: ChatId::new(),
-        run: RunId::new(),
-        identity: Identity::local(),
-        messages: vec![Message::User(question.to_owned())],
-        cancel: CancellationToken::new(),
-    }
+    Turn::alone(Identity::local(), vec![Message::User(question.to_owned())])
 }
 
 /// An explorer over the demo catalogue.

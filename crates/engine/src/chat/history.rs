@@ -73,7 +73,7 @@ fn exchanges(entries: &[LogEntry], own: RunId) -> Vec<Exchange> {
             ChatBody::UserMessage { run, content, .. } if before_own => {
                 exchanges.push(Exchange { run, question: content, answer: String::new() });
             }
-            ChatBody::UserMessage { .. } => {}
+            ChatBody::UserMessage { .. } | ChatBody::Amended { .. } => {}
             ChatBody::Run { run, event, .. } => {
                 if let Some(exchange) = exchanges.iter_mut().rev().find(|exchange| exchange.run == run) {
                     exchange.answer = answer(event);

@@ -10,6 +10,7 @@
 
 pub(crate) mod history;
 pub(crate) mod journal;
+pub(crate) mod outside;
 pub(crate) mod recovery;
 pub(crate) mod replay;
 pub(crate) mod run;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::agent::toolbox::check_client_tools;
 use crate::command::{ChatRef, Reply, WhileRunning};
 use crate::connection::Connection;
+use crate::conversation::RunOptions;
 use crate::engine::Core;
 use crate::error::{Code, Detail, Error, Result};
 use crate::event::{AgentEvent, ChatBody};
@@ -37,6 +40,7 @@ pub(crate) struct Message {
     pub(crate) message_id: Option<String>,
     pub(crate) content: String,
     pub(crate) while_running: WhileRunning,
+    pub(crate) options: RunOptions,
 }
 
 /// `FollowChat`.
@@ -108,7 +112,7 @@ pub(crate) async fn send(
     chat: &ChatRef,
     message: Message,
 ) -> Result<Reply> {
-    message.check()?;
+    let message = message.check(core)?;
     let room = resolve(core, connection, chat).await?;
     if let Some(known) = find_message(core, &room, message.message_id.as_deref()).await? {
         return Ok(known);
@@ -148,9 +152,12 @@ fn admit(
         state.runs.iter().for_each(|run| run.cancel.cancel());
     }
     let (accepted, answer) = oneshot::channel();
-    let run = Arc::new(Run::new());
-    let question = Question { identity: identity.clone(), content: message.content.clone(), accepted };
-    let written = core.journal.write(room, opening(run.id, message, state.runs.len()));
+    let run = Arc::new(Run::new(core));
+    let Message { message_id, content, while_running: _, options } = message;
+    let question = Question { identity: identity.clone(), content: content.clone(), options, accepted };
+    let opening =
+        opening(run.id, ChatBody::UserMessage { run: run.id, message_id, content }, state.runs.len());
+    let written = core.journal.write(room, opening);
     core.spawn(run::conduct(Arc::clone(core), Arc::clone(room), Arc::clone(&run), question, written));
     drop(gate);
     if state.runs.is_empty() {
@@ -180,9 +187,8 @@ fn check_place(core: &Core, state: &RoomState, while_running: WhileRunning) -> R
 }
 
 /// What a message leaves in the log as it is accepted.
-fn opening(run: RunId, message: Message, ahead: usize) -> Vec<Draft> {
-    let Message { message_id, content, while_running: _ } = message;
-    let mut drafts = vec![Draft::new(ChatBody::UserMessage { run, message_id, content })];
+fn opening(run: RunId, body: ChatBody, ahead: usize) -> Vec<Draft> {
+    let mut drafts = vec![Draft::new(body)];
     if ahead > 0 {
         let event = AgentEvent::RunQueued { position: ahead };
         drafts.push(Draft::new(ChatBody::Run { run, event, text: None }));
@@ -191,7 +197,8 @@ fn opening(run: RunId, message: Message, ahead: usize) -> Vec<Draft> {
 }
 
 impl Message {
-    fn check(&self) -> Result<()> {
+    /// Fails with what is wrong with it; the tools that it brings come out as models take them.
+    fn check(mut self, core: &Core) -> Result<Self> {
         if self.content.trim().is_empty() {
             return Err(Error::invalid("Empty message").with(Detail::Field("content".into())));
         }
@@ -200,7 +207,9 @@ impl Message {
             return Err(Error::invalid(format!("a message id has 1 to {MESSAGE_ID_MAX} bytes"))
                 .with(Detail::Field("message_id".into())));
         }
-        Ok(())
+        core.models.find(self.options.model.as_deref())?;
+        self.options.tools = check_client_tools(core.agent.tools(), self.options.tools)?;
+        Ok(self)
     }
 }
 
@@ -238,6 +247,7 @@ fn move_follow(connection: &Connection, session: &SessionId, room: &Arc<Room>) -
         return Ok(());
     };
     connection.unfollow(&old);
+    connection.move_tools(&old, room);
     connection.follow(room, Some(session.clone()), Some(Seq::START)).map(|_| ())
 }
 

@@ -1,9 +1,9 @@
 //! What an earlier process left behind: runs without an end.
 
-use super::replay::said;
-use super::run::interrupted;
+use super::replay::{events_of, said};
+use super::run::{interrupted, undecided_at_the_end};
 use crate::error::{Code, Result};
-use crate::event::ChatBody;
+use crate::event::{AgentEvent, ChatBody};
 use crate::id::Clock;
 use crate::store::entry::{LogEntry, Place, encode};
 use crate::store::{OpenRun, Store};
@@ -19,9 +19,28 @@ pub(crate) async fn end_interrupted(store: &dyn Store, clock: &dyn Clock) -> Res
 
 async fn end(store: &dyn Store, clock: &dyn Clock, OpenRun { chat, run }: OpenRun) -> Result<()> {
     let Some(head) = store.chat(chat).await? else { return Ok(()) };
-    let answer = said(&store.read_run(chat, run).await?);
-    let body = ChatBody::Run { run, event: interrupted(answer, Code::Unavailable), text: None };
-    let place = Place { chat, seq: head.last_seq.next(), epoch: store.epoch(), at: clock.now() };
-    store.append(vec![LogEntry::new(place, &body, encode(&body))]).await?;
+    let entries = store.read_run(chat, run).await?;
+    let end = interrupted(said(&entries), Code::Unavailable);
+    let events = undecided(&entries).into_iter().map(undecided_at_the_end).chain([end]);
+    let (mut seq, epoch, at) = (head.last_seq, store.epoch(), clock.now());
+    let entries = events.map(|event| {
+        seq = seq.next();
+        let body = ChatBody::Run { run, event, text: None };
+        LogEntry::new(Place { chat, seq, epoch, at }, &body, encode(&body))
+    });
+    store.append(entries.collect()).await?;
     store.collapse(chat, run).await
+}
+
+/// The calls that waited for somebody's agreement.
+fn undecided(entries: &[LogEntry]) -> Vec<String> {
+    let mut open = Vec::new();
+    for event in events_of(entries) {
+        match event {
+            AgentEvent::ApprovalRequested { call_id, .. } => open.push(call_id),
+            AgentEvent::ApprovalResolved { call_id, .. } => open.retain(|known| *known != call_id),
+            _ => {}
+        }
+    }
+    open
 }

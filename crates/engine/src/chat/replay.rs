@@ -72,7 +72,7 @@ async fn text_of(core: &Core, room: &Room, run: RunId, texts: &mut Vec<(RunId, R
 /// What a run has said, from its entries: its end says so, else its deltas do.
 pub(crate) fn said(entries: &[LogEntry]) -> Answer {
     let mut answer = Answer::default();
-    for event in entries.iter().filter_map(decode).filter_map(|content| event_of(content.body)) {
+    for event in events_of(entries) {
         match event {
             AgentEvent::TextDelta { text } => answer.text.push_str(&text),
             AgentEvent::Diagram { mermaid } => answer.diagram = Some(mermaid),
@@ -95,10 +95,15 @@ pub(crate) fn said(entries: &[LogEntry]) -> Answer {
     answer
 }
 
+/// What a run's entries say of it.
+pub(crate) fn events_of(entries: &[LogEntry]) -> impl Iterator<Item = AgentEvent> {
+    entries.iter().filter_map(decode).filter_map(|content| event_of(content.body))
+}
+
 fn event_of(body: ChatBody) -> Option<AgentEvent> {
     match body {
         ChatBody::Run { event, .. } => Some(event),
-        ChatBody::UserMessage { .. } => None,
+        ChatBody::UserMessage { .. } | ChatBody::Amended { .. } => None,
     }
 }
 

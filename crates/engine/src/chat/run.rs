@@ -4,22 +4,23 @@
 //! the question to the agent, and writes what the agent says. It leaves nothing open: whatever the agent does
 //! (finishes, hangs, panics, ignores a stop), exactly one end is written, with the text that was said until then.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::history;
 use super::journal::{Draft, Written};
-use crate::agent::Turn;
+use super::{history, outside};
+use crate::agent::{Outside, Turn, Wishes};
+use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
 use crate::event::{AgentEvent, Answer, ChatBody, RunText, TextSpan, Usage};
 use crate::hub::Room;
 use crate::id::RunId;
-use crate::identity::Identity;
+use crate::identity::{Identity, Subject};
 
 /// A run, as its room knows it.
 pub(crate) struct Run {
@@ -30,15 +31,22 @@ pub(crate) struct Run {
     pub(crate) text: RunText,
     /// Rings once, when every run before it has left.
     pub(crate) turn: Notify,
+    /// Where its calls wait that clients do or persons must agree to.
+    pub(crate) outside: Arc<Outside>,
+    /// The calls for which agreement was asked and is not decided, as far as the log knows.
+    undecided: Mutex<Vec<String>>,
 }
 
 impl Run {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(core: &Core) -> Self {
+        let outside = Outside::new(Arc::clone(&core.clock), core.settings.waits);
         Self {
             id: RunId::new(),
             cancel: CancellationToken::new(),
             text: RunText::default(),
             turn: Notify::new(),
+            outside: Arc::new(outside),
+            undecided: Mutex::default(),
         }
     }
 }
@@ -47,7 +55,15 @@ impl Run {
 pub(crate) struct Question {
     pub(crate) identity: Identity,
     pub(crate) content: String,
+    pub(crate) options: RunOptions,
     pub(crate) accepted: oneshot::Sender<Result<()>>,
+}
+
+/// What the agent is asked.
+struct Asked {
+    identity: Identity,
+    content: String,
+    options: RunOptions,
 }
 
 /// How the listening to an agent ended.
@@ -75,7 +91,7 @@ pub(crate) async fn conduct(
     written: Written,
 ) {
     let _open = Gauge::up(&core.counters.open_runs);
-    let Question { identity, content, accepted } = question;
+    let Question { identity, content, options, accepted } = question;
     if let Err(error) = written.wait().await {
         room.leave(run.id);
         let _ = accepted.send(Err(error));
@@ -85,7 +101,7 @@ pub(crate) async fn conduct(
     // An asker that has gone changes nothing: the message is in the log.
     let _ = accepted.send(Ok(()));
     let scene = Scene { core: &core, room: &room, run: &run };
-    scene.answer(identity, content).await;
+    scene.answer(Asked { identity, content, options }).await;
     room.leave(run.id);
     scene.collapse().await;
 }
@@ -115,26 +131,55 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     /// Waits for the turn, unless the run is ended before.
-    async fn answer(&self, identity: Identity, content: String) {
+    async fn answer(&self, asked: Asked) {
         let end = tokio::select! {
             biased;
             () = self.core.interrupt.cancelled() => self.interrupted(None),
             () = self.run.cancel.cancelled() => self.stopped(None),
-            () = self.run.turn.notified() => return self.play(identity, content).await,
+            () = self.run.turn.notified() => return self.play(asked).await,
         };
         self.close(end).await;
     }
 
-    async fn play(&self, identity: Identity, content: String) {
+    /// What the agent is given: the question with what was said before, and how it is to be answered.
+    async fn turn(&self, asked: Asked) -> Result<Turn> {
+        let Asked { identity, content, options } = asked;
+        let settings = Arc::clone(&self.room.lock().settings);
+        let narrowed = !settings.collections.is_empty();
+        Ok(Turn {
+            chat: self.room.chat,
+            run: self.run.id,
+            identity: if narrowed { identity.narrowed(&settings.collections) } else { identity },
+            messages: history::messages(self.core, self.room, self.run.id, content).await?,
+            cancel: self.run.cancel.child_token(),
+            wishes: self.wishes(&settings, options),
+            outside: Arc::clone(&self.run.outside),
+        })
+    }
+
+    fn wishes(&self, settings: &ChatSettings, options: RunOptions) -> Wishes {
+        let RunOptions { tools, confirm, exclude, max_rounds, model } = options;
+        let model = model.as_ref().or(settings.model.as_ref()).and_then(|name| {
+            let found = self.core.models.find(Some(name));
+            // It was there when it was chosen; the server's configuration has changed since.
+            found.inspect_err(|error| tracing::warn!(%error, "the configured model answers")).ok()
+        });
+        Wishes {
+            system: settings.system_prompt.clone(),
+            model,
+            max_tokens: settings.max_tokens,
+            temperature: settings.temperature,
+            max_rounds: max_rounds.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            client_tools: outside::brought(self.room, tools),
+            confirm,
+            exclude,
+        }
+    }
+
+    async fn play(&self, asked: Asked) {
         let _running = Gauge::up(&self.core.counters.running);
-        let turn = match history::messages(self.core, self.room, self.run.id, content).await {
-            Ok(messages) => Turn {
-                chat: self.room.chat,
-                run: self.run.id,
-                identity,
-                messages,
-                cancel: self.run.cancel.child_token(),
-            },
+        let turn = match self.turn(asked).await {
+            Ok(turn) => turn,
             Err(error) => return self.close(self.failed(error, None)).await,
         };
         // Full, it makes the agent wait for the log.
@@ -215,8 +260,12 @@ impl Scene<'_> {
         if events.is_empty() {
             return Ok(());
         }
+        let events = self.run.settle(events);
+        let decided: Vec<String> = events.iter().filter_map(decided).collect();
         let drafts = events.into_iter().map(|event| Draft::new(self.body(event))).collect();
-        self.core.journal.write(self.room, drafts).wait().await
+        self.core.journal.write(self.room, drafts).wait().await?;
+        decided.iter().for_each(|call_id| self.run.outside.recorded(call_id));
+        Ok(())
     }
 
     fn body(&self, event: AgentEvent) -> ChatBody {
@@ -232,13 +281,16 @@ impl Scene<'_> {
     /// Writes an end that the agent did not. If even that is impossible, the listeners are told, and the room owes it
     /// to its log.
     async fn close(&self, end: AgentEvent) {
-        let body = ChatBody::Run { run: self.run.id, event: end, text: None };
-        let draft = Draft::new(body.clone());
-        if self.core.journal.write(self.room, vec![draft]).wait().await.is_ok() {
+        let events = self.run.settle(vec![end]);
+        let bodies: Vec<_> = events.into_iter().map(|event| self.body(event)).collect();
+        let drafts = bodies.iter().cloned().map(Draft::new).collect();
+        if self.core.journal.write(self.room, drafts).wait().await.is_ok() {
             return;
         }
-        self.room.announce(body.clone(), self.core.clock.now(), self.core.limits());
-        self.room.lock().owed.push(body);
+        for body in &bodies {
+            self.room.announce(body.clone(), self.core.clock.now(), self.core.limits());
+        }
+        self.room.lock().owed.extend(bodies);
     }
 
     async fn collapse(&self) {
@@ -267,6 +319,37 @@ impl Scene<'_> {
     fn too_late(&self) -> Error {
         let limit = self.core.settings.run_deadline;
         Error::deadline(format!("the answer took longer than {} s; ask for less", limit.as_secs()), limit)
+    }
+}
+
+impl Run {
+    /// What is to be written so that no run ends with a call that still seems to wait for agreement: before an end,
+    /// the system decides what nobody has.
+    fn settle(&self, events: Vec<AgentEvent>) -> Vec<AgentEvent> {
+        let mut undecided = self.undecided.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = Vec::with_capacity(events.len());
+        for event in events {
+            match &event {
+                AgentEvent::ApprovalRequested { call_id, .. } => undecided.push(call_id.clone()),
+                AgentEvent::ApprovalResolved { call_id, .. } => undecided.retain(|open| open != call_id),
+                end if end.is_end() => settled.extend(undecided.drain(..).map(undecided_at_the_end)),
+                _ => {}
+            }
+            settled.push(event);
+        }
+        settled
+    }
+}
+
+/// What is written about a call that waited for agreement when its run ended.
+pub(crate) fn undecided_at_the_end(call_id: String) -> AgentEvent {
+    AgentEvent::ApprovalResolved { call_id, approved: false, by: Subject::SYSTEM.into() }
+}
+
+fn decided(event: &AgentEvent) -> Option<String> {
+    match event {
+        AgentEvent::ApprovalResolved { call_id, .. } => Some(call_id.clone()),
+        _ => None,
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Model;
 use super::scripted::ScriptedModel;
+use super::{Embedder, Model};
 use crate::error::{Error, Result};
 
 /// What a configuration says about the model.
@@ -72,15 +72,29 @@ pub fn models_dir() -> PathBuf {
     from_env("TIDEWIRE_MODELS").unwrap_or_else(|| cache().join("tidewire/models"))
 }
 
-/// The model that the settings name. It returns at once: what has to be loaded is loaded in the background, and
+/// What a configuration chose.
+pub struct Chosen {
+    /// Who answers.
+    pub model: Arc<dyn Model>,
+    /// What turns texts into vectors; `None` where it is not part of this build.
+    pub embedder: Option<Arc<dyn Embedder>>,
+}
+
+/// The model that the settings name, and the embedder. It returns at once: what has to be loaded is loaded in the background, and
 /// [`Model::status`] says how far it is. Call it within a Tokio runtime.
 ///
 /// # Errors
 /// `Invalid` with the sentence that says what to change: an unknown provider, a key that is not set, an address that
 /// is none, a model that is not part of this build.
-pub fn choose(settings: &Settings) -> Result<Arc<dyn Model>> {
+pub fn choose(settings: &Settings) -> Result<Chosen> {
+    let embedder = embedder(settings);
+    let model = model(settings, embedder.as_ref())?;
+    Ok(Chosen { model, embedder })
+}
+
+fn model(settings: &Settings, embedder: Option<&Arc<dyn Embedder>>) -> Result<Arc<dyn Model>> {
     match settings.model.as_str() {
-        "embedded" => Ok(embedded(settings)),
+        "embedded" => Ok(embedded(settings, embedder)),
         "scripted" => Ok(Arc::new(ScriptedModel::demo())),
         name if name.contains('/') => provider(settings),
         name => Err(Error::invalid(format!(
@@ -109,12 +123,26 @@ pub fn limit_threads(threads: Option<usize>) {
 }
 
 #[cfg(feature = "embedded")]
-fn embedded(settings: &Settings) -> Arc<dyn Model> {
-    Arc::new(super::embedded::assistant(&settings.models_dir))
+fn embedder(settings: &Settings) -> Option<Arc<dyn Embedder>> {
+    use super::embedded::{EMBEDDER_DIR, MiniLm};
+    Some(Arc::new(MiniLm::open(&settings.models_dir.join(EMBEDDER_DIR))))
 }
 
 #[cfg(not(feature = "embedded"))]
-fn embedded(_settings: &Settings) -> Arc<dyn Model> {
+fn embedder(_settings: &Settings) -> Option<Arc<dyn Embedder>> {
+    None
+}
+
+#[cfg(feature = "embedded")]
+fn embedded(settings: &Settings, embedder: Option<&Arc<dyn Embedder>>) -> Arc<dyn Model> {
+    match embedder {
+        Some(embedder) => Arc::new(super::embedded::assistant(&settings.models_dir, Arc::clone(embedder))),
+        None => Arc::new(super::assistant::Assistant::new()),
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded(_settings: &Settings, _embedder: Option<&Arc<dyn Embedder>>) -> Arc<dyn Model> {
     Arc::new(super::assistant::Assistant::new())
 }
 
@@ -136,7 +164,7 @@ mod tests {
     use super::*;
 
     fn named(model: &str) -> Result<Arc<dyn Model>> {
-        choose(&Settings { model: model.into(), ..Settings::default() })
+        choose(&Settings { model: model.into(), ..Settings::default() }).map(|chosen| chosen.model)
     }
 
     #[tokio::test]

@@ -11,11 +11,15 @@ pub mod embedded;
 pub mod provider;
 pub mod scripted;
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::command::ModelInfo;
+use crate::error::{Error, Result};
 use crate::event::Usage;
 
 /// What a model streams.
@@ -30,6 +34,12 @@ pub trait Model: Send + Sync + 'static {
     /// Its context window in tokens, where it is known.
     fn context_window(&self) -> Option<u64>;
 
+    /// Whether it writes whatever it is asked to. One that only routes questions and renders results does not, and is
+    /// not asked for summaries.
+    fn writes_freely(&self) -> bool {
+        true
+    }
+
     /// Whether it can answer now; asked by health checks and `doctor`, so it is cheap.
     fn status(&self) -> Status {
         Status::Ready
@@ -40,6 +50,81 @@ pub trait Model: Send + Sync + 'static {
     /// Dropping the future or the stream stops the model at once: the request is closed, or the computation ends
     /// before its next token. Nothing is left running.
     async fn stream(&self, request: Request) -> Result<ModelStream>;
+}
+
+impl fmt::Debug for dyn Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Model({})", self.name())
+    }
+}
+
+/// Turns texts into vectors of length one, so that their inner product says how near they are.
+#[async_trait]
+pub trait Embedder: Send + Sync + 'static {
+    /// As people know it.
+    fn name(&self) -> &str;
+
+    /// One vector a text, in the texts' order.
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>>;
+
+    /// Whether it can be asked.
+    fn status(&self) -> Status;
+}
+
+/// The models that a server answers with: the configured one, and others that may be asked for by name.
+#[derive(Debug, Clone)]
+pub struct Models {
+    configured: Arc<dyn Model>,
+    others: Vec<Arc<dyn Model>>,
+}
+
+impl Models {
+    /// The configured one alone.
+    pub fn new(configured: Arc<dyn Model>) -> Self {
+        Self { configured, others: Vec::new() }
+    }
+
+    /// The same with one more, which is asked for by its name.
+    #[must_use]
+    pub fn with(mut self, other: Arc<dyn Model>) -> Self {
+        self.others.push(other);
+        self
+    }
+
+    /// The model of this name, which may be said without its provider: `openai/gpt-5-mini` or `gpt-5-mini`. `None` is
+    /// the configured one.
+    ///
+    /// # Errors
+    /// `Invalid` with the names that there are.
+    pub fn find(&self, name: Option<&str>) -> Result<Arc<dyn Model>> {
+        let Some(name) = name else { return Ok(Arc::clone(&self.configured)) };
+        let is_meant = |model: &&Arc<dyn Model>| model.name() == name || parts(model.name()).1 == name;
+        self.iter().find(is_meant).cloned().ok_or_else(|| self.unknown(name))
+    }
+
+    /// All of them, the configured one first.
+    pub fn list(&self) -> Vec<ModelInfo> {
+        let info = |model: &Arc<dyn Model>| {
+            let (provider, name) = parts(model.name());
+            let ready = model.status() == Status::Ready;
+            ModelInfo { provider: provider.to_owned(), name: name.to_owned(), ready }
+        };
+        self.iter().map(info).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<dyn Model>> {
+        std::iter::once(&self.configured).chain(&self.others)
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known: Vec<_> = self.iter().map(|model| model.name()).collect();
+        Error::invalid(format!("there is no model {name:?}; there are {}", known.join(", ")))
+    }
+}
+
+/// A model's provider and its name there. What has no provider in its name is its own.
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((name, name))
 }
 
 /// Whether a model can answer.

@@ -4,6 +4,7 @@
 //! object with its version `v` and its `kind`. A reader skips kinds and versions that it does not know and leaves the
 //! bytes as they are, so an older server can run on a newer one's log without harm.
 
+mod amendment;
 mod parts;
 
 use std::borrow::Cow;
@@ -14,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::event::{AgentEvent, ChatBody};
+use crate::event::{AgentEvent, Amendment, ChatBody};
 use crate::id::{ChatId, Epoch, RunId, Seq, Timestamp};
 use crate::identity::Subject;
+use amendment::KeptAmendment;
 use parts::{KeptAnswer, KeptError, KeptSource, KeptUsage};
 
 /// The version that is written. It goes up when the meaning of a kind changes; a new kind needs no new version.
@@ -53,7 +55,8 @@ pub struct LogEntry {
 /// What the store must know of an entry without reading its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// A user message; its run is open from here on, and the first one gives the chat its title.
+    /// What begins a run: a user message, or the wish for another answer. The run is open from here on, and the first
+    /// message gives the chat its title.
     Message,
     /// A delta, dropped when its run collapses.
     Delta,
@@ -61,6 +64,8 @@ pub enum Mark {
     Coarse,
     /// The end of its run.
     End,
+    /// It changes what earlier entries mean, and belongs to no run.
+    Amendment,
 }
 
 /// Where and when an entry is written.
@@ -90,7 +95,7 @@ impl LogEntry {
     pub fn new(place: Place, body: &ChatBody, json: Bytes) -> Self {
         let (message_id, title) = match body {
             ChatBody::UserMessage { message_id, content, .. } => (message_id.clone(), Some(title(content))),
-            ChatBody::Run { .. } => (None, None),
+            ChatBody::Run { .. } | ChatBody::Amended { .. } => (None, None),
         };
         Self {
             chat: place.chat,
@@ -98,7 +103,7 @@ impl LogEntry {
             to: place.seq,
             epoch: place.epoch,
             at: place.at,
-            run: Some(run_of(body)),
+            run: run_of(body),
             mark: mark(body),
             message_id,
             title,
@@ -115,8 +120,10 @@ impl LogEntry {
             Err(_) if self.is_newer() => return Ok(None),
             Err(damage) => return Err(Error::internal(damage)),
         };
-        let Some(run) = self.run.filter(|_| kept.v <= VERSION) else { return Ok(None) };
-        Ok(kept.body.into_content(run, self.message_id.clone()))
+        if kept.v > VERSION {
+            return Ok(None);
+        }
+        Ok(kept.body.into_content(self.run, self.message_id.clone()))
     }
 
     /// Whether a newer server wrote it, in whatever shape.
@@ -132,17 +139,22 @@ pub fn encode(body: &ChatBody) -> Bytes {
     Bytes::from(json)
 }
 
-/// The run that a body belongs to.
-pub fn run_of(body: &ChatBody) -> RunId {
+/// The run that a body belongs to, if to one.
+pub fn run_of(body: &ChatBody) -> Option<RunId> {
     match body {
-        ChatBody::UserMessage { run, .. } | ChatBody::Run { run, .. } => *run,
+        ChatBody::UserMessage { run, .. } | ChatBody::Run { run, .. } => Some(*run),
+        ChatBody::Amended { amendment: Amendment::Regenerated { run, .. }, .. } => Some(*run),
+        ChatBody::Amended { .. } => None,
     }
 }
 
 /// What the store must know of a body.
 fn mark(body: &ChatBody) -> Mark {
     match body {
-        ChatBody::UserMessage { .. } => Mark::Message,
+        ChatBody::UserMessage { .. } | ChatBody::Amended { amendment: Amendment::Regenerated { .. }, .. } => {
+            Mark::Message
+        }
+        ChatBody::Amended { .. } => Mark::Amendment,
         ChatBody::Run { event, .. } => match event {
             AgentEvent::TextDelta { .. }
             | AgentEvent::ReasoningDelta { .. }
@@ -232,6 +244,8 @@ enum KeptBody<'a> {
         call_id: Cow<'a, str>,
         name: Cow<'a, str>,
         arguments: Cow<'a, Value>,
+        #[serde(default)]
+        digest: Cow<'a, str>,
         expires_at: i64,
     },
     ApprovalResolved {
@@ -262,6 +276,10 @@ enum KeptBody<'a> {
         answer: KeptAnswer,
         usage: KeptUsage,
     },
+    Amended {
+        by: Cow<'a, str>,
+        amendment: KeptAmendment<'a>,
+    },
     #[serde(other)]
     Unknown,
 }
@@ -272,6 +290,9 @@ impl<'a> KeptBody<'a> {
             ChatBody::UserMessage { content, .. } => Self::UserMessage { content: content.into() },
             ChatBody::Run { event, text, .. } => {
                 Self::of_event(event, text.as_ref().map_or(0, |span| span.end))
+            }
+            ChatBody::Amended { amendment, by } => {
+                Self::Amended { by: Cow::Borrowed(&by.0), amendment: KeptAmendment::of(amendment) }
             }
         }
     }
@@ -305,11 +326,12 @@ impl<'a> KeptBody<'a> {
                     expires_at: expires_at.0,
                 }
             }
-            AgentEvent::ApprovalRequested { call_id, name, arguments, expires_at } => {
+            AgentEvent::ApprovalRequested { call_id, name, arguments, digest, expires_at } => {
                 Self::ApprovalRequested {
                     call_id: call_id.into(),
                     name: name.into(),
                     arguments: Cow::Borrowed(arguments),
+                    digest: digest.into(),
                     expires_at: expires_at.0,
                 }
             }
@@ -338,21 +360,26 @@ impl<'a> KeptBody<'a> {
         }
     }
 
-    fn into_content(self, run: RunId, message_id: Option<String>) -> Option<Content> {
+    fn into_content(self, run: Option<RunId>, message_id: Option<String>) -> Option<Content> {
         let (event, text_end) = match self {
             Self::UserMessage { content } => {
-                let body = ChatBody::UserMessage { run, message_id, content: content.into_owned() };
+                let body = ChatBody::UserMessage { run: run?, message_id, content: content.into_owned() };
+                return Some(Content { body, text_end: None });
+            }
+            Self::Amended { by, amendment } => {
+                let amendment = amendment.into_amendment(run)?;
+                let body = ChatBody::Amended { amendment, by: Subject(by.into()) };
                 return Some(Content { body, text_end: None });
             }
             Self::TextDelta { text, end } => (AgentEvent::TextDelta { text: text.into_owned() }, Some(end)),
             other => (other.into_event()?, None),
         };
-        Some(Content { body: ChatBody::Run { run, event, text: None }, text_end })
+        Some(Content { body: ChatBody::Run { run: run?, event, text: None }, text_end })
     }
 
     fn into_event(self) -> Option<AgentEvent> {
         Some(match self {
-            Self::UserMessage { .. } | Self::Unknown => return None,
+            Self::UserMessage { .. } | Self::Amended { .. } | Self::Unknown => return None,
             Self::RunQueued { position } => AgentEvent::RunQueued { position },
             Self::RunStarted => AgentEvent::RunStarted,
             Self::TextDelta { text, .. } => AgentEvent::TextDelta { text: text.into_owned() },
@@ -382,11 +409,12 @@ impl<'a> KeptBody<'a> {
                     expires_at: Timestamp(expires_at),
                 }
             }
-            Self::ApprovalRequested { call_id, name, arguments, expires_at } => {
+            Self::ApprovalRequested { call_id, name, arguments, digest, expires_at } => {
                 AgentEvent::ApprovalRequested {
                     call_id: call_id.into_owned(),
                     name: name.into_owned(),
                     arguments: arguments.into_owned(),
+                    digest: digest.into_owned(),
                     expires_at: Timestamp(expires_at),
                 }
             }
@@ -425,6 +453,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::conversation::Role;
     use crate::error::Detail;
     use crate::event::{
         Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, RunText, Source, TextSpan, Usage,
@@ -496,6 +525,7 @@ mod tests {
                 call_id: call_id.clone(),
                 name,
                 arguments: json!({}),
+                digest: "ab".into(),
                 expires_at: Timestamp(8),
             },
             AgentEvent::ApprovalResolved { call_id, approved: true, by: "ann".into() },
@@ -519,6 +549,36 @@ mod tests {
         for event in every_event() {
             let body = ChatBody::Run { run: RunId::new(), event, text: None };
             let back = entry(&body).decode().unwrap().expect("a kind that is known");
+            assert_eq!(format!("{:?}", back.body), format!("{body:?}"));
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_messages_comes_back() {
+        let (message, run, chat) = (Seq(4), RunId::new(), ChatId::new());
+        let imported = |message| Amendment::Imported {
+            chat,
+            message,
+            role: Role::Assistant,
+            content: "tea".into(),
+            at: Timestamp(3),
+        };
+        let all = [
+            Amendment::Edited { message, content: "x".into() },
+            Amendment::Forgotten { message, forgotten: true },
+            Amendment::Deleted { message },
+            Amendment::Regenerated { run, answer: message },
+            Amendment::Summarized { through: message, text: "they spoke of tea".into() },
+            imported(Some(message)),
+            imported(None),
+            Amendment::ChatDeleted,
+        ];
+        for amendment in all {
+            let body = ChatBody::Amended { amendment, by: "ann".into() };
+            let entry = entry(&body);
+            let begins = matches!(body, ChatBody::Amended { amendment: Amendment::Regenerated { .. }, .. });
+            assert_eq!(entry.mark, if begins { Mark::Message } else { Mark::Amendment });
+            let back = entry.decode().unwrap().expect("a kind that is known");
             assert_eq!(format!("{:?}", back.body), format!("{body:?}"));
         }
     }

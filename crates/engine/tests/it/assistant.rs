@@ -4,25 +4,17 @@ use std::sync::Arc;
 
 use tidewire_engine::agent::explorer::{Explorer, suggestions};
 use tidewire_engine::agent::{Agent, SharedRecords, Turn};
-use tidewire_engine::id::RunId;
 use tidewire_engine::model::Message;
 use tidewire_engine::model::assistant::Assistant;
-use tidewire_engine::{AgentEvent, ChatId, Identity};
+use tidewire_engine::{AgentEvent, Identity};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::explorer::records;
 
 /// The tools that were called, and the answer's text.
 async fn ask(records: &SharedRecords, question: &str) -> (Vec<String>, String) {
     let explorer = Explorer::new(Arc::new(Assistant::new()), Arc::clone(records));
-    let turn = Turn {
-        chat: ChatId::new(),
-        run: RunId::new(),
-        identity: Identity::local(),
-        messages: vec![Message::User(question.to_owned())],
-        cancel: CancellationToken::new(),
-    };
+    let turn = Turn::alone(Identity::local(), vec![Message::User(question.to_owned())]);
     let (sender, mut receiver) = mpsc::channel(4096);
     explorer.run(turn, sender).await;
     let (mut tools, mut text) = (Vec::new(), None);

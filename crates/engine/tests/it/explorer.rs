@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 use tidewire_engine::agent::explorer::{Explorer, catalog, demo, suggestions, summary};
 use tidewire_engine::agent::{Agent, SharedRecords, Turn};
 use tidewire_engine::collections::Desk;
-use tidewire_engine::id::{ManualClock, RunId};
+use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Subject;
 use tidewire_engine::model::Message;
 use tidewire_engine::model::scripted::{Script, ScriptedModel};
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_engine::store::{Operation, Store, Write};
-use tidewire_engine::{AgentEvent, Answer, ChatId, Identity, RecordId, Timestamp};
+use tidewire_engine::{AgentEvent, Answer, Identity, RecordId, Timestamp};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 /// The demo catalogue in a store, behind the data desk.
 pub(crate) async fn records() -> SharedRecords {
@@ -43,13 +42,7 @@ async fn ask(records: &SharedRecords, question: &str, tool: &str, arguments: Val
     let model =
         ScriptedModel::new().then(Script::new().call(tool, arguments)).then(Script::new().text("Done."));
     let explorer = Explorer::new(Arc::new(model), Arc::clone(records));
-    let turn = Turn {
-        chat: ChatId::new(),
-        run: RunId::new(),
-        identity: Identity::local(),
-        messages: vec![Message::User(question.to_owned())],
-        cancel: CancellationToken::new(),
-    };
+    let turn = Turn::alone(Identity::local(), vec![Message::User(question.to_owned())]);
     let (sender, mut receiver) = mpsc::channel(64);
     explorer.run(turn, sender).await;
     let (mut result, mut end) = (None, None);

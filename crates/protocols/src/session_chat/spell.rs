@@ -53,6 +53,8 @@ fn spell(event: &ChatEvent, cumulative: bool) -> Vec<Frame> {
         ChatBody::Run { run, event: agent_event, .. } => {
             Spelling { event, run: *run, cumulative }.spell(agent_event)
         }
+        // This dialect has no words for what becomes of messages later; whoever asks for the chat again reads it.
+        ChatBody::Amended { .. } => Vec::new(),
     }
 }
 

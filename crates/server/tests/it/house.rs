@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tidewire_engine::agent::Tool;
+use tidewire_engine::model::choose::Chosen;
 use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_server::start::{Started, load_demo, start_with};
@@ -57,8 +58,8 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let model = Arc::new(plan.model);
-        let Started { house, store } =
-            start_with(plan.config, Arc::clone(&model) as _, plan.tools).await.unwrap();
+        let chosen = Chosen { model: Arc::clone(&model) as _, embedder: None };
+        let Started { house, store } = start_with(plan.config, chosen, plan.tools).await.unwrap();
         if plan.demo {
             load_demo(store.as_ref()).await.unwrap();
         }

@@ -87,6 +87,10 @@ impl Agent for Explorer {
         "explorer"
     }
 
+    fn tools(&self) -> &[Arc<dyn Tool>] {
+        &self.tools
+    }
+
     async fn run(&self, turn: Turn, events: Events) {
         if events.send(AgentEvent::RunStarted).await.is_err() {
             return;

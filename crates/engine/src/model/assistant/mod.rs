@@ -23,19 +23,9 @@ use serde_json::{Value, json};
 
 use self::route::Router;
 use self::slots::Mentions;
-use super::{Message, Model, ModelEvent, ModelStream, Request, Status, StopReason, ToolCall};
+use super::{Embedder, Message, Model, ModelEvent, ModelStream, Request, Status, StopReason, ToolCall};
 use crate::error::Result;
 use crate::event::Usage;
-
-/// Turns texts into vectors of length one, so that their inner product says how near they are.
-#[async_trait]
-pub trait Embedder: Send + Sync + 'static {
-    /// One vector a text, in the texts' order.
-    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>>;
-
-    /// Whether it can be asked.
-    fn status(&self) -> Status;
-}
 
 /// What a question is about, and with that which tool answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,6 +147,10 @@ impl Model for Assistant {
 
     fn context_window(&self) -> Option<u64> {
         self.chat.as_ref().and_then(|model| model.context_window())
+    }
+
+    fn writes_freely(&self) -> bool {
+        false
     }
 
     fn status(&self) -> Status {

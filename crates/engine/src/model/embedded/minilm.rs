@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 
 use super::{Shared, missing};
 use crate::error::{Error, Result};
+use crate::model::Embedder;
 use crate::model::Status;
-use crate::model::assistant::Embedder;
 
 /// Tokens of a text that are read; the rest is cut.
 const MAX_TOKENS: usize = 256;
@@ -61,6 +61,10 @@ impl Embedder for MiniLm {
         };
         let vectors = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
         vectors.map_err(|why: String| Error::unavailable(format!("the embedder cannot work: {why}")))
+    }
+
+    fn name(&self) -> &str {
+        "all-MiniLM-L6-v2"
     }
 
     fn status(&self) -> Status {

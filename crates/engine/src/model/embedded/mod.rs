@@ -18,17 +18,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use minilm::MiniLm;
 pub use smollm::SmolLm;
 
-use super::Status;
 use super::assistant::Assistant;
+use super::{Embedder, Status};
 
 /// The chat model's file under the models folder.
 pub const CHAT_FILE: &str = "smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 /// The embedder's folder under the models folder.
 pub const EMBEDDER_DIR: &str = "minilm";
 
-/// The default model, from the files in the models folder. Returns at once; needs a Tokio runtime.
-pub fn assistant(models_dir: &Path) -> Assistant {
-    let embedder = Arc::new(MiniLm::open(&models_dir.join(EMBEDDER_DIR)));
+/// The default model, from the files in the models folder, routing with this embedder. Returns at once; needs a Tokio
+/// runtime.
+pub fn assistant(models_dir: &Path, embedder: Arc<dyn Embedder>) -> Assistant {
     let chat = Arc::new(SmolLm::open(&models_dir.join(CHAT_FILE)));
     Assistant::with(embedder, chat)
 }

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::*;
 use crate::event::Usage;
-use crate::model::assistant::Embedder;
+use crate::model::Embedder;
 use crate::model::choose::models_dir;
 use crate::model::{Message, Model, ModelEvent, Request, StopReason};
 

@@ -420,6 +420,7 @@ fn mark_number(mark: Mark) -> i64 {
         Mark::Delta => 2,
         Mark::Coarse => 3,
         Mark::End => 4,
+        Mark::Amendment => 5,
     }
 }
 
@@ -429,6 +430,7 @@ fn mark_from(number: i64) -> Result<Mark> {
         2 => Ok(Mark::Delta),
         3 => Ok(Mark::Coarse),
         4 => Ok(Mark::End),
+        5 => Ok(Mark::Amendment),
         other => Err(broken(&format!("an entry has the mark {other}"))),
     }
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod drain;
 mod order;
+mod outside;
 mod owners;
 mod restart;
 mod resume;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Grants;
+use tidewire_engine::model::Models;
+use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::{
     ChatId, ChatRef, Clock, Code, Command, Connection, Engine, Identity, LocalBus, Parts, Reply, Settings,
     Timestamp,
@@ -87,6 +89,8 @@ async fn who_followed_a_session_that_expired_follows_its_new_chat() {
         store: super::rig::open(folder.path()),
         bus: Arc::new(LocalBus::default()),
         agent: counting(2),
+        models: Models::new(Arc::new(ScriptedModel::new())),
+        embedder: None,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         settings: Settings::default(),
     };

@@ -11,6 +11,8 @@ use tidewire_engine::agent::{Agent, Events, Turn};
 use tidewire_engine::command::{RunState, WhileRunning};
 use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
+use tidewire_engine::model::Models;
+use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::Store;
 use tidewire_engine::store::sqlite::{self, Sqlite};
 use tidewire_engine::{
@@ -50,8 +52,15 @@ pub(crate) fn open(folder: &Path) -> Arc<dyn Store> {
 }
 
 pub(crate) async fn start(store: Arc<dyn Store>, agent: Arc<dyn Agent>, settings: Settings) -> Arc<Engine> {
-    let parts =
-        Parts { store, bus: Arc::new(LocalBus::default()), agent, clock: Arc::new(SystemClock), settings };
+    let parts = Parts {
+        store,
+        bus: Arc::new(LocalBus::default()),
+        agent,
+        models: Models::new(Arc::new(ScriptedModel::new())),
+        embedder: None,
+        clock: Arc::new(SystemClock),
+        settings,
+    };
     Engine::start(parts).await.unwrap()
 }
 
@@ -226,6 +235,7 @@ impl Page {
         match &event.body {
             ChatBody::UserMessage { run, content, .. } => self.questions.push((*run, content.clone())),
             ChatBody::Run { run, event, text } => self.show_run(*run, event, text.as_ref()),
+            ChatBody::Amended { .. } => {}
         }
     }
 
