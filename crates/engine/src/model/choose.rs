@@ -171,14 +171,14 @@ mod tests {
     async fn names_choose_models() {
         assert_eq!(named("embedded").map(|model| model.name().to_owned()).ok().as_deref(), Some("embedded"));
         assert_eq!(named("scripted").map(|model| model.name().to_owned()).ok().as_deref(), Some("scripted"));
-        let error = named("gpt-5").err().expect("it has no provider");
+        let error = named("gpt-5").expect_err("it has no provider");
         assert!(error.message.contains("no model named \"gpt-5\""), "{error}");
     }
 
     #[tokio::test]
     #[cfg(not(feature = "providers"))]
     async fn a_build_without_providers_says_so() {
-        let error = named("openai/gpt-5-mini").err().expect("it has no providers");
+        let error = named("openai/gpt-5-mini").expect_err("it has no providers");
         assert!(error.message.contains("feature `providers`"), "{error}");
     }
 }
