@@ -7,13 +7,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::types::Value as Bound;
+use rusqlite::{Connection, params, params_from_iter};
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::query::{Body, TextSearch};
 
 use super::super::records;
+use super::vectors::Fields;
 use super::words::{self, Alternative, Stems};
 use super::{Collection, Found};
 
@@ -21,9 +23,9 @@ use super::{Collection, Found};
 const MAX_WORDS: usize = 32;
 /// So many words of the index stand for one that was typed.
 const MAX_ALTERNATIVES: usize = 64;
-/// So many records are looked at in one step, and at most so many steps are made.
+/// At most so many records are looked at in one step, and at most so many altogether.
 const STEP: usize = 1_000;
-const MAX_STEPS: usize = 20;
+const MAX_LOOKED_AT: usize = 20_000;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -72,12 +74,12 @@ pub(super) fn find(
     let phrase = words::words(&search.text).map(|(word, _)| word.into_owned()).collect();
     let request = Request { search, words, phrase };
     let Some(expression) = request.expression() else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
-    for step in 0..MAX_STEPS {
-        let keys = candidates(connection, collection.key, &expression, step)?;
-        let is_last = keys.len() < STEP;
+    let (mut found, step) = (Vec::new(), step(search, limit));
+    for skip in (0..MAX_LOOKED_AT).step_by(step) {
+        let keys = candidates(connection, collection.key, &expression, skip..skip + step)?;
+        let is_last = keys.len() < step;
         let keys = keys.into_iter().filter(|key| allowed.is_none_or(|allowed| allowed.contains(key)));
-        score(connection, &request, keys, &mut found)?;
+        score(connection, collection, &request, keys, &mut found)?;
         if is_last || found.len() >= limit {
             break;
         }
@@ -87,29 +89,38 @@ pub(super) fn find(
     Ok(found)
 }
 
-/// The next records that FTS5 finds, best first.
-fn candidates(connection: &Connection, collection: i64, expression: &str, step: usize) -> Result<Vec<i64>> {
+/// How many records are looked at for those that are wanted: the index's own order is nearly ours where all members
+/// count alike, and farther from it where they do not.
+fn step(search: &TextSearch, limit: usize) -> usize {
+    let is_plain = search.fields.is_empty() && !search.case_sensitive && !search.boost_exact;
+    let (times, least) = if is_plain { (4, 40) } else { (20, 200) };
+    limit.saturating_mul(times).clamp(least, STEP)
+}
+
+/// The records that FTS5 finds in this range of its order, best first.
+fn candidates(
+    connection: &Connection,
+    collection: i64,
+    expression: &str,
+    range: std::ops::Range<usize>,
+) -> Result<Vec<i64>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT rowid FROM search_{collection} WHERE search_{collection} MATCH ? ORDER BY rank, rowid LIMIT ? OFFSET ?"
     ))?;
-    let range = (records::limit(STEP), records::limit(step * STEP));
-    let rows = statement.query_map(params![expression, range.0, range.1], |row| row.get(0))?;
+    let (limit, skip) = (records::limit(range.len()), records::limit(range.start));
+    let rows = statement.query_map(params![expression, limit, skip], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Scores records, and appends those that fit.
 fn score(
     connection: &Connection,
+    collection: &Collection,
     request: &Request<'_>,
     keys: impl Iterator<Item = i64>,
     found: &mut Vec<Found>,
 ) -> Result<()> {
-    let mut statement = connection.prepare_cached("SELECT json(body) FROM records WHERE key = ?")?;
-    let mut bodies = Vec::new();
-    for key in keys {
-        let text: String = statement.query_row([key], |row| row.get(0))?;
-        bodies.push((key, records::parse(&text)?));
-    }
+    let bodies = bodies(connection, collection, keys)?;
     let members: Vec<(i64, Vec<Member<'_>>)> =
         bodies.iter().map(|(key, body)| (*key, members(body, &request.search.fields))).collect();
     let lengths = members.iter().flat_map(|(_, list)| list).map(|member| member.words.len());
@@ -118,6 +129,24 @@ fn score(
     let average = (total as f64 / count.max(1) as f64).max(1.0);
     found.extend(members.iter().filter_map(|(key, list)| request.judge(*key, list, average)));
     Ok(())
+}
+
+/// The records without their vectors, which are long and have no words.
+fn bodies(
+    connection: &Connection,
+    collection: &Collection,
+    keys: impl Iterator<Item = i64>,
+) -> Result<Vec<(i64, Body)>> {
+    let paths: Vec<String> = Fields::load(connection, collection.key)?.paths().collect();
+    let marks = ", ?".repeat(paths.len());
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT json(jsonb_remove(body{marks})) FROM records WHERE key = ?"))?;
+    let read = keys.map(|key| {
+        let values = paths.iter().map(|path| Bound::Text(path.clone())).chain([Bound::Integer(key)]);
+        let text: String = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok((key, records::parse(&text)?))
+    });
+    read.collect()
 }
 
 impl Request<'_> {
