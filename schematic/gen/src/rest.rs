@@ -178,7 +178,7 @@ fn endpoint<'a>(
 }
 
 fn path_params(define: &schematic_define::Endpoint) -> Vec<Param> {
-    let mut scope = Scope::with(["params", "body", "form", "call", "self", "options"]);
+    let mut scope = Scope::with(["params", "body", "form", "call", "pages", "reply", "self", "options"]);
     let mut seen = Vec::new();
     let mut params = Vec::new();
     for wire in define.path_params() {

@@ -13,6 +13,7 @@ mod openapi;
 mod policies;
 mod recognise;
 mod rest;
+mod rest_hostile;
 mod samples;
 mod transcripts;
 mod written;
