@@ -29,6 +29,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Web origins that may open sockets, beside the page's own: `https://app.example.com`.
     pub origins: Vec<String>,
+    /// How many seconds a token opens the door that stands for a key.
+    pub token_seconds: u64,
     /// A TLS proxy stands in front. Needed to listen beyond loopback, because keys must not travel in plain text.
     pub behind_proxy: bool,
     /// Who answers: `embedded`, `scripted`, or a provider and its model (`openai/gpt-5-mini`).
@@ -99,6 +101,7 @@ impl Default for Config {
             api_keys: Vec::new(),
             hosts: Vec::new(),
             origins: Vec::new(),
+            token_seconds: 24 * 60 * 60,
             behind_proxy: false,
             model: String::from("embedded"),
             models: PathBuf::new(),
@@ -140,11 +143,6 @@ impl Config {
         config.map_err(|error| ConfigError(format!("the configuration does not hold: {}", error.message())))
     }
 
-    /// Whether nobody needs a key.
-    pub fn is_keyless(&self) -> bool {
-        self.api_keys.is_empty()
-    }
-
     /// How long running answers get when the server is asked to end.
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -155,19 +153,26 @@ impl Config {
         self.check_exposure()?;
         self.check_keys()?;
         self.check_origins()?;
+        self.check_tokens()?;
         self.limits.check()
+    }
+
+    /// Refuses to listen beyond loopback while there is no key, here or in the data folder.
+    pub fn check_access(&self, keyed: bool) -> Result<(), ConfigError> {
+        let ip = self.listen.ip();
+        if keyed || ip.is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError(format!(
+            "without keys everybody who reaches {ip} would be admin; make one with `tidewire keys add --admin`, \
+             set api_keys (or TIDEWIRE_API_KEYS), or listen on 127.0.0.1"
+        )))
     }
 
     fn check_exposure(&self) -> Result<(), ConfigError> {
         let ip = self.listen.ip();
         if ip.is_loopback() {
             return Ok(());
-        }
-        if self.is_keyless() {
-            return Err(ConfigError(format!(
-                "without keys everybody who reaches {ip} would be admin; set api_keys \
-                 (or TIDEWIRE_API_KEYS), or listen on 127.0.0.1"
-            )));
         }
         if !self.behind_proxy {
             return Err(ConfigError(format!(
@@ -197,6 +202,14 @@ impl Config {
             return Err(ConfigError(format!("api_keys: key {} {problem}", at + 1)));
         }
         Ok(())
+    }
+
+    fn check_tokens(&self) -> Result<(), ConfigError> {
+        let shortest = crate::auth::http::MIN_TOKEN_SECONDS;
+        if self.token_seconds >= shortest {
+            return Ok(());
+        }
+        Err(ConfigError(format!("token_seconds must be at least {shortest}")))
     }
 
     fn check_origins(&self) -> Result<(), ConfigError> {
@@ -423,7 +436,9 @@ mod tests {
     #[test]
     fn unsafe_combinations_are_refused() {
         let open = Config { listen: "0.0.0.0:80".parse().unwrap(), ..Config::default() };
-        assert!(open.check().unwrap_err().to_string().contains("set api_keys"));
+        assert!(open.check_access(false).unwrap_err().to_string().contains("set api_keys"));
+        assert_eq!(open.check_access(true), Ok(()));
+        assert_eq!(Config::default().check_access(false), Ok(()));
         let keyed = Config { api_keys: vec!["0123456789abcdef".into()], ..open };
         assert!(keyed.check().unwrap_err().to_string().contains("plain text"));
         let proxied = Config { behind_proxy: true, ..keyed };
@@ -433,6 +448,8 @@ mod tests {
         let short = Config { api_keys: vec!["secret".into()], ..Config::default() };
         let refusal = short.check().unwrap_err().to_string();
         assert!(refusal.contains("16 characters") && !refusal.contains("secret"), "{refusal}");
+        let fleeting = Config { token_seconds: 59, ..Config::default() };
+        assert!(fleeting.check().is_err());
         let wide = Config { origins: vec!["https://*.example.com".into()], ..Config::default() };
         assert!(wide.check().is_err());
         assert_eq!(Config::default().check(), Ok(()));

@@ -18,13 +18,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use sha2::{Digest, Sha256};
-use tidewire_engine::identity::Grants;
-use tidewire_engine::{Code, Error, Identity, Result};
+use tidewire_engine::{Error, Identity, Result};
 use tidewire_protocols::{Opening, Refusal};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::auth::{Auth, unauthenticated};
 use crate::config::{Config, is_loopback_name};
 use crate::pipe::Pipe;
 use crate::server::{App, Mount};
@@ -37,29 +36,21 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who may come in.
 pub(crate) struct Door {
-    keys: Vec<Key>,
+    auth: Arc<Auth>,
     hosts: Vec<String>,
     origins: Vec<String>,
-    /// Nobody needs a key; only ever so on loopback.
-    keyless: bool,
-}
-
-struct Key {
-    digest: [u8; 32],
-    id: Arc<str>,
 }
 
 impl Door {
     /// As configured.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, auth: Arc<Auth>) -> Self {
         let mut hosts: Vec<String> = config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         let ip = config.listen.ip();
         if !ip.is_unspecified() {
             hosts.push(if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() });
         }
         let origins = config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
-        let keys = config.api_keys.iter().map(|key| Key::new(key)).collect();
-        Self { keys, hosts, origins, keyless: config.is_keyless() }
+        Self { auth, hosts, origins }
     }
 
     /// Whether the request names us. A page that rebinds its own name to our address does not.
@@ -74,25 +65,31 @@ impl Door {
         )))
     }
 
-    /// Whose key the request carries: nobody's if it carries none, an error if it is wrong.
+    /// Whose key or token the request carries: nobody's if it carries none, an error if it is wrong.
     pub(crate) fn bearer(&self, headers: &HeaderMap) -> Result<Option<Identity>> {
-        if self.keyless {
+        if !self.auth.keys.is_keyed() {
             return Ok(Some(Identity::local()));
         }
         let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-        let key = value.to_str().ok().and_then(|text| {
-            let (scheme, key) = text.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        let credential = value.to_str().ok().and_then(|text| {
+            let (scheme, credential) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(credential.trim())
         });
-        let identity = key.and_then(|key| self.identity(key));
-        identity
-            .map(Some)
-            .ok_or_else(|| unauthenticated("the key is not known; check it, or ask for another"))
+        let credential = credential.ok_or_else(no_bearer)?;
+        self.auth.identify(credential).map(Some)
+    }
+
+    /// Whose key or token this is. Without keys whatever it is, it is as good as none.
+    pub(crate) fn identify(&self, credential: &str) -> Result<Identity> {
+        if !self.auth.keys.is_keyed() {
+            return Ok(Identity::local());
+        }
+        self.auth.identify(credential)
     }
 
     /// Whose key the request carries; none is an error too.
     pub(crate) fn require_bearer(&self, headers: &HeaderMap) -> Result<Identity> {
-        self.bearer(headers)?.ok_or_else(|| unauthenticated("send a key: `Authorization: Bearer …`"))
+        self.bearer(headers)?.ok_or_else(no_bearer)
     }
 
     /// Whether this page may open sockets and send requests that change something. A request without an origin comes
@@ -102,42 +99,13 @@ impl Door {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let Some((_, authority)) = origin.split_once("://") else { return false };
         let own = host(headers).is_some_and(|host| host.eq_ignore_ascii_case(authority));
-        own || self.origins.contains(&origin) || (self.keyless && is_loopback_name(without_port(authority)))
-    }
-
-    fn identity(&self, key: &str) -> Option<Identity> {
-        // Digests are compared, so the time that it takes says nothing about the key.
-        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let found = self.keys.iter().find(|known| known.digest == digest)?;
-        Some(Identity {
-            key: Some(Arc::clone(&found.id)),
-            subject: ADMIN_SUBJECT.into(),
-            grants: Grants::Admin,
-        })
+        own || self.origins.contains(&origin)
+            || (!self.auth.keys.is_keyed() && is_loopback_name(without_port(authority)))
     }
 }
 
-/// All admin keys speak in one name, so that chats outlive a key.
-const ADMIN_SUBJECT: &str = "admin";
-
-impl Key {
-    fn new(configured: &str) -> Self {
-        let digest = configured.strip_prefix("sha256:").and_then(unhex);
-        let digest = digest.unwrap_or_else(|| Sha256::digest(configured.as_bytes()).into());
-        Self { digest, id: crate::hex(&digest[..4]).into() }
-    }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
-fn unauthenticated(sentence: &'static str) -> Error {
-    Error::new(Code::Unauthenticated, sentence)
+fn no_bearer() -> Error {
+    unauthenticated("send a key or a token: `Authorization: Bearer …`")
 }
 
 fn host(headers: &HeaderMap) -> Option<&str> {
@@ -195,6 +163,7 @@ fn admit(
         return Ok(Err(Refusal { code: protocol.origin_close_code, reason }));
     }
     let identity = identify(app, headers, query)?;
+    let stay = app.auth.leave_to_stay(&identity)?;
     if app.is_draining() {
         return Ok(Err(Refusal { code: 1012, reason: "the server restarts; come back in a moment".into() }));
     }
@@ -206,7 +175,7 @@ fn admit(
     let opening = Opening { params: &params, query: &pairs, now: Instant::now() };
     let rate_name = protocol.rate_key.map(|name| opening.param(name));
     let rate_key = rate_name.map(|name| (identity.subject.clone(), Box::from(name)));
-    Ok((protocol.open)(opening).map(|session| Conversation { session, identity, rate_key, slot }))
+    Ok((protocol.open)(opening).map(|session| Conversation { session, identity, rate_key, slot, stay }))
 }
 
 fn identify(app: &App, headers: &HeaderMap, query: &[(String, String)]) -> Result<Identity> {
@@ -292,16 +261,26 @@ async fn open_pipe(app: &App, mount: &Mount, on_upgrade: OnUpgrade) -> Option<Pi
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+    use tidewire_engine::Code;
+    use tidewire_engine::id::SystemClock;
+    use tidewire_engine::store::sqlite::Sqlite;
+
     use super::*;
+    use crate::auth::Signer;
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
     }
 
     fn door(change: impl FnOnce(&mut Config)) -> Door {
+        let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         change(&mut config);
-        Door::new(&config)
+        let store = Arc::new(Sqlite::in_memory().unwrap());
+        let signer = Signer::open(folder.path()).unwrap();
+        let auth = Auth::new(&config, store, Arc::new(SystemClock), signer);
+        Door::new(&config, Arc::new(auth))
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Every request must name us (`Host`); one that changes something must come from a page that may (`Origin`). Answers
 //! are JSON, errors are `{"error": {"code", "message"}}` with the code's status. The page itself comes from `assets`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, RawPathParams, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
@@ -21,6 +24,7 @@ use tidewire_engine::identity::{Grant, Grants};
 use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result};
 use tidewire_protocols::Protocol;
 
+use crate::auth::Peer;
 use crate::handshake;
 use crate::import;
 use crate::limits::TICKET_LIFE;
@@ -40,6 +44,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/catalog", get(catalog))
         .route("/api/chats", get(chats))
         .route("/api/tickets", post(tickets))
+        .merge(crate::auth::http::router())
         .route("/api/{*rest}", any(no_such_address))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(imports());
@@ -67,18 +72,55 @@ fn sockets(app: &Arc<App>, protocol: &Protocol) -> Router<Arc<App>> {
 
 /// Turns away what is not meant for us, and says how browsers have to treat what we say.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let refusal = refuse(&app, &request);
-    let mut response = match refusal {
-        Some(error) => error_response(&error),
+    let caller = Caller::of(&app, &request);
+    let mut response = match refuse(&app, &request, &caller) {
+        Some(error) => spell(request.uri().path(), &error),
         None => next.run(request).await,
     };
+    caller.learn(&app, response.status());
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response
 }
 
-fn refuse(app: &App, request: &Request) -> Option<Error> {
+/// Who asks, as far as failures are counted.
+struct Caller {
+    sender: Option<IpAddr>,
+    /// Whether something is shown that may be wrong.
+    shows: bool,
+}
+
+impl Caller {
+    fn of(app: &App, request: &Request) -> Self {
+        let (headers, uri) = (request.headers(), request.uri());
+        let peer = request.extensions().get::<Peer>();
+        let ticket = uri.query().is_some_and(|query| query.contains("ticket="));
+        Self {
+            sender: peer.and_then(|peer| app.auth.attempts.sender(*peer, headers)),
+            shows: headers.contains_key(AUTHORIZATION) || ticket || is_flat(uri.path()),
+        }
+    }
+
+    /// Fails while it has to wait because it was wrong too often.
+    fn check(&self, app: &App) -> Result<()> {
+        match self.sender {
+            Some(sender) if self.shows => app.auth.attempts.check(sender),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn learn(&self, app: &App, status: StatusCode) {
+        if let Some(sender) = self.sender
+            && self.shows
+            && status == StatusCode::UNAUTHORIZED
+        {
+            app.auth.attempts.failed(sender);
+        }
+    }
+}
+
+fn refuse(app: &App, request: &Request, caller: &Caller) -> Option<Error> {
     let headers = request.headers();
     // Load balancers ask for health by address; it tells nothing that a foreign page could use.
     let refusal = match request.uri().path() {
@@ -86,7 +128,7 @@ fn refuse(app: &App, request: &Request) -> Option<Error> {
         _ => app.door.check_host(headers).err(),
     };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    refusal.or_else(|| {
+    refusal.or_else(|| caller.check(app).err()).or_else(|| {
         let foreign = changes && !app.door.allows_origin(headers);
         foreign
             .then(|| Error::forbidden("this origin is not allowed; add it to `origins` in the configuration"))
@@ -107,8 +149,27 @@ const SECURITY_HEADERS: [(&str, &str); 5] = [
 
 /// An error as HTTP spells it.
 pub(crate) fn error_response(error: &Error) -> Response {
+    respond(error, json!({"error": {"code": error.code.name(), "message": error.message}}))
+}
+
+/// An error as the clients of the live-data dialect read it: some look at `message`, some at `error`.
+pub(crate) fn flat_response(error: &Error) -> Response {
+    let (code, message) = (error.code.http_status(), &error.message);
+    respond(error, json!({"code": code, "message": message, "error": message}))
+}
+
+/// Whether errors under this path are flat.
+fn is_flat(path: &str) -> bool {
+    path.starts_with(crate::auth::http::PREFIX)
+}
+
+/// An error as it is spelled under this path.
+fn spell(path: &str, error: &Error) -> Response {
+    if is_flat(path) { flat_response(error) } else { error_response(error) }
+}
+
+fn respond(error: &Error, body: Value) -> Response {
     let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({"error": {"code": error.code.name(), "message": error.message}});
     let mut response = (status, no_store(), Json(body)).into_response();
     if error.code == Code::Unauthenticated {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -137,6 +198,13 @@ pub(crate) fn fail(app: &App, error: &Error) -> Failed {
     app.figures.count_error(error.code);
     crate::telemetry::log_error(error, "http");
     Failed(Box::new(error_response(error)))
+}
+
+/// As [`fail`], flat.
+pub(crate) fn fail_flat(app: &App, error: &Error) -> Failed {
+    app.figures.count_error(error.code);
+    crate::telemetry::log_error(error, "http");
+    Failed(Box::new(flat_response(error)))
 }
 
 fn identity(app: &App, headers: &HeaderMap) -> Answer<Identity> {

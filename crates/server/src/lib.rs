@@ -15,10 +15,12 @@ pub mod start;
 
 pub mod telemetry;
 
+mod auth;
 mod handshake;
 mod http;
 mod import;
 mod limits;
+mod owner;
 mod pipe;
 mod server;
 mod socket;

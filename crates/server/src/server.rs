@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::auth::{Auth, Peer};
 use crate::config::Config;
 use crate::handshake::Door;
 use crate::limits::{MessageLimit, Tickets};
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) model: Arc<dyn Model>,
     /// Who may come in.
     pub(crate) door: Door,
+    /// Who asks.
+    pub(crate) auth: Arc<Auth>,
     /// One-time tickets.
     pub(crate) tickets: Tickets,
     /// Messages a session.
@@ -77,19 +80,20 @@ pub(crate) struct Mount {
 impl App {
     /// Everything that connections share, ready to serve.
     fn new(house: House) -> Arc<Self> {
-        let House { config, engine, records, model } = house;
+        let House { config, engine, records, model, auth } = house;
         Arc::new(Self {
-            door: Door::new(&config),
+            door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
             messages: MessageLimit::new(&config.limits),
             slots: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
             figures: Figures::new(),
-            closing: CancellationToken::new(),
+            closing: auth.keys.closing().clone(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
             engine,
             records,
             model,
+            auth,
             config,
         })
     }
@@ -110,6 +114,8 @@ pub struct House {
     pub records: Arc<Desk>,
     /// Who answers.
     pub model: Arc<dyn Model>,
+    /// Who asks.
+    pub(crate) auth: Arc<Auth>,
 }
 
 /// Serves on this listener until `stop` is done, then ends in good order: nobody new comes in, running answers get
@@ -135,6 +141,7 @@ pub async fn serve(house: House, listener: TcpListener, stop: impl Future<Output
         tracing::warn!("some clients did not say goodbye in time");
     }
     tidy.abort();
+    app.auth.tidy().await;
     tracing::info!("ended");
 }
 
@@ -145,8 +152,8 @@ async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let connection = serve_http(Arc::clone(app), stream, router.clone());
+            Ok((stream, peer)) => {
+                let connection = serve_http(Arc::clone(app), stream, Peer(peer.ip()), router.clone());
                 app.tasks.spawn(async move {
                     connection.await;
                     drop(place);
@@ -160,13 +167,14 @@ async fn accept(app: &Arc<App>, listener: &TcpListener, router: &Router) {
     }
 }
 
-async fn serve_http(app: Arc<App>, stream: TcpStream, router: Router) {
+async fn serve_http(app: Arc<App>, stream: TcpStream, peer: Peer, router: Router) {
     // Small frames must not wait for the ones behind them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection was gone before it was served");
         return;
     }
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()
@@ -193,6 +201,7 @@ async fn tidy(app: Arc<App>) {
     loop {
         every.tick().await;
         app.messages.forget();
+        app.auth.tidy().await;
     }
 }
 

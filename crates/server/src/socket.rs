@@ -18,6 +18,7 @@ use tidewire_protocols::{Frame, Incoming, Session, Step, Ticket};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 use crate::limits::RateKey;
 use crate::pipe::{Pipe, Turn};
@@ -37,6 +38,8 @@ pub(crate) struct Conversation {
     pub(crate) rate_key: Option<RateKey>,
     /// Its place among all connections, given back at the end.
     pub(crate) slot: OwnedSemaphorePermit,
+    /// Cancelled when it may stay no longer: its key was revoked, or the server closes.
+    pub(crate) stay: CancellationToken,
 }
 
 /// How a conversation ends.
@@ -59,9 +62,9 @@ pub(crate) fn run(
     pipe: Pipe,
     conversation: Conversation,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let Conversation { session, identity, rate_key, slot } = conversation;
+    let Conversation { session, identity, rate_key, slot, stay } = conversation;
     let connection = app.engine.connect(identity);
-    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, rate_key));
+    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, rate_key, stay));
     own(app, talk, connection, slot)
 }
 
@@ -88,6 +91,7 @@ struct Talk {
     pipe: Pipe,
     session: Box<dyn Session>,
     rate_key: Option<RateKey>,
+    stay: CancellationToken,
     waiting: VecDeque<(Ticket, Command)>,
     heart: Heart,
     stall: Stall,
@@ -101,12 +105,14 @@ impl Talk {
         pipe: Pipe,
         session: Box<dyn Session>,
         rate_key: Option<RateKey>,
+        stay: CancellationToken,
     ) -> Self {
         let now = Instant::now();
         Self {
             pipe,
             session,
             rate_key,
+            stay,
             waiting: VecDeque::new(),
             heart: Heart::new(now, mount.protocol.ping_every),
             stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
@@ -118,12 +124,17 @@ impl Talk {
 
     /// Gives itself back with how it ended, so that the goodbye can be said when everything else is released.
     async fn run(mut self: Box<Self>, engine: &Engine, connection: &Connection) -> (Box<Self>, End) {
-        let closing = self.app.closing.clone();
+        let stay = self.stay.clone();
         let mut running: Option<(Ticket, Running<'_>)> = None;
         let mut events = Vec::new();
         let mut frames = Vec::new();
         let mut sleep = pin!(tokio::time::sleep_until(self.deadline()));
         loop {
+            // Looked at before a command begins: who was revoked does nothing more.
+            if stay.is_cancelled() {
+                let end = self.sent_away();
+                return (self, end);
+            }
             if running.is_none() {
                 running = self.start_next(engine, connection, &mut frames);
             }
@@ -153,11 +164,17 @@ impl Talk {
                         return (self, end);
                     }
                 }
-                () = closing.cancelled() => {
-                    return (self, End::Close(1012, "the server restarts; come back in a moment".into()));
-                }
+                () = stay.cancelled() => {}
             }
         }
+    }
+
+    /// Why it may stay no longer.
+    fn sent_away(&self) -> End {
+        if self.app.closing.is_cancelled() {
+            return End::Close(1012, "the server restarts; come back in a moment".into());
+        }
+        End::Close(1008, "the key was revoked; ask for another".into())
     }
 
     /// Begins the next command that the rate limit lets through; the others are answered at once, in their turn.

@@ -18,6 +18,7 @@ use tidewire_engine::store::sqlite::{self, Sqlite};
 use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, Settings};
 
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::server::House;
 
@@ -47,6 +48,8 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(sqlite::Settings::new(folder))).await;
     let store = Arc::new(opened.map_err(Error::internal)??);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let auth = Auth::open(&config, Arc::clone(&store) as _, Arc::clone(&clock)).await?;
+    config.check_access(auth.keys.is_keyed()).map_err(|error| Error::invalid(error.to_string()))?;
     let records = Arc::new(Desk::new(Arc::clone(&store) as _, Arc::clone(&clock)));
     let agent = Explorer::new(Arc::clone(&model), Arc::clone(&records) as SharedRecords)
         .with_limits(run_limits(&config));
@@ -61,7 +64,7 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
         settings: Settings { direct: run_limits(&config), ..Settings::default() },
     };
     let engine = Engine::start(parts).await?;
-    Ok(Started { house: House { config, engine, records, model }, store })
+    Ok(Started { house: House { config, engine, records, model, auth }, store })
 }
 
 /// Loads the demo catalogue, if it has never been loaded into this folder.

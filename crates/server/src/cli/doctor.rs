@@ -1,14 +1,17 @@
 //! `tidewire doctor`: looks at everything that `serve` needs, and says what to do about what is not well.
 
 use std::fmt;
-use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::Status;
+use tidewire_engine::store::Store;
 use tidewire_engine::store::sqlite::{self, Sqlite};
 use tidewire_engine::{Code, Error};
 
 use super::{ConfigArgs, Outcome, runtime, say};
+use crate::auth::Keyring;
 use crate::config::Config;
 
 /// How well one thing is.
@@ -83,9 +86,12 @@ async fn look_at_data(config: &Config) -> Finding {
     const WHAT: &str = "data folder";
     let shown = config.data.display();
     if !config.data.exists() {
-        return finding(WHAT, Health::Well, format!("{shown} will be made at the first start"));
+        return match config.check_access(!config.api_keys.is_empty()) {
+            Ok(()) => finding(WHAT, Health::Well, format!("{shown} will be made at the first start")),
+            Err(error) => finding("access", Health::Broken, error.to_string()),
+        };
     }
-    match open_and_check(&config.data).await {
+    match open_and_check(config).await {
         Ok(()) => finding(WHAT, Health::Well, format!("{shown} is whole")),
         Err(error) if error.code == Code::Conflict => finding(WHAT, Health::Well, in_use(config)),
         Err(error) => finding(WHAT, Health::Broken, error.to_string()),
@@ -100,12 +106,19 @@ fn in_use(config: &Config) -> String {
     }
 }
 
-async fn open_and_check(folder: &Path) -> Result<(), Error> {
-    let settings = sqlite::Settings::new(folder);
+async fn open_and_check(config: &Config) -> Result<(), Error> {
+    let settings = sqlite::Settings::new(&config.data);
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(settings)).await;
-    let store = opened.map_err(Error::internal)??;
+    let store = Arc::new(opened.map_err(Error::internal)??);
     let checked = store.check().await;
-    store.close().await.and(checked)
+    let access = check_access(config, &store).await;
+    store.close().await.and(checked).and(access)
+}
+
+async fn check_access(config: &Config, store: &Arc<Sqlite>) -> Result<(), Error> {
+    let keyring = Keyring::new(Arc::clone(store) as Arc<dyn Store>, Arc::new(SystemClock), &config.api_keys);
+    keyring.load().await?;
+    config.check_access(keyring.is_keyed()).map_err(|error| Error::invalid(error.to_string()))
 }
 
 async fn look_at_model(config: &Config) -> Finding {

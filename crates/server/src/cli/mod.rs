@@ -3,6 +3,7 @@
 mod chat;
 mod doctor;
 mod import;
+mod keys;
 mod screen;
 mod serve;
 
@@ -31,6 +32,8 @@ enum Command {
     Chat(chat::ChatArgs),
     /// Turn a file's rows into records, each exactly once.
     Import(import::ImportArgs),
+    /// Make, show and revoke API keys.
+    Keys(keys::KeysArgs),
     /// Check configuration, data folder, model files and page; the exit code says whether all is well.
     Doctor(ConfigArgs),
 }
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Chat(args) => chat::run(args),
         Command::Import(args) => import::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|failure| {

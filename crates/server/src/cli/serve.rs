@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome, ServeArgs, runtime, say};
+use crate::House;
 use crate::config::Config;
 use crate::start::{Started, load_demo, start};
 use crate::telemetry;
@@ -33,7 +34,7 @@ async fn serve(config: Config, demo: bool) -> Outcome {
         load_demo(store.as_ref()).await?;
     }
     store.announce(&format!("http://{address}"))?;
-    greet(&house.config, house.model.name(), address);
+    greet(&house, address);
     crate::serve(house, listener, stop).await;
     store.close().await?;
     Ok(ExitCode::SUCCESS)
@@ -61,22 +62,27 @@ fn raise_file_limit() {
     }
 }
 
-fn greet(config: &Config, model: &str, address: std::net::SocketAddr) {
+fn greet(house: &House, address: std::net::SocketAddr) {
+    let (config, model) = (&house.config, house.model.name());
+    let keys = house.auth.keys.living();
     say(format_args!("Tidewire {}", env!("CARGO_PKG_VERSION")));
     say(format_args!("  open    http://{address}"));
     say(format_args!("  model   {model}"));
     say(format_args!("  data    {}", absolute(&config.data)));
-    say(format_args!("  access  {}", access(config)));
+    say(format_args!("  access  {}", access(house.auth.keys.is_keyed(), keys)));
     if !crate::assets::is_built() {
         say("  page    not in this binary; `cargo xtask up` builds it, `tidewire chat` works without");
     }
-    if config.is_keyless() {
+    if !house.auth.keys.is_keyed() {
         tracing::warn!("no keys are configured: everybody on this machine is admin");
     }
 }
 
-fn access(config: &Config) -> String {
-    match config.api_keys.len() {
+fn access(keyed: bool, keys: usize) -> String {
+    match keys {
+        0 if keyed => {
+            String::from("nobody: all keys are revoked; end this and run `tidewire keys add --admin`")
+        }
         0 => String::from("no keys: everybody on this machine is admin, nobody else gets in"),
         1 => String::from("with a key"),
         more => format!("with one of {more} keys"),

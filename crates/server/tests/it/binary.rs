@@ -12,13 +12,13 @@ use crate::client::{Client, PATIENCE};
 const BINARY: &str = env!("CARGO_BIN_EXE_tidewire");
 
 /// A `tidewire serve` of its own; killed when this is dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    async fn start(data: &Path, address: SocketAddr, limit_kib: Option<u32>) -> Self {
+    pub(crate) async fn start(data: &Path, address: SocketAddr, limit_kib: Option<u32>) -> Self {
         let mut command = Command::new("sh");
         // A file that may not grow is a full disk; the signal that comes with it is for programs without error handling.
         let limit = limit_kib.map_or_else(String::new, |kib| format!("trap '' XFSZ; ulimit -f {kib};"));
@@ -49,7 +49,7 @@ impl Server {
         Client::connect(self.address, &format!("/ws/{session}")).await
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -68,7 +68,7 @@ impl Drop for Server {
     }
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -183,6 +183,13 @@ fn what_cannot_work_is_refused_with_a_sentence() {
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     let refused = run(&["serve", "--listen", "0.0.0.0:0", "--data", data]);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("put a TLS proxy in front"), "{}", text(&refused.stderr));
+
+    let mut behind_proxy = Command::new(BINARY);
+    behind_proxy.env("TIDEWIRE_BEHIND_PROXY", "true").env("TIDEWIRE_HOSTS", "chat.example.com");
+    behind_proxy.args(["serve", "--model", "scripted", "--listen", "0.0.0.0:0", "--data", data]);
+    let refused = behind_proxy.stdin(Stdio::null()).output().unwrap();
     assert!(!refused.status.success());
     assert!(text(&refused.stderr).contains("set api_keys"), "{}", text(&refused.stderr));
 

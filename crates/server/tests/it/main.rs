@@ -1,5 +1,6 @@
 //! The server over real sockets and as a process, with the real store in a temporary folder and a scripted model.
 
+mod auth;
 mod bad_input;
 mod binary;
 mod client;
