@@ -412,8 +412,7 @@ impl<'a> Query<'a> {
     /// say, `q·v` differs from `a·b` by at most `|e||v| + |a||f|` (Cauchy-Schwarz).
     #[inline(always)]
     fn bounds(&self, bytes: &[i8], row: &Row) -> (f32, f32) {
-        let dot: i32 =
-            self.bytes.iter().zip(bytes).map(|(a, b)| i32::from(*a) * i32::from(i16::from(*b))).sum();
+        let dot = dot(&self.bytes, bytes);
         let about = dot as f32 * self.row.scale * row.scale;
         let mine = self.row.norm + self.row.error;
         // A little more, for the rounding of these very sums.
@@ -451,21 +450,7 @@ impl<'a> Query<'a> {
 /// A dot product of bytes. The longest vector's fits: 16,384 · 127 · 127 < 2³¹.
 #[inline(always)]
 fn dot(one: &[i16], other: &[i8]) -> i32 {
-    const LANES: usize = 32;
-    let (ones, others) = (one.chunks_exact(LANES), other.chunks_exact(LANES));
-    let rest = ones.remainder().iter().zip(others.remainder());
-    let rest: i32 = rest.map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
-    let mut sums = [0_i32; LANES / 2];
-    for (a, b) in ones.zip(others) {
-        // Widened first, so that pairs are multiplied and added in one instruction.
-        let mut wide = [0_i16; LANES];
-        wide.iter_mut().zip(b).for_each(|(wide, byte)| *wide = i16::from(*byte));
-        for (place, sum) in sums.iter_mut().enumerate() {
-            let (x, y) = (2 * place, 2 * place + 1);
-            *sum += i32::from(a[x]) * i32::from(wide[x]) + i32::from(a[y]) * i32::from(wide[y]);
-        }
-    }
-    rest + sums.iter().sum::<i32>()
+    one.iter().zip(other).map(|(a, b)| i32::from(*a) * i32::from(i16::from(*b))).sum()
 }
 
 /// The nearest records, nearest first, at most `limit` and at most `search.k`.
