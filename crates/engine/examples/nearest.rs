@@ -99,11 +99,7 @@ fn document(number: usize, dimension: usize, random: &mut Random) -> Write {
     let mut body = Body::new();
     body.insert("text".into(), random.text(60).into());
     body.insert("embedding".into(), vector.into());
-    Write {
-        collection: "documents".into(),
-        id: RecordId(number.to_string()),
-        operation: Operation::Insert(body),
-    }
+    Write::new("documents", RecordId(number.to_string()), Operation::Insert(body))
 }
 
 fn search(kind: &str, dimension: usize, random: &mut Random) -> Search {

@@ -344,20 +344,50 @@ impl Engine {
     async fn data(&self, identity: &Identity, command: Command) -> Result<Reply> {
         let desk = &self.collections;
         match command {
-            Command::Edit { collection, edits, together: _ } => {
-                let edited = desk.edit(identity, &collection, edits).await?;
-                Ok(Reply::Edited(edited.into_iter().map(Ok).collect()))
+            Command::Edit { collection, edits, together } => {
+                desk.edit(identity, &collection, edits, together).await.map(Reply::Edited)
             }
-            Command::Get { collection, id, projection: _ } => {
-                desk.get(identity, &collection, &id).await.map(Reply::Record)
+            Command::Get { collection, id, projection } => {
+                desk.get(identity, &collection, &id, &projection).await.map(Reply::Record)
             }
             Command::Query(query) => desk.query(identity, query).await.map(Reply::Records),
             Command::Count { collection, filter } => {
                 desk.count(identity, &collection, filter).await.map(Reply::Count)
             }
             Command::Search(search) => desk.search(identity, search).await.map(Reply::Hits),
+            Command::Distinct { collection, field, filter } => {
+                desk.distinct(identity, &collection, &field, filter.as_ref()).await.map(Reply::Values)
+            }
             Command::ListCollections => desk.collections(identity).await.map(Reply::Collections),
-            _ => Err(later("schemas and the key-value store")),
+            Command::CreateCollection { collection, schema } => desk
+                .create_collection(identity, &collection, schema)
+                .await
+                .map(|s| Reply::Schema(Box::new(s))),
+            Command::DropCollection { collection } => {
+                desk.drop_collection(identity, &collection).await.map(|()| Reply::Done)
+            }
+            Command::GetSchema { collection } => {
+                desk.schema(identity, &collection).await.map(|s| Reply::Schema(Box::new(s)))
+            }
+            Command::ChangeSchema { collection, fields } => {
+                desk.change_schema(identity, &collection, fields).await.map(|s| Reply::Schema(Box::new(s)))
+            }
+            command => self.pairs(identity, command).await,
+        }
+    }
+
+    /// What the data desk does with the key-value store.
+    async fn pairs(&self, identity: &Identity, command: Command) -> Result<Reply> {
+        let desk = &self.collections;
+        match command {
+            Command::KvSet { pairs, ttl_s } => desk.kv_set(identity, pairs, ttl_s).await.map(Reply::KvDone),
+            Command::KvGet { keys } => desk.kv_get(identity, keys).await.map(Reply::KvValues),
+            Command::KvDelete { keys } => desk.kv_delete(identity, keys).await.map(Reply::KvDone),
+            Command::KvFind { pattern, include_expired } => {
+                desk.kv_find(identity, pattern.as_deref(), include_expired).await.map(Reply::KvPairs)
+            }
+            Command::KvClear => desk.kv_clear(identity).await.map(|()| Reply::Done),
+            _ => Err(later("this command")),
         }
     }
 

@@ -70,7 +70,7 @@ pub enum Filter {
     Not(Box<Filter>),
     /// A field compared with a value.
     Compare {
-        /// The member's name; dots lead into nested records; `id` is the record's key.
+        /// The member's name; dots lead into nested records; `id` and `_id` are the record's key.
         field: String,
         /// How.
         operator: Operator,
@@ -88,6 +88,31 @@ impl Filter {
     /// A field compared with a value.
     pub fn compare(field: impl Into<String>, operator: Operator, value: impl Into<Value>) -> Self {
         Self::Compare { field: field.into(), operator, value: value.into() }
+    }
+}
+
+impl Filter {
+    /// Takes the filters out that lie in this one.
+    fn dismantle(&mut self, into: &mut Vec<Self>) {
+        match self {
+            Self::And(list) | Self::Or(list) => into.append(list),
+            Self::Not(inner) => into.push(std::mem::replace(&mut **inner, Self::And(Vec::new()))),
+            Self::Compare { .. } => {}
+        }
+    }
+}
+
+impl Drop for Filter {
+    /// One level after the other: a filter that a client nested ten thousand deep must not overflow the stack.
+    fn drop(&mut self) {
+        if let Self::Compare { .. } = self {
+            return;
+        }
+        let mut rest = Vec::new();
+        self.dismantle(&mut rest);
+        while let Some(mut filter) = rest.pop() {
+            filter.dismantle(&mut rest);
+        }
     }
 }
 

@@ -74,11 +74,9 @@ pub async fn load_demo(store: &dyn Store) -> Result<()> {
     if store.get(first.collection, &RecordId::from(first.id.as_str())).await?.is_some() {
         return Ok(());
     }
-    let batch = entries.into_iter().map(|entry| Write {
-        collection: entry.collection.to_owned(),
-        id: RecordId(entry.id),
-        operation: Operation::InsertIfAbsent(entry.body),
-    });
+    let batch = entries
+        .into_iter()
+        .map(|entry| Write::new(entry.collection, RecordId(entry.id), Operation::InsertIfAbsent(entry.body)));
     store.commit(&Subject::SYSTEM.into(), SystemClock.now(), batch.collect()).await.map(|_| ())
 }
 

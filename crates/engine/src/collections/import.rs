@@ -94,10 +94,9 @@ impl Desk {
             done: batch.columns.is_some(),
         };
         writes.push(after.write(&batch));
-        writes.extend(batch.records.into_iter().map(|(id, body)| Write {
-            collection: batch.collection.clone(),
-            id,
-            operation: if begin.again { Operation::Put(body) } else { Operation::InsertIfAbsent(body) },
+        writes.extend(batch.records.into_iter().map(|(id, body)| {
+            let operation = if begin.again { Operation::Put(body) } else { Operation::InsertIfAbsent(body) };
+            Write::new(batch.collection.as_str(), id, operation)
         }));
         let _: Vec<Change> = self.store.commit(&identity.subject, self.clock.now(), writes).await?;
         Ok(after)
@@ -147,7 +146,7 @@ impl Checkpoint {
         ];
         let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let id = checkpoint_id(&batch.collection, &batch.fingerprint);
-        Write { collection: CHECKPOINTS.to_owned(), id, operation: Operation::Put(body) }
+        Write::new(CHECKPOINTS, id, Operation::Put(body))
     }
 }
 
@@ -190,7 +189,7 @@ fn merge(mut known: Vec<(String, String)>, new: &[(String, String)]) -> Vec<(Str
 
 fn put(entry: Entry) -> Write {
     let Entry { collection, id, body } = entry;
-    Write { collection: collection.to_owned(), id: RecordId(id), operation: Operation::Put(body) }
+    Write::new(collection, RecordId(id), Operation::Put(body))
 }
 
 #[cfg(test)]
@@ -255,8 +254,7 @@ mod tests {
     async fn a_second_time_overwrites_and_doubles_nothing() {
         let (desk, local) = (desk(), Identity::local());
         desk.import(&local, batch(0..3, true)).await.unwrap();
-        let changed =
-            Write { collection: "orders".into(), id: "2".into(), operation: Operation::Put(Body::new()) };
+        let changed = Write::new("orders", "2".into(), Operation::Put(Body::new()));
         desk.store.commit(&local.subject, Timestamp(0), vec![changed]).await.unwrap();
         let begun = desk.import(&local, Batch { again: true, ..batch(0..2, false) }).await.unwrap();
         assert!(begun.again && !begun.done);

@@ -4,24 +4,27 @@
 //! begin with `_` are the house's own: nobody but the house reads or writes them.
 
 pub mod import;
+mod pairs;
+mod schemas;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::agent::Records;
-use crate::change::Change;
 use crate::edit::{Edit, Edited};
 use crate::error::{Code, Detail, Error, Result};
 use crate::id::{Clock, RecordId};
 use crate::identity::Identity;
-use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, Search};
+use crate::query::{Body, CollectionInfo, Filter, Hit, Projection, Query, Record, Search};
 use crate::store::{Operation, Store, Write};
 
-/// The largest record, in bytes of JSON.
-pub const MAX_RECORD: usize = 1 << 20;
-/// The largest answer, in bytes of its records' JSON.
-pub const MAX_ANSWER: usize = 60 << 20;
+pub use crate::store::{MAX_ANSWER, MAX_RECORD};
+pub use pairs::{COLLECTION as KV_COLLECTION, MAX_KEY};
+
 /// The most edits in one command.
 pub const MAX_EDITS: usize = 20_000;
 /// The longest record id in bytes.
@@ -41,41 +44,86 @@ impl Desk {
         Self { store, clock }
     }
 
-    /// `Edit`, all or none: what each edit did, in order. Collections that do not exist are made.
+    /// `Edit`: what each edit did, in order; with `together` all or none, else each for itself. An insert makes the
+    /// collection when it does not exist.
     ///
-    /// An error's field names which edit it is about: `edits.3.name`.
-    pub async fn edit(&self, identity: &Identity, collection: &str, edits: Vec<Edit>) -> Result<Vec<Edited>> {
+    /// With `together` an error's field names which edit it is about: `edits.3.name`.
+    pub async fn edit(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        edits: Vec<Edit>,
+        together: bool,
+    ) -> Result<Vec<Result<Edited>>> {
         check_name(collection)?;
         identity.check_write(collection)?;
-        if edits.len() > MAX_EDITS {
-            return Err(Error::new(
-                Code::TooLarge,
-                format!("a command has at most {MAX_EDITS} edits; send several"),
-            ));
+        check_count(edits.len(), "edits")?;
+        let writes = edits.into_iter().map(|edit| write(collection, edit));
+        if together {
+            let named =
+                |(number, write): (usize, Result<Write>)| write.map_err(|error| at_edit(error, number));
+            let writes = writes.enumerate().map(named).collect::<Result<Vec<_>>>()?;
+            return self.commit(identity, writes, true).await;
         }
-        let mut batch = Vec::with_capacity(edits.len());
-        for (number, edit) in edits.into_iter().enumerate() {
-            batch.push(write(collection, edit).map_err(|error| at_edit(error, number))?);
+        // What is wrong by itself never reaches the store; the answers are put back into their places.
+        let mut results: Vec<Result<Write>> = writes.collect();
+        let good = results.iter_mut().filter_map(take).collect();
+        let mut done = self.commit(identity, good, false).await?.into_iter();
+        Ok(results.into_iter().map(|result| result.err().map_or_else(|| next(&mut done), Err)).collect())
+    }
+
+    async fn commit(
+        &self,
+        identity: &Identity,
+        writes: Vec<Write>,
+        together: bool,
+    ) -> Result<Vec<Result<Edited>>> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
         }
-        let changes = self.store.commit(&identity.subject, self.clock.now(), batch).await?;
-        Ok(changes.into_iter().map(edited).collect())
+        self.store.edit(&identity.subject, self.clock.now(), writes, together).await
     }
 
     /// `Get`.
-    pub async fn get(&self, identity: &Identity, collection: &str, id: &RecordId) -> Result<Record> {
+    pub async fn get(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        id: &RecordId,
+        projection: &Projection,
+    ) -> Result<Record> {
         check_name(collection)?;
         identity.check_read(collection)?;
         let found = self.store.get(collection, id).await?;
-        found
-            .ok_or_else(|| Error::not_found(format!("{collection:?} has no record {:?}; check the id", id.0)))
+        let mut record = found.ok_or_else(|| {
+            Error::not_found(format!("{collection:?} has no record {:?}; check the id", id.0))
+        })?;
+        projection.apply(&mut record.body);
+        Ok(record)
+    }
+
+    /// `Distinct`.
+    pub async fn distinct(
+        &self,
+        identity: &Identity,
+        collection: &str,
+        field: &str,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Value>> {
+        check_name(collection)?;
+        identity.check_read(collection)?;
+        self.store.distinct(collection, field, filter).await
     }
 }
 
 #[async_trait]
 impl Records for Desk {
     async fn query(&self, identity: &Identity, query: Query) -> Result<Vec<Record>> {
-        check_name(&query.collection)?;
-        identity.check_read(&query.collection)?;
+        let joined = query.join.iter().flat_map(|join| &join.collections);
+        for collection in std::iter::once(&query.collection).chain(joined) {
+            check_name(collection)?;
+            identity.check_read(collection)?;
+        }
         self.store.query(&query).await
     }
 
@@ -132,33 +180,44 @@ pub fn check_record(id: &RecordId, body: &Body) -> Result<()> {
 }
 
 fn write(collection: &str, edit: Edit) -> Result<Write> {
-    let (id, operation) = match edit {
-        Edit::Insert { id, body, ttl: _ } => {
+    let (id, operation, ttl) = match edit {
+        Edit::Insert { id, body, ttl } => {
             let id = id.unwrap_or_else(RecordId::new);
             check_record(&id, &body)?;
-            (id, Operation::Insert(body))
+            (id, Operation::Insert(body), ttl)
         }
-        Edit::Update { id, body, ttl: _ } => {
+        Edit::Update { id, body, ttl } => {
             check_record(&id, &body)?;
-            (id, Operation::Merge(body))
+            (id, Operation::Merge(body), ttl)
         }
-        Edit::Delete { id } => (id, Operation::Delete),
-        Edit::Act { .. } => return Err(Error::new(Code::Unimplemented, "field actions are not served yet")),
+        Edit::Act { id, actions } => (id, Operation::Act(actions), None),
+        Edit::Delete { id } => (id, Operation::Delete, None),
     };
-    Ok(Write { collection: collection.to_owned(), id, operation })
+    if ttl.is_some_and(|ttl| ttl.after.is_zero()) {
+        return Err(Error::invalid("a time to live is longer than nothing").with(Detail::Field("ttl".into())));
+    }
+    Ok(Write::new(collection, id, operation).ttl(ttl))
 }
 
-/// The record that a change left, or the one that it removed.
-fn edited(change: Change) -> Edited {
-    let body = change.after.or(change.before).unwrap_or_default();
-    Record {
-        id: change.id,
-        body,
-        version: change.offset,
-        created_at: change.at,
-        updated_at: change.at,
-        expires_at: change.expires_at,
+/// Takes a good write out; what stays has no error, and its place says that the store answers for it.
+fn take(result: &mut Result<Write>) -> Option<Write> {
+    let nothing = Write::new(String::new(), RecordId(String::new()), Operation::Delete);
+    result.as_mut().ok().map(|write| std::mem::replace(write, nothing))
+}
+
+fn next(done: &mut impl Iterator<Item = Result<Edited>>) -> Result<Edited> {
+    done.next()
+        .unwrap_or_else(|| Err(Error::internal(std::io::Error::other("the store answered too little"))))
+}
+
+fn check_count(count: usize, what: &str) -> Result<()> {
+    if count > MAX_EDITS {
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("a command has at most {MAX_EDITS} {what}; send several commands"),
+        ));
     }
+    Ok(())
 }
 
 /// The same error, naming which of many edits it is about.
@@ -180,8 +239,8 @@ fn named(message: &'static str) -> Error {
     Error::invalid(message).with(Detail::Field("collection".into()))
 }
 
-/// The length of a body's JSON, without writing it.
-fn size(body: &Body) -> usize {
+/// The length of a value's JSON, without writing it.
+fn size(value: &impl serde::Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -193,104 +252,5 @@ fn size(body: &Body) -> usize {
         }
     }
     let mut count = Count(0);
-    serde_json::to_writer(&mut count, body).map_or(usize::MAX, |()| count.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::id::{ManualClock, Timestamp};
-    use crate::identity::{Grant, Grants};
-    use crate::store::sqlite::Sqlite;
-
-    fn desk() -> Desk {
-        let clock = ManualClock::new(Timestamp(0));
-        clock.advance(Duration::from_secs(7));
-        Desk::new(Arc::new(Sqlite::in_memory().unwrap()), Arc::new(clock))
-    }
-
-    fn body(value: Value) -> Body {
-        value.as_object().unwrap().clone()
-    }
-
-    fn reader_of(collection: &str) -> Identity {
-        Identity {
-            key: Some("k".into()),
-            subject: "ann".into(),
-            grants: Grants::Collections(vec![Grant { collection: collection.into(), write: false }]),
-        }
-    }
-
-    fn insert_one(id: Option<&str>, value: Value) -> Vec<Edit> {
-        vec![Edit::Insert { id: id.map(RecordId::from), body: body(value), ttl: None }]
-    }
-
-    #[tokio::test]
-    async fn what_is_inserted_can_be_read_counted_and_found() {
-        let (desk, local) = (desk(), Identity::local());
-        let edits = insert_one(Some("o1"), json!({"name": "tea"}));
-        let edited = desk.edit(&local, "orders", edits).await.unwrap();
-        assert_eq!(edited[0].id, RecordId::from("o1"));
-
-        let record = desk.get(&local, "orders", &"o1".into()).await.unwrap();
-        assert_eq!((record.body["name"].clone(), record.created_at.0), (json!("tea"), 7_000_000));
-
-        let filter = Some(Filter::eq("name", "tea"));
-        assert_eq!(desk.count(&local, "orders", filter).await.unwrap(), 1);
-        let hits = desk.search(&local, Search::words("orders", "te", 5)).await.unwrap();
-        assert_eq!(hits.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn the_identity_decides() {
-        let (desk, ann) = (desk(), reader_of("orders"));
-        for collection in ["orders", "salaries"] {
-            desk.edit(&Identity::local(), collection, insert_one(None, json!({}))).await.unwrap();
-        }
-        let refused = desk.edit(&ann, "orders", insert_one(None, json!({}))).await.unwrap_err();
-        assert_eq!(refused.code, Code::Forbidden);
-        let refused = desk.query(&ann, Query::all("salaries", 1)).await.unwrap_err();
-        assert_eq!(refused.code, Code::Forbidden);
-        let list = desk.collections(&ann).await.unwrap();
-        assert_eq!(list.iter().map(|info| info.name.as_str()).collect::<Vec<_>>(), ["orders"]);
-    }
-
-    #[tokio::test]
-    async fn the_houses_own_collections_are_nobodys_business() {
-        let desk = desk();
-        let write =
-            Write { collection: "_imports".into(), id: "x".into(), operation: Operation::Put(Body::new()) };
-        desk.store.commit(&Identity::local().subject, Timestamp(0), vec![write]).await.unwrap();
-        assert!(desk.collections(&Identity::local()).await.unwrap().is_empty());
-        let refused = desk.query(&Identity::local(), Query::all("_imports", 1)).await.unwrap_err();
-        assert_eq!(refused.code, Code::Invalid);
-    }
-
-    #[tokio::test]
-    async fn bad_records_are_refused_and_named() {
-        let desk = desk();
-        let check = async |records: Vec<(Option<&str>, Value)>, code: Code, field: &str| {
-            let edits = records.into_iter().flat_map(|(id, value)| insert_one(id, value)).collect();
-            let error = desk.edit(&Identity::local(), "orders", edits).await.unwrap_err();
-            assert_eq!((error.code, error.detail), (code, Detail::Field(field.into())));
-        };
-        check(vec![(None, json!({})), (Some(""), json!({}))], Code::Invalid, "edits.1.id").await;
-        check(vec![(None, json!({"id": 1}))], Code::Invalid, "edits.0.id").await;
-        check(vec![(None, json!({"a": "x".repeat(MAX_RECORD)}))], Code::TooLarge, "edits.0").await;
-        assert_eq!(desk.count(&Identity::local(), "orders", None).await.unwrap(), 0);
-    }
-
-    #[test]
-    fn names_are_checked() {
-        for good in ["a", "purchase_orders", "A.b-9"] {
-            assert!(check_name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "_x", "9a", "a b", "ä", "a/b", &"x".repeat(129)] {
-            assert!(check_name(bad).is_err(), "{bad}");
-        }
-    }
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }

@@ -6,6 +6,7 @@
 
 mod amendment;
 mod parts;
+pub mod schema;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -4,22 +4,37 @@
 //! transaction. **Chat logs**, appended in small unsynced batches *before* they are shown, so that a killed process
 //! loses nothing that anybody saw. The trait knows rows; what an entry of a chat means is said in [`entry`].
 
+pub mod act;
 #[cfg(test)]
 pub mod conformance;
+pub mod constraints;
 pub mod entry;
+pub mod path;
 pub mod sqlite;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use serde_json::Value;
+
+use crate::change::ChangeBatch;
 use crate::command::ChatSummary;
+use crate::edit::{Edited, FieldAction, KeyValue, Ttl};
 use crate::error::Result;
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
 use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, Search};
+use crate::schema::{FieldChange, Schema};
 
 use entry::LogEntry;
 
 pub use crate::change::{Change, ChangeKind};
+
+/// The largest record, in bytes of JSON.
+pub const MAX_RECORD: usize = 1 << 20;
+/// The largest answer, in bytes of its records' JSON.
+pub const MAX_ANSWER: usize = 60 << 20;
 
 /// One write. A batch of them is done together or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +45,22 @@ pub struct Write {
     pub id: RecordId,
     /// What.
     pub operation: Operation,
+    /// When the record goes by itself; `None` leaves that as it is, which for a new record is never.
+    pub ttl: Option<Ttl>,
+}
+
+impl Write {
+    /// A write that says nothing about a time to live.
+    pub fn new(collection: impl Into<String>, id: RecordId, operation: Operation) -> Self {
+        Self { collection: collection.into(), id, operation, ttl: None }
+    }
+
+    /// The same, with a time to live.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Option<Ttl>) -> Self {
+        self.ttl = ttl;
+        self
+    }
 }
 
 /// What a write does. It says what is wanted, not what results: the store looks at the record inside the transaction.
@@ -43,6 +74,8 @@ pub enum Operation {
     Put(Body),
     /// These members change, the others stay; not found if there is no such record.
     Merge(Body),
+    /// Members change by what they are, all or none; not found if there is no such record.
+    Act(Vec<FieldAction>),
     /// The record goes; not found if there is no such record.
     Delete,
 }
@@ -75,27 +108,118 @@ pub struct OpenRun {
     pub run: RunId,
 }
 
+/// What was committed, as those who listen are told of it.
+#[derive(Debug, Clone)]
+pub enum Committed {
+    /// Adjacent changes of one collection.
+    Changes(Arc<ChangeBatch>),
+    /// A collection's schema was made or changed, or the collection was dropped. After a drop its log begins anew:
+    /// whoever asks for the changes after an earlier offset is told that they are gone.
+    Schema {
+        /// Which collection.
+        collection: Arc<str>,
+        /// Its schema's version from now on.
+        version: u64,
+        /// Under which name the record's key is shown.
+        primary_key: Arc<str>,
+    },
+}
+
+/// Who is told of everything that is committed to collections.
+pub trait Listener: Send + Sync + 'static {
+    /// Called after each commit, in the order of the commits, and when what it tells of can be read. It is called on
+    /// the thread that writes, so it must be quick and must not wait for the store.
+    fn committed(&self, news: Vec<Committed>);
+}
+
 /// What is kept, and how it is asked for. One suite of tests is run over every implementation.
+///
+/// A record whose time to live has passed is not there: nothing reads, counts, finds or changes it, and its id and its
+/// unique values are free. The delete change that removes it, by the subject `system`, follows within seconds, or
+/// when its id is used again.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Writes a batch, all or nothing, and synced before this returns. Changes come back in the batch's order;
-    /// a write that changed nothing (`InsertIfAbsent` of a taken id) has none.
+    /// a write that changed nothing (`InsertIfAbsent` of a taken id) has none. An error names the write that it is
+    /// about: `edits.3.name`.
+    ///
+    /// Records are what their collection's schema says, or the error names every member that is not.
     ///
     /// Batches of many callers are grouped into one transaction, each in a savepoint of its own: one that fails does
     /// not disturb the others. Dropping the future leaves the batch either wholly done or not done.
     async fn commit(&self, by: &Subject, at: Timestamp, batch: Vec<Write>) -> Result<Vec<Change>>;
 
-    /// One record, or `None`.
+    /// Writes as [`commit`](Self::commit) does, and gives back what each write did. With `together` all or nothing, as
+    /// there; otherwise each for itself, and one that fails leaves the others as they are. Either way it is one
+    /// transaction. A write that changed nothing gives the record as it is.
+    async fn edit(
+        &self,
+        by: &Subject,
+        at: Timestamp,
+        writes: Vec<Write>,
+        together: bool,
+    ) -> Result<Vec<Result<Edited>>>;
+
+    /// Tells `listener` of everything that is committed from now on, whoever wrote it.
+    fn listen(&self, listener: Arc<dyn Listener>);
+
+    /// One record, or `None`. If its time to live is renewed by access, it begins anew.
     async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>>;
 
-    /// The records that fit, in order; none if there is no such collection.
+    /// The records that fit, in order, projected and joined; none if there is no such collection. All is read at one
+    /// moment. Without a sort they come by id; ids that the house gave sort by birth.
+    ///
+    /// Fails as too large beyond [`MAX_ANSWER`].
     async fn query(&self, query: &Query) -> Result<Vec<Record>>;
 
     /// How many fit; 0 if there is no such collection.
     async fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64>;
 
+    /// The different values of a member, without `null`: booleans, numbers by value, texts by code point, arrays,
+    /// objects. Fails as too large beyond [`MAX_ANSWER`].
+    async fn distinct(&self, collection: &str, field: &str, filter: Option<&Filter>) -> Result<Vec<Value>>;
+
     /// Full-text search, best first. The first search of a collection builds its index.
     async fn search(&self, search: &Search) -> Result<Vec<Hit>>;
+
+    /// Makes a collection, or gives one a schema that has none yet; a conflict if it has one. Versions and times in
+    /// `schema` are not looked at: the version is one more than the name ever had. Fails if a record does not fit.
+    async fn create_collection(
+        &self,
+        collection: &str,
+        schema: Option<Schema>,
+        at: Timestamp,
+    ) -> Result<Schema>;
+
+    /// Removes a collection with its records, its schema and its changes. Not found if there is none.
+    async fn drop_collection(&self, collection: &str, at: Timestamp) -> Result<()>;
+
+    /// A collection's schema, an empty one if it was never given one. Not found if there is no such collection.
+    async fn schema(&self, collection: &str) -> Result<Schema>;
+
+    /// Changes what members must be; members that the schema did not name are added. Fails if a record does not fit.
+    async fn change_schema(
+        &self,
+        collection: &str,
+        fields: Vec<(String, FieldChange)>,
+        at: Timestamp,
+    ) -> Result<Schema>;
+
+    /// Writes pairs, all or nothing, synced. They go at `expires_at`, if that is given.
+    async fn kv_set(&self, pairs: Vec<KeyValue>, expires_at: Option<Timestamp>) -> Result<()>;
+
+    /// The values of keys, in their order; `None` is not there, or expired.
+    async fn kv_get(&self, keys: Vec<String>) -> Result<Vec<Option<Value>>>;
+
+    /// Removes pairs and says of each key whether it was there.
+    async fn kv_delete(&self, keys: Vec<String>) -> Result<Vec<bool>>;
+
+    /// The pairs whose keys fit a regular expression somewhere, by key. Expired ones that are not yet removed on
+    /// demand. Fails as too large beyond [`MAX_ANSWER`].
+    async fn kv_find(&self, pattern: Option<&str>, include_expired: bool) -> Result<Vec<KeyValue>>;
+
+    /// Removes all pairs.
+    async fn kv_clear(&self) -> Result<()>;
 
     /// All collections, by name.
     async fn collections(&self) -> Result<Vec<CollectionInfo>>;

@@ -52,7 +52,7 @@ async fn write_for_ever(folder: &Path) {
 
 fn record(writer: usize, number: u64) -> Write {
     let id = RecordId(format!("{writer}-{number}"));
-    Write { collection: "c".into(), id, operation: Operation::Insert(Body::new()) }
+    Write::new("c", id, Operation::Insert(Body::new()))
 }
 
 fn entry(chat: tidewire_engine::ChatId, epoch: Epoch, number: u64) -> LogEntry {

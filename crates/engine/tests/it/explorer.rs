@@ -30,11 +30,7 @@ pub(crate) async fn records() -> SharedRecords {
 
 fn write(collection: &str, id: &str, body: Value) -> Write {
     let body = body.as_object().unwrap().clone();
-    Write {
-        collection: collection.into(),
-        id: RecordId::from(id),
-        operation: Operation::InsertIfAbsent(body),
-    }
+    Write::new(collection, RecordId::from(id), Operation::InsertIfAbsent(body))
 }
 
 /// One question that is answered by one call; its result and the answer.

@@ -249,7 +249,7 @@ impl Keyring {
 
     async fn put(&self, info: &KeyInfo, operation: Operation) -> Result<()> {
         let id = RecordId(info.id.clone());
-        let write = Write { collection: COLLECTION.to_owned(), id, operation };
+        let write = Write::new(COLLECTION, id, operation);
         self.store.commit(&Subject::SYSTEM.into(), self.clock.now(), vec![write]).await.map(|_| ())
     }
 

@@ -1,6 +1,7 @@
 //! What every store must do. An implementation's test hands in how to make an empty one and runs [`check`].
 
 mod chats;
+mod edits;
 mod filters;
 mod records;
 mod search;
@@ -32,6 +33,11 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     search::a_search_is_restricted(&make().await).await;
     search::the_nearest_are_found(&make().await).await;
     search::rankings_are_fused(&make().await).await;
+    edits::edits_succeed_or_fail_each_for_itself(&make().await).await;
+    edits::edits_together_name_the_one_that_fails(&make().await).await;
+    edits::twenty_thousand_edits_are_one_command(&make().await).await;
+    edits::an_action_sequence_is_one_change(&make().await).await;
+    edits::who_listens_hears_every_change_in_order(make().await).await;
     filters::filters_follow_json_types(&make().await).await;
     filters::sorts_limits_and_skips(&make().await).await;
     filters::names_are_never_syntax(&make().await).await;
@@ -53,7 +59,7 @@ fn who() -> Subject {
 }
 
 fn write(collection: &str, id: &str, operation: Operation) -> Write {
-    Write { collection: collection.into(), id: RecordId::from(id), operation }
+    Write::new(collection, RecordId::from(id), operation)
 }
 
 fn body(value: &Value) -> Body {

@@ -2,20 +2,28 @@
 //!
 //! Nothing that a client sent is ever part of the SQL's text: values and paths are bound. Comparison follows JSON
 //! types, so each comparison first looks at the type of what is there; a number never equals a text.
+//!
+//! A member that its schema indexes is spelled with its path as a quoted literal, because SQLite recognises an indexed
+//! expression only then; see [`Scope`] and `indexes`.
+
+use std::sync::Arc;
 
 use rusqlite::types::Value as Bound;
 use sea_query::{Alias, Cond, Expr, Order, SelectStatement, SqliteQueryBuilder};
 use serde_json::Value;
 
+use super::indexes;
 use crate::error::{Detail, Error, Result};
+use crate::id::Timestamp;
 use crate::query::{Filter, Operator, Query, Sort};
+use crate::store::constraints::Rules;
+use crate::store::path;
 
 /// Limits that keep one filter from occupying a reader or leaving SQLite's own limits.
 const MAX_DEPTH: usize = 32;
 const MAX_COMPARISONS: usize = 256;
 const MAX_VALUES: usize = 10_000;
 const MAX_SORTS: usize = 8;
-const MAX_FIELD: usize = 512;
 
 /// A statement and what is bound to it.
 #[derive(Debug)]
@@ -24,29 +32,54 @@ pub(super) struct Sql {
     pub(super) values: Vec<Bound>,
 }
 
-/// The records of a query: id, body, version, created_at, updated_at.
-pub(super) fn select(query: &Query) -> Result<Sql> {
+/// Of which collection and at what time records are asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// The collection's key; 0 is no collection.
+    pub(super) key: i64,
+    /// Which members are indexed.
+    pub(super) rules: Arc<Rules>,
+    /// Records that expire later are there.
+    pub(super) now: Timestamp,
+}
+
+/// The records of a query, with [`COLUMNS`](super::records::COLUMNS).
+pub(super) fn select(query: &Query, scope: &Scope) -> Result<Sql> {
     let mut statement = sea_query::Query::select();
     statement.expr(Expr::cust(super::records::COLUMNS)).from(Alias::new("records"));
-    restrict(&mut statement, &query.collection, query.filter.as_ref())?;
-    order(&mut statement, &query.sort)?;
+    restrict(&mut statement, scope, query.filter.as_ref())?;
+    order(&mut statement, scope, &query.sort)?;
     statement.limit(within_i64(query.limit)).offset(within_i64(query.skip));
     Ok(build(&statement))
 }
 
 /// The store's own keys of the records of a collection that fit.
-pub(super) fn keys(collection: &str, filter: &Filter) -> Result<Sql> {
+pub(super) fn keys(filter: &Filter, scope: &Scope) -> Result<Sql> {
     let mut statement = sea_query::Query::select();
     statement.expr(Expr::cust("key")).from(Alias::new("records"));
-    restrict(&mut statement, collection, Some(filter))?;
+    restrict(&mut statement, scope, Some(filter))?;
     Ok(build(&statement))
 }
 
 /// How many records of a collection fit.
-pub(super) fn count(collection: &str, filter: &Filter) -> Result<Sql> {
+pub(super) fn count(filter: &Filter, scope: &Scope) -> Result<Sql> {
     let mut statement = sea_query::Query::select();
     statement.expr(Expr::cust("count(*)")).from(Alias::new("records"));
-    restrict(&mut statement, collection, Some(filter))?;
+    restrict(&mut statement, scope, Some(filter))?;
+    Ok(build(&statement))
+}
+
+/// The different values of a member: the rank of their type, and the value as SQL has it.
+pub(super) fn distinct(field: &str, filter: Option<&Filter>, scope: &Scope) -> Result<Sql> {
+    let field = Field::parse(field, &scope.rules)?;
+    let mut statement = sea_query::Query::select();
+    let (rank, value) = (Alias::new("rank"), Alias::new("value"));
+    statement.expr_as(Term::default().rank(&field).expr(), rank.clone());
+    statement.expr_as(Term::default().value(&field).expr(), value.clone());
+    statement.distinct().from(Alias::new("records"));
+    restrict(&mut statement, scope, filter)?;
+    statement.and_where(Term::default().rank(&field).sql(" IS NOT NULL").expr());
+    statement.order_by(rank, Order::Asc).order_by(value, Order::Asc);
     Ok(build(&statement))
 }
 
@@ -55,37 +88,53 @@ fn build(statement: &SelectStatement) -> Sql {
     Sql { text, values: values.into_iter().map(bound).collect() }
 }
 
-fn restrict(statement: &mut SelectStatement, collection: &str, filter: Option<&Filter>) -> Result<()> {
-    let of = "collection = (SELECT key FROM collections WHERE name = ?)";
-    statement.and_where(Expr::cust_with_values(of, [collection]));
+fn restrict(statement: &mut SelectStatement, scope: &Scope, filter: Option<&Filter>) -> Result<()> {
+    // The key is written out: a partial index is only recognised by a constant.
+    statement.and_where(Expr::cust(format!("collection = {}", scope.key)));
     if let Some(filter) = filter {
         let mut budget = Budget { comparisons: MAX_COMPARISONS, values: MAX_VALUES };
-        statement.and_where(condition(filter, MAX_DEPTH, &mut budget)?);
+        statement.and_where(condition(filter, &scope.rules, MAX_DEPTH, &mut budget)?);
     }
+    statement.and_where(Expr::cust_with_values("(expires_at IS NULL OR expires_at > ?)", [scope.now.0]));
     Ok(())
 }
 
 /// JSON types sort as null and missing, booleans, numbers, texts, arrays, objects.
-fn order(statement: &mut SelectStatement, sorts: &[Sort]) -> Result<()> {
+fn order(statement: &mut SelectStatement, scope: &Scope, sorts: &[Sort]) -> Result<()> {
     if sorts.len() > MAX_SORTS {
         return Err(Error::invalid(format!("a sort has at most {MAX_SORTS} fields")));
     }
     for sort in sorts {
-        let field = Field::parse(&sort.field)?;
+        let field = Field::parse(&sort.field, &scope.rules)?;
         let direction = if sort.descending { Order::Desc } else { Order::Asc };
-        let rank = Term::default()
-            .sql("CASE ")
-            .kind(&field)
-            .sql(
-                " WHEN 'false' THEN 1 WHEN 'true' THEN 1 WHEN 'integer' THEN 2 WHEN 'real' THEN 2 \
-                 WHEN 'text' THEN 3 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 0 END",
-            )
-            .expr();
-        statement.order_by_expr(rank, direction.clone());
+        statement.order_by_expr(Term::default().rank(&field).expr(), direction.clone());
         statement.order_by_expr(Term::default().value(&field).expr(), direction);
     }
     statement.order_by(Alias::new("id"), Order::Asc);
     Ok(())
+}
+
+/// Fails if a filter is too deep to be copied and walked.
+pub(super) fn check(filter: Option<&Filter>) -> Result<()> {
+    let mut level: Vec<&Filter> = filter.into_iter().collect();
+    for _ in 0..MAX_DEPTH {
+        level = level.into_iter().flat_map(inner).collect();
+    }
+    if level.is_empty() { Ok(()) } else { Err(too_deep()) }
+}
+
+/// The filters that lie in one.
+fn inner(filter: &Filter) -> &[Filter] {
+    match filter {
+        Filter::And(list) | Filter::Or(list) => list,
+        Filter::Not(inner) => std::slice::from_ref(inner),
+        Filter::Compare { .. } => &[],
+    }
+}
+
+fn too_deep() -> Error {
+    Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep; make it flatter"))
+        .with(Detail::Field("filter".into()))
 }
 
 /// What a filter may still cost.
@@ -107,17 +156,15 @@ impl Budget {
     }
 }
 
-fn condition(filter: &Filter, depth: usize, budget: &mut Budget) -> Result<Expr> {
-    let depth = depth
-        .checked_sub(1)
-        .ok_or_else(|| Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep")))?;
+fn condition(filter: &Filter, rules: &Rules, depth: usize, budget: &mut Budget) -> Result<Expr> {
+    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
     budget.spend(values_of(filter))?;
     match filter {
-        Filter::And(list) => all_of(Cond::all(), "1", list, depth, budget),
-        Filter::Or(list) => all_of(Cond::any(), "0", list, depth, budget),
-        Filter::Not(inner) => Ok(not(condition(inner, depth, budget)?)),
+        Filter::And(list) => all_of(Cond::all(), "1", list, rules, depth, budget),
+        Filter::Or(list) => all_of(Cond::any(), "0", list, rules, depth, budget),
+        Filter::Not(inner) => Ok(not(condition(inner, rules, depth, budget)?)),
         Filter::Compare { field, operator, value } => {
-            let field = Field::parse(field)?;
+            let field = Field::parse(field, rules)?;
             compare(&field, *operator, value)
         }
     }
@@ -134,6 +181,7 @@ fn all_of(
     cond: Cond,
     empty: &'static str,
     list: &[Filter],
+    rules: &Rules,
     depth: usize,
     budget: &mut Budget,
 ) -> Result<Expr> {
@@ -142,7 +190,7 @@ fn all_of(
     }
     let mut cond = cond;
     for filter in list {
-        cond = cond.add(condition(filter, depth, budget)?);
+        cond = cond.add(condition(filter, rules, depth, budget)?);
     }
     Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
 }
@@ -172,32 +220,28 @@ fn compare(field: &Field, operator: Operator, value: &Value) -> Result<Expr> {
 
 fn equal(field: &Field, value: &Value) -> Result<Expr> {
     Ok(match value {
-        Value::Null => Term::default().sql("coalesce(").kind(field).sql(", 'null') = 'null'").expr(),
-        Value::Bool(true) => Term::default().kind(field).sql(" = 'true'").expr(),
-        Value::Bool(false) => Term::default().kind(field).sql(" = 'false'").expr(),
-        Value::Number(_) | Value::String(_) => ordered(field, " = ", value)?,
+        Value::Null => Term::default().rank(field).sql(" IS NULL").expr(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => ordered(field, " = ", value)?,
         Value::Array(_) | Value::Object(_) => same_text(field, value),
     })
 }
 
 /// Arrays and objects are equal when they are written alike, members in the same order.
 fn same_text(field: &Field, value: &Value) -> Expr {
-    let kind = if value.is_array() { " = 'array' AND " } else { " = 'object' AND " };
-    Term::default().kind(field).sql(kind).value(field).sql(" = json(?)").bind(value.to_string()).expr()
+    let rank = if value.is_array() { " = 4 AND " } else { " = 5 AND " };
+    Term::default().rank(field).sql(rank).value(field).sql(" = json(?)").bind(value.to_string()).expr()
 }
 
 fn ordered(field: &Field, operator: &'static str, value: &Value) -> Result<Expr> {
-    let term = Term::default().kind(field);
+    let term = Term::default().rank(field);
     let term = match value {
         Value::Number(number) => {
-            term.sql(" IN ('integer', 'real') AND ").value(field).sql(operator).sql("?").bind(numeric(number))
+            term.sql(" = 2 AND ").value(field).sql(operator).sql("?").bind(numeric(number))
         }
-        Value::String(text) => {
-            term.sql(" = 'text' AND ").value(field).sql(operator).sql("?").bind(text.as_str())
-        }
+        Value::String(text) => term.sql(" = 3 AND ").value(field).sql(operator).sql("?").bind(text.as_str()),
         Value::Bool(flag) => {
             let flag = i64::from(*flag);
-            term.sql(" IN ('true', 'false') AND ").value(field).sql(operator).sql("?").bind(flag)
+            term.sql(" = 1 AND ").value(field).sql(operator).sql("?").bind(flag)
         }
         Value::Null | Value::Array(_) | Value::Object(_) => {
             return Err(wrong(
@@ -214,7 +258,7 @@ fn one_of(field: &Field, value: &Value) -> Result<Expr> {
     let Value::Array(values) = value else {
         return Err(wrong(field, "needs an array of values for in and not_in"));
     };
-    let (mut cond, mut numbers, mut texts) = (Cond::any().add(Expr::cust("0")), Vec::new(), Vec::new());
+    let (mut parts, mut numbers, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     for value in values {
         match value {
             Value::Number(number) => numbers.push(numeric(number)),
@@ -223,22 +267,24 @@ fn one_of(field: &Field, value: &Value) -> Result<Expr> {
                 if values.len() > MAX_COMPARISONS {
                     return Err(wrong(field, "has too many values that are neither numbers nor texts"));
                 }
-                cond = cond.add(equal(field, value)?);
+                parts.push(equal(field, value)?);
             }
         }
     }
     if !numbers.is_empty() {
-        cond = cond.add(in_list(field, " IN ('integer', 'real') AND ", numbers));
+        parts.push(in_list(field, " = 2 AND ", numbers));
     }
     if !texts.is_empty() {
-        cond = cond.add(in_list(field, " = 'text' AND ", texts));
+        parts.push(in_list(field, " = 3 AND ", texts));
     }
-    Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
+    // A constant among alternatives would hide the index from SQLite, so there is one only if there is nothing else.
+    let any = parts.into_iter().reduce(|any, part| Expr::from(Cond::any().add(any).add(part)));
+    Ok(Expr::cust_with_expr("(?)", any.unwrap_or_else(|| Expr::cust("0"))))
 }
 
-fn in_list(field: &Field, kind: &'static str, values: Vec<sea_query::Value>) -> Expr {
+fn in_list(field: &Field, rank: &'static str, values: Vec<sea_query::Value>) -> Expr {
     let marks = vec!["?"; values.len()].join(", ");
-    let term = Term::default().kind(field).sql(kind).value(field).sql(" IN (").sql(&marks).sql(")");
+    let term = Term::default().rank(field).sql(rank).value(field).sql(" IN (").sql(&marks).sql(")");
     values.into_iter().fold(term, Term::bind).expr()
 }
 
@@ -249,7 +295,7 @@ fn contains(field: &Field, value: &Value, (before, after): (&'static str, &'stat
         cond = cond.add(inside.bind(text.as_str()).expr());
     }
     if let Some(path) = &field.path {
-        cond = cond.add(has_element(field, path, value)?);
+        cond = cond.add(has_element(field, &path.json, value)?);
     }
     Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
 }
@@ -305,20 +351,21 @@ fn wrong(field: &Field, what: &str) -> Error {
 /// A field of a record: its key, or a path into its body.
 struct Field {
     name: String,
-    path: Option<String>,
+    path: Option<Path>,
+}
+
+/// A path into a record's body, and whether it is indexed.
+struct Path {
+    json: String,
+    is_ordered: bool,
 }
 
 impl Field {
-    /// Dots lead into nested records. Each step is written as a JSON string, so that quotes, brackets and the like in
-    /// a name are that name and no syntax.
-    fn parse(name: &str) -> Result<Self> {
-        if name.is_empty() || name.len() > MAX_FIELD {
-            return Err(Error::invalid(format!("a field's name has 1 to {MAX_FIELD} bytes"))
-                .with(Detail::Field(name.chars().take(32).collect())));
-        }
-        let path = (name != "id").then(|| {
-            name.split('.').fold(String::from("$"), |path, step| format!("{path}.{}", Value::from(step)))
-        });
+    /// A name with dots between its steps. Whatever else is in a name is that name and no syntax.
+    fn parse(name: &str, rules: &Rules) -> Result<Self> {
+        path::check(name)?;
+        let path = (!matches!(name, "id" | "_id"))
+            .then(|| Path { json: indexes::json_path(name), is_ordered: rules.is_ordered(name) });
         Ok(Self { name: name.to_owned(), path })
     }
 }
@@ -344,15 +391,26 @@ impl Term {
     /// The JSON type of the field's value, NULL if it is missing.
     fn kind(self, field: &Field) -> Self {
         match &field.path {
-            Some(path) => self.sql("json_type(body, ?)").bind(path.as_str()),
+            Some(path) => self.sql("json_type(body, ?)").bind(path.json.as_str()),
             None => self.sql("'text'"),
+        }
+    }
+
+    /// Where the value's type stands in the order of types: 1 booleans, 2 numbers, 3 texts, 4 arrays, 5 objects. NULL
+    /// if it is null or missing.
+    fn rank(self, field: &Field) -> Self {
+        match &field.path {
+            Some(path) if path.is_ordered => self.sql(&indexes::rank(&indexes::literal(&path.json))),
+            Some(path) => self.sql(&indexes::rank("?")).bind(path.json.as_str()),
+            None => self.sql("3"),
         }
     }
 
     /// The field's value as SQL has it.
     fn value(self, field: &Field) -> Self {
         match &field.path {
-            Some(path) => self.sql("json_extract(body, ?)").bind(path.as_str()),
+            Some(path) if path.is_ordered => self.sql(&indexes::value(&indexes::literal(&path.json))),
+            Some(path) => self.sql(&indexes::value("?")).bind(path.json.as_str()),
             None => self.sql("id"),
         }
     }
@@ -360,6 +418,18 @@ impl Term {
     fn expr(self) -> Expr {
         Expr::cust_with_values(format!("({})", self.sql), self.values)
     }
+}
+
+/// A value's rank, and the value as it is bound; `None` for null, which has none.
+pub(super) fn ranked(value: &Value) -> Option<(i64, Bound)> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(flag) => (1, Bound::Integer(i64::from(*flag))),
+        Value::Number(number) => (2, bound(numeric(number))),
+        Value::String(text) => (3, Bound::Text(text.clone())),
+        Value::Array(_) => (4, Bound::Text(value.to_string())),
+        Value::Object(_) => (5, Bound::Text(value.to_string())),
+    })
 }
 
 fn numeric(number: &serde_json::Number) -> sea_query::Value {

@@ -117,6 +117,12 @@ pub(super) fn delete(connection: &Connection, collection: i64, record: i64) -> R
     Ok(())
 }
 
+/// Removes a collection's index.
+pub(super) fn remove(connection: &Connection, collection: i64) -> Result<()> {
+    connection.execute_batch(&format!("DROP TABLE search_{collection}"))?;
+    Ok(())
+}
+
 fn gather(value: &Value, text: &mut String) {
     match value {
         Value::String(part) => {

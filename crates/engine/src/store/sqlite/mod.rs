@@ -2,14 +2,22 @@
 //!
 //! `records.db` holds the collections and is synced at each commit; `chats.db` holds the chat logs and is written
 //! without waiting for the disk. Each has one writer thread and a few reading connections (WAL, so that neither waits
-//! for the other). The statements are in `records`, `filter`, `fulltext` and `chats`; what the files look like is in
+//! for the other). What a commit does is in `batch`; what is read, in `query`, `records` and `filter`; collections and
+//! their schemas are in `collections`, their indexes in `indexes`; chats in `chats`. What the files look like is in
 //! `schema`.
 
+mod batch;
 mod chats;
+mod collections;
 mod failure;
 mod filter;
 mod folder;
 mod fulltext;
+mod hooks;
+mod indexes;
+mod news;
+mod pairs;
+mod query;
 mod readers;
 mod records;
 mod schema;
@@ -25,25 +33,38 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
 
 use crate::command::ChatSummary;
+use crate::edit::{Edited, KeyValue};
 use crate::error::{Error, Result};
 use crate::id::{
     ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, SystemClock, Timestamp,
 };
 use crate::identity::Subject;
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
-use crate::store::{Change, ChatHead, OpenRun, Store, Write};
+use crate::store::{Change, ChatHead, Listener, OpenRun, Store, Write};
 
 pub use folder::owner_address;
 
+use batch::Batch;
+use collections::Schemas;
 use folder::Folder;
 use fulltext::Index;
+use news::{Listeners, News};
 use readers::Readers;
 use records::Keep;
-use schema::Schema;
+use schema::Schema as Layout;
 use writer::{Upkeep, Writer};
+
+/// So many expired records are removed at once; others write between two times.
+const EXPIRED: usize = 1_000;
+/// The chores look after the logs' age at each such round.
+const PRUNE_EVERY: u32 = 10;
+/// A time to live is not renewed for less than this, so that a record that many read is not written each time.
+const RENEW_GAIN: Duration = Duration::from_secs(1);
 
 /// What a store is opened with.
 #[derive(Clone)]
@@ -86,10 +107,12 @@ impl fmt::Debug for Settings {
 }
 
 /// The store of one machine.
-#[derive(Debug)]
 pub struct Sqlite {
-    records: Database,
-    chats: Database,
+    records: Database<News>,
+    chats: Database<()>,
+    schemas: Schemas,
+    listeners: Listeners,
+    clock: Arc<dyn Clock>,
     epoch: Epoch,
     folder: Option<Arc<Folder>>,
     vectors: Arc<search::Cache>,
@@ -97,9 +120,18 @@ pub struct Sqlite {
 
 /// One file: who writes it and who reads it.
 #[derive(Debug)]
-struct Database {
-    writer: Writer,
+struct Database<N> {
+    writer: Writer<N>,
     readers: Readers,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite")
+            .field("records", &self.records)
+            .field("chats", &self.chats)
+            .finish_non_exhaustive()
+    }
 }
 
 /// SQLite's own check; its first line is `ok` or what is wrong.
@@ -133,8 +165,13 @@ impl Sqlite {
 
     /// A store that is gone when it is dropped.
     pub fn in_memory() -> Result<Self> {
+        Self::in_memory_at(Arc::new(SystemClock))
+    }
+
+    /// The same; records expire by this clock.
+    pub fn in_memory_at(clock: Arc<dyn Clock>) -> Result<Self> {
         let name = RecordId::new().0;
-        Self::start(&Place::Memory(name), &Settings::new(""))
+        Self::start(&Place::Memory(name), &Settings { clock, ..Settings::new("") })
     }
 
     /// Does what is queued, syncs everything and marks the folder as closed in peace. Afterwards every call fails.
@@ -159,7 +196,15 @@ impl Sqlite {
 
     fn start(place: &Place, settings: &Settings) -> Result<Self> {
         let keep = Keep { age: settings.keep_for, changes: settings.keep_changes };
-        let upkeep = RecordsUpkeep { keep, clock: Arc::clone(&settings.clock) };
+        let (schemas, listeners, clock) =
+            (Schemas::default(), Listeners::default(), Arc::clone(&settings.clock));
+        let upkeep = RecordsUpkeep {
+            keep,
+            clock: Arc::clone(&clock),
+            schemas: schemas.clone(),
+            listeners: listeners.clone(),
+            round: 0,
+        };
         let records = place.writer(schema::RECORDS)?;
         records.pragma_update(None, "synchronous", "FULL")?;
         let chats = place.writer(schema::CHATS)?;
@@ -169,10 +214,30 @@ impl Sqlite {
         Ok(Self {
             records: place.database("records-writer", schema::RECORDS, records, upkeep, settings.readers)?,
             chats: place.database("chats-writer", schema::CHATS, chats, ChatsUpkeep, settings.readers)?,
+            schemas,
+            listeners,
+            clock,
             epoch,
             folder: None,
             vectors: Arc::default(),
         })
+    }
+
+    /// Lets a record that is being read live longer, unless that would gain too little. Returns when it expires.
+    async fn renew(
+        &self,
+        collection: &str,
+        record: &Record,
+        (now, renewed_by): (Timestamp, i64),
+    ) -> Result<Option<Timestamp>> {
+        let until = Timestamp(now.0.saturating_add(renewed_by));
+        let least = RENEW_GAIN.min(Duration::from_micros(renewed_by.unsigned_abs() / 16));
+        if record.expires_at.is_some_and(|at| until.since(at) < least) {
+            return Ok(record.expires_at);
+        }
+        let (collection, id) = (collection.to_owned(), record.id.clone());
+        self.records.writer.call(move |c, _| records::renew(c, &collection, &id, (now, until))).await?;
+        Ok(Some(until))
     }
 
     /// Makes the indexes that a search needs if they are not there yet, in steps between other writes.
@@ -203,14 +268,14 @@ impl Sqlite {
         let mut index = self.records.readers.call(move |c| look(c, wanted)).await?;
         while index == Index::Growing {
             let wanted = name();
-            index = self.records.writer.call(move |c| grow(c, wanted.clone())).await?;
+            index = self.records.writer.call(move |c, _| grow(c, wanted.clone())).await?;
         }
         Ok(index)
     }
 }
 
 impl Place {
-    fn writer(&self, schema: Schema) -> Result<Connection> {
+    fn writer(&self, schema: Layout) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = self.connect(schema, flags)?;
         if let Self::Folder(_) = self {
@@ -222,13 +287,13 @@ impl Place {
         Ok(connection)
     }
 
-    fn reader(&self, schema: Schema) -> Result<Connection> {
+    fn reader(&self, schema: Layout) -> Result<Connection> {
         let connection = self.connect(schema, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }
 
-    fn connect(&self, schema: Schema, flags: OpenFlags) -> Result<Connection> {
+    fn connect(&self, schema: Layout, flags: OpenFlags) -> Result<Connection> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match self {
             Self::Folder(folder) => Connection::open_with_flags(folder.file(schema.file)?, flags)?,
@@ -243,14 +308,14 @@ impl Place {
         Ok(connection)
     }
 
-    fn database(
+    fn database<N: Send + 'static>(
         &self,
         name: &'static str,
-        schema: Schema,
+        schema: Layout,
         writer: Connection,
-        upkeep: impl Upkeep,
+        upkeep: impl Upkeep<News = N>,
         readers: usize,
-    ) -> Result<Database> {
+    ) -> Result<Database<N>> {
         let guard = match self {
             Self::Folder(folder) => Some(Arc::clone(folder)),
             Self::Memory(_) => None,
@@ -263,11 +328,26 @@ impl Place {
 struct RecordsUpkeep {
     keep: Keep,
     clock: Arc<dyn Clock>,
+    schemas: Schemas,
+    listeners: Listeners,
+    round: u32,
 }
 
 impl Upkeep for RecordsUpkeep {
-    fn chores(&self, connection: &Connection) -> Result<()> {
-        records::prune(connection, self.keep, self.clock.now())
+    type News = News;
+
+    fn chores(&mut self, connection: &Connection, news: &mut Vec<News>) -> Result<bool> {
+        let now = self.clock.now();
+        let more = expire(connection, &self.schemas, now, news)? | collections::sweep(connection)?;
+        if self.round == 0 {
+            records::prune(connection, self.keep, now)?;
+        }
+        self.round = (self.round + 1) % PRUNE_EVERY;
+        Ok(more)
+    }
+
+    fn committed(&mut self, news: Vec<News>) {
+        self.listeners.tell(news);
     }
 
     fn finish(&self, connection: &Connection) -> Result<()> {
@@ -275,12 +355,25 @@ impl Upkeep for RecordsUpkeep {
     }
 }
 
+/// Removes a piece of what has expired. Whether there is more.
+fn expire(connection: &Connection, schemas: &Schemas, now: Timestamp, news: &mut Vec<News>) -> Result<bool> {
+    let system = Subject::SYSTEM.into();
+    let mut batch = Batch::new(connection, schemas, &system, now);
+    let more = batch.expire(EXPIRED)?;
+    news.push(News::Changes(batch.changes));
+    Ok(pairs::expire(connection, EXPIRED, now)? | more)
+}
+
 struct ChatsUpkeep;
 
 impl Upkeep for ChatsUpkeep {
-    fn chores(&self, _: &Connection) -> Result<()> {
-        Ok(())
+    type News = ();
+
+    fn chores(&mut self, _: &Connection, _: &mut Vec<()>) -> Result<bool> {
+        Ok(false)
     }
+
+    fn committed(&mut self, _: Vec<()>) {}
 
     fn finish(&self, connection: &Connection) -> Result<()> {
         chats::finish(connection)?;
@@ -297,28 +390,142 @@ fn checkpoint(connection: &Connection) -> Result<()> {
 #[async_trait]
 impl Store for Sqlite {
     async fn commit(&self, by: &Subject, at: Timestamp, batch: Vec<Write>) -> Result<Vec<Change>> {
-        let by = by.clone();
-        self.records.writer.call(move |c| records::Batch::apply(c, &by, at, &batch)).await
+        let (by, schemas, listeners) = (by.clone(), self.schemas.clone(), self.listeners.clone());
+        let work = move |c: &Connection, news: &mut Vec<News>| {
+            let mut done = Batch::new(c, &schemas, &by, at);
+            let outcomes = done.together(&batch)?;
+            Ok(listeners.note(done.changes, news, |changes| batch::changes(changes, &outcomes)))
+        };
+        self.records.writer.call(work).await
+    }
+
+    async fn edit(
+        &self,
+        by: &Subject,
+        at: Timestamp,
+        writes: Vec<Write>,
+        together: bool,
+    ) -> Result<Vec<Result<Edited>>> {
+        let (by, schemas) = (by.clone(), self.schemas.clone());
+        let work = move |c: &Connection, news: &mut Vec<News>| {
+            let mut done = Batch::new(c, &schemas, &by, at);
+            let edited = if together { done.edit_together(&writes)? } else { done.edit_each(&writes)? };
+            news.push(News::Changes(done.changes));
+            Ok(edited)
+        };
+        self.records.writer.call(work).await
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.listeners.add(listener);
     }
 
     async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>> {
-        let (collection, id) = (collection.to_owned(), id.clone());
-        self.records.readers.call(move |c| records::get(c, &collection, &id)).await
+        let (name, key, now) = (collection.to_owned(), id.clone(), self.clock.now());
+        let got = self.records.readers.call(move |c| records::get(c, &name, &key, now)).await?;
+        let Some(records::Got { mut record, renewed_by }) = got else { return Ok(None) };
+        if let Some(renewed_by) = renewed_by {
+            record.expires_at = self.renew(collection, &record, (now, renewed_by)).await?;
+        }
+        Ok(Some(record))
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Record>> {
-        let sql = filter::select(query)?;
-        self.records.readers.call(move |c| records::query(c, sql)).await
+        filter::check(query.filter.as_ref())?;
+        let (query, schemas, now) = (query.clone(), self.schemas.clone(), self.clock.now());
+        self.records.readers.call(move |c| query::query(c, &schemas, &query, now)).await
     }
 
     async fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
-        let sql = filter.map(|filter| filter::count(collection, filter)).transpose()?;
-        let collection = collection.to_owned();
-        let count = move |c: &Connection| match sql {
-            Some(sql) => records::count(c, sql),
-            None => records::count_all(c, &collection),
+        filter::check(filter)?;
+        let (collection, filter) = (collection.to_owned(), filter.cloned());
+        let (schemas, now) = (self.schemas.clone(), self.clock.now());
+        let count = move |c: &Connection| match filter {
+            Some(filter) => {
+                let scope = collections::scope(c, &schemas, &collection, now)?;
+                records::count(c, filter::count(&filter, &scope)?)
+            }
+            None => records::count_all(c, &collection, now),
         };
         self.records.readers.call(count).await
+    }
+
+    async fn distinct(&self, collection: &str, field: &str, filter: Option<&Filter>) -> Result<Vec<Value>> {
+        filter::check(filter)?;
+        let (collection, field, filter) = (collection.to_owned(), field.to_owned(), filter.cloned());
+        let (schemas, now) = (self.schemas.clone(), self.clock.now());
+        let distinct =
+            move |c: &Connection| query::distinct(c, &schemas, &collection, (&field, filter.as_ref()), now);
+        self.records.readers.call(distinct).await
+    }
+
+    async fn create_collection(
+        &self,
+        collection: &str,
+        schema: Option<Schema>,
+        at: Timestamp,
+    ) -> Result<Schema> {
+        let (name, schemas) = (collection.to_owned(), self.schemas.clone());
+        let work = move |c: &Connection, news: &mut Vec<News>| {
+            expire(c, &schemas, at, news)?;
+            let made = collections::create(c, &schemas, &name, schema.as_ref(), at)?;
+            news.push(News::schema(&name, &made));
+            Ok(made)
+        };
+        self.records.writer.call(work).await
+    }
+
+    async fn drop_collection(&self, collection: &str, _: Timestamp) -> Result<()> {
+        let (name, schemas) = (collection.to_owned(), self.schemas.clone());
+        let work = move |c: &Connection, news: &mut Vec<News>| {
+            let version = collections::drop(c, &schemas, &name)?;
+            news.push(News::Schema { collection: name.clone(), version, primary_key: "id".to_owned() });
+            Ok(())
+        };
+        self.records.writer.call(work).await
+    }
+
+    async fn schema(&self, collection: &str) -> Result<Schema> {
+        let name = collection.to_owned();
+        self.records.readers.call(move |c| collections::schema(c, &name)).await
+    }
+
+    async fn change_schema(
+        &self,
+        collection: &str,
+        fields: Vec<(String, FieldChange)>,
+        at: Timestamp,
+    ) -> Result<Schema> {
+        let (name, schemas) = (collection.to_owned(), self.schemas.clone());
+        let work = move |c: &Connection, news: &mut Vec<News>| {
+            let changed = collections::change(c, &schemas, &name, &fields, at)?;
+            news.push(News::schema(&name, &changed));
+            Ok(changed)
+        };
+        self.records.writer.call(work).await
+    }
+
+    async fn kv_set(&self, pairs: Vec<KeyValue>, expires_at: Option<Timestamp>) -> Result<()> {
+        self.records.writer.call(move |c, _| pairs::set(c, &pairs, expires_at)).await
+    }
+
+    async fn kv_get(&self, keys: Vec<String>) -> Result<Vec<Option<Value>>> {
+        let now = self.clock.now();
+        self.records.readers.call(move |c| pairs::get(c, &keys, now)).await
+    }
+
+    async fn kv_delete(&self, keys: Vec<String>) -> Result<Vec<bool>> {
+        let now = self.clock.now();
+        self.records.writer.call(move |c, _| pairs::delete(c, &keys, now)).await
+    }
+
+    async fn kv_find(&self, pattern: Option<&str>, include_expired: bool) -> Result<Vec<KeyValue>> {
+        let (pattern, now) = (pattern.map(str::to_owned), self.clock.now());
+        self.records.readers.call(move |c| pairs::find(c, pattern.as_deref(), include_expired, now)).await
+    }
+
+    async fn kv_clear(&self) -> Result<()> {
+        self.records.writer.call(|c, _| pairs::clear(c)).await
     }
 
     async fn search(&self, search: &Search) -> Result<Vec<Hit>> {
@@ -327,11 +534,13 @@ impl Store for Sqlite {
             Index::Absent | Index::Growing => return Ok(Vec::new()),
         }
         let (cache, search) = (Arc::clone(&self.vectors), search.clone());
-        self.records.readers.call(move |c| search::search(c, &cache, &search)).await
+        let (schemas, now) = (self.schemas.clone(), self.clock.now());
+        self.records.readers.call(move |c| search::search(c, (&cache, &schemas), &search, now)).await
     }
 
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        self.records.readers.call(records::collections).await
+        let now = self.clock.now();
+        self.records.readers.call(move |c| collections::list(c, now)).await
     }
 
     async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>> {
@@ -345,7 +554,7 @@ impl Store for Sqlite {
 
     async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead> {
         let (epoch, owner, session) = (self.epoch, owner.clone(), session.clone());
-        self.chats.writer.call(move |c| chats::open_session(c, epoch, &owner, &session, at)).await
+        self.chats.writer.call(move |c, _| chats::open_session(c, epoch, &owner, &session, at)).await
     }
 
     async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>> {
@@ -358,7 +567,7 @@ impl Store for Sqlite {
     }
 
     async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
-        self.chats.writer.call(move |c| chats::append(c, &entries)).await
+        self.chats.writer.call(move |c, _| chats::append(c, &entries)).await
     }
 
     async fn read(&self, chat: ChatId, after: Seq, limit: usize) -> Result<Vec<LogEntry>> {
@@ -375,7 +584,7 @@ impl Store for Sqlite {
     }
 
     async fn collapse(&self, chat: ChatId, run: RunId) -> Result<()> {
-        self.chats.writer.call(move |c| chats::collapse(c, chat, run)).await
+        self.chats.writer.call(move |c, _| chats::collapse(c, chat, run)).await
     }
 
     async fn open_runs(&self) -> Result<Vec<OpenRun>> {
@@ -388,6 +597,6 @@ impl Store for Sqlite {
     }
 
     async fn archive_chats(&self, before: Timestamp) -> Result<u64> {
-        self.chats.writer.call(move |c| chats::archive(c, before)).await
+        self.chats.writer.call(move |c, _| chats::archive(c, before)).await
     }
 }

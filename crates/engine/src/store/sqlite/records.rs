@@ -1,22 +1,20 @@
-//! Records and their change logs: what a commit does inside its savepoint, and what readers read.
+//! Records and their change logs as they are read, and how long logs are kept.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::types::Value as Bound;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::identity::Subject;
-use crate::query::{Body, CollectionInfo, Record};
-use crate::store::{Change, ChangeKind, Operation, Write};
+use crate::query::{Body, Record};
+use crate::store::{Change, ChangeKind};
 
 use super::filter::Sql;
-use super::{fulltext, search};
 
 /// The columns that [`record`] reads.
-pub(super) const COLUMNS: &str = "id, json(body), version, created_at, updated_at";
+pub(super) const COLUMNS: &str = "id, json(body), version, created_at, updated_at, expires_at";
 
 /// How long change logs are kept.
 #[derive(Debug, Clone, Copy)]
@@ -25,246 +23,6 @@ pub(super) struct Keep {
     pub(super) age: Duration,
     /// At most so many per collection.
     pub(super) changes: u64,
-}
-
-/// A collection while a batch is applied. Saved once at the batch's end.
-struct Collection {
-    key: i64,
-    count: i64,
-    last_offset: i64,
-    indexed: Option<i64>,
-    vectors: search::Fields,
-}
-
-/// A record as it is before a write.
-struct Existing {
-    key: i64,
-    body: Body,
-}
-
-/// By whom and when a batch is written, and the collections that it touches.
-pub(super) struct Batch<'a> {
-    connection: &'a Connection,
-    by: &'a Subject,
-    at: Timestamp,
-    collections: HashMap<&'a str, Collection>,
-    changes: Vec<Change>,
-}
-
-impl<'a> Batch<'a> {
-    /// Applies all writes; the caller's savepoint undoes them when one fails.
-    pub(super) fn apply(
-        connection: &'a Connection,
-        by: &'a Subject,
-        at: Timestamp,
-        writes: &'a [Write],
-    ) -> Result<Vec<Change>> {
-        let changes = Vec::with_capacity(writes.len());
-        let mut batch = Self { connection, by, at, collections: HashMap::new(), changes };
-        for write in writes {
-            batch.write(write)?;
-        }
-        batch.save()?;
-        Ok(batch.changes)
-    }
-
-    fn write(&mut self, write: &'a Write) -> Result<()> {
-        match &write.operation {
-            Operation::Insert(body) => {
-                if self.insert(write, body)? {
-                    Ok(())
-                } else {
-                    Err(is_taken(write))
-                }
-            }
-            Operation::InsertIfAbsent(body) => self.insert(write, body).map(drop),
-            Operation::Put(body) => match self.find(write)? {
-                Some(existing) => self.update(write, existing, body.clone()),
-                None => self.insert(write, body).map(drop),
-            },
-            Operation::Merge(members) => {
-                let existing = self.find(write)?.ok_or_else(|| is_missing(write))?;
-                let mut body = existing.body.clone();
-                body.extend(members.clone());
-                self.update(write, existing, body)
-            }
-            Operation::Delete => {
-                let existing = self.find(write)?.ok_or_else(|| is_missing(write))?;
-                self.delete(write, existing)
-            }
-        }
-    }
-
-    /// Whether the id was free.
-    fn insert(&mut self, write: &'a Write, body: &Body) -> Result<bool> {
-        let (connection, at) = (self.connection, self.at);
-        let text = to_text(body)?;
-        let collection = self.collection(&write.collection)?;
-        let inserted = connection
-            .prepare_cached(
-                "INSERT INTO records (collection, id, version, created_at, updated_at, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?4, jsonb(?5)) ON CONFLICT (collection, id) DO NOTHING",
-            )?
-            .execute(params![collection.key, write.id.0, collection.last_offset + 1, at.0, text])?;
-        if inserted == 0 {
-            return Ok(false);
-        }
-        collection.count += 1;
-        let key = connection.last_insert_rowid();
-        collection.index(connection, key, body)?;
-        self.log(write, ChangeKind::Insert, None, Some((body.clone(), text)))?;
-        Ok(true)
-    }
-
-    fn update(&mut self, write: &'a Write, existing: Existing, body: Body) -> Result<()> {
-        let (connection, at) = (self.connection, self.at);
-        let text = to_text(&body)?;
-        let collection = self.collection(&write.collection)?;
-        connection
-            .prepare_cached("UPDATE records SET body = jsonb(?), version = ?, updated_at = ? WHERE key = ?")?
-            .execute(params![text, collection.last_offset + 1, at.0, existing.key])?;
-        collection.index(connection, existing.key, &body)?;
-        self.log(write, ChangeKind::Update, Some(existing.body), Some((body, text)))
-    }
-
-    fn delete(&mut self, write: &'a Write, existing: Existing) -> Result<()> {
-        let connection = self.connection;
-        let collection = self.collection(&write.collection)?;
-        connection.prepare_cached("DELETE FROM records WHERE key = ?")?.execute([existing.key])?;
-        collection.count -= 1;
-        collection.forget(connection, existing.key)?;
-        self.log(write, ChangeKind::Delete, Some(existing.body), None)
-    }
-
-    /// Writes down a change under the collection's next offset.
-    fn log(
-        &mut self,
-        write: &'a Write,
-        kind: ChangeKind,
-        before: Option<Body>,
-        after: Option<(Body, String)>,
-    ) -> Result<()> {
-        let (connection, by, at) = (self.connection, self.by, self.at);
-        let before_text = before.as_ref().map(to_text).transpose()?;
-        let (after, after_text) = after.unzip();
-        let collection = self.collection(&write.collection)?;
-        collection.last_offset += 1;
-        let offset = collection.last_offset;
-        connection
-            .prepare_cached(
-                "INSERT INTO changes (collection, log_offset, kind, id, body_before, body_after, at, by_subject) \
-                 VALUES (?, ?, ?, ?, jsonb(?), jsonb(?), ?, ?)",
-            )?
-            .execute(params![
-                collection.key,
-                offset,
-                kind_number(&kind),
-                write.id.0,
-                before_text,
-                after_text,
-                at.0,
-                &*by.0
-            ])?;
-        self.changes.push(Change {
-            collection: write.collection.clone(),
-            offset: Offset(offset.unsigned_abs()),
-            kind,
-            id: write.id.clone(),
-            before,
-            after,
-            expires_at: None,
-            at,
-            by: by.clone(),
-        });
-        Ok(())
-    }
-
-    fn find(&mut self, write: &'a Write) -> Result<Option<Existing>> {
-        let connection = self.connection;
-        let key = self.collection(&write.collection)?.key;
-        let found: Option<(i64, String)> = connection
-            .prepare_cached("SELECT key, json(body) FROM records WHERE collection = ? AND id = ?")?
-            .query_row(params![key, write.id.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        found.map(|(key, text)| Ok(Existing { key, body: parse(&text)? })).transpose()
-    }
-
-    fn collection(&mut self, name: &'a str) -> Result<&mut Collection> {
-        use std::collections::hash_map::Entry;
-        match self.collections.entry(name) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(unknown) => Ok(unknown.insert(Collection::load(self.connection, name)?)),
-        }
-    }
-
-    fn save(&self) -> Result<()> {
-        for collection in self.collections.values() {
-            self.connection
-                .prepare_cached("UPDATE collections SET count = ?, last_offset = ? WHERE key = ?")?
-                .execute([collection.count, collection.last_offset, collection.key])?;
-        }
-        Ok(())
-    }
-}
-
-impl Collection {
-    /// Reads the collection's row, which is made if it is not there.
-    fn load(connection: &Connection, name: &str) -> Result<Self> {
-        let found = connection
-            .prepare_cached("SELECT key, count, last_offset, indexed FROM collections WHERE name = ?")?
-            .query_row([name], |row| {
-                Ok(Self {
-                    key: row.get(0)?,
-                    count: row.get(1)?,
-                    last_offset: row.get(2)?,
-                    indexed: row.get(3)?,
-                    vectors: search::Fields::default(),
-                })
-            })
-            .optional()?;
-        if let Some(collection) = found {
-            let vectors = search::Fields::load(connection, collection.key)?;
-            return Ok(Self { vectors, ..collection });
-        }
-        connection.prepare_cached("INSERT INTO collections (name) VALUES (?)")?.execute([name])?;
-        let key = connection.last_insert_rowid();
-        Ok(Self { key, count: 0, last_offset: 0, indexed: None, vectors: search::Fields::default() })
-    }
-
-    /// A record was written; its change gets the next offset.
-    fn index(&mut self, connection: &Connection, key: i64, body: &Body) -> Result<()> {
-        if self.covers(key) {
-            fulltext::put(connection, self.key, key, body)?;
-        }
-        self.vectors.put(connection, key, self.last_offset + 1, body)
-    }
-
-    /// A record goes; its change gets the next offset.
-    fn forget(&self, connection: &Connection, key: i64) -> Result<()> {
-        if self.covers(key) {
-            fulltext::delete(connection, self.key, key)?;
-        }
-        self.vectors.delete(connection, key, self.last_offset + 1)
-    }
-
-    /// Whether the full-text index must hear of the record with this key.
-    fn covers(&self, key: i64) -> bool {
-        self.indexed.is_some_and(|indexed| key <= indexed)
-    }
-}
-
-fn is_taken(write: &Write) -> Error {
-    let Write { collection, id, .. } = write;
-    Error::new(Code::Conflict, format!("{collection:?} has a record {:?} already; choose another id", id.0))
-}
-
-fn is_missing(write: &Write) -> Error {
-    missing(&write.collection, &write.id)
-}
-
-/// There is no such record.
-fn missing(collection: &str, id: &RecordId) -> Error {
-    Error::not_found(format!("{collection:?} has no record {:?}; check the id", id.0))
 }
 
 /// Drops what is older than the logs keep, of each collection at most a piece that does not hold up the writer.
@@ -314,24 +72,63 @@ fn drop_changes(connection: &Connection, key: i64, before: i64) -> Result<()> {
     Ok(())
 }
 
-/// One record, or `None`.
-pub(super) fn get(connection: &Connection, collection: &str, id: &RecordId) -> Result<Option<Record>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM records WHERE collection = (SELECT key FROM collections WHERE name = ?) AND id = ?"
-    ))?;
-    let mut rows = statement.query([collection, &id.0])?;
-    rows.next()?.map(record).transpose()
+/// A record that somebody reads by its id, and until when that lets it live.
+pub(super) struct Got {
+    pub(super) record: Record,
+    /// The time to live that begins anew, in microseconds.
+    pub(super) renewed_by: Option<i64>,
 }
 
-/// The records that a statement of [`filter::select`](super::filter::select) finds.
-pub(super) fn query(connection: &Connection, sql: Sql) -> Result<Vec<Record>> {
-    let mut statement = connection.prepare_cached(&sql.text)?;
-    let mut rows = statement.query(params_from_iter::<Vec<Bound>>(sql.values))?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(record(row)?);
-    }
-    Ok(records)
+/// One record, or `None`.
+pub(super) fn get(
+    connection: &Connection,
+    collection: &str,
+    id: &RecordId,
+    now: Timestamp,
+) -> Result<Option<Got>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, renewed_by FROM records \
+         WHERE collection = (SELECT key FROM collections WHERE name = ?) AND id = ?"
+    ))?;
+    let mut rows = statement.query([collection, &id.0])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let got = Got { record: record(row)?, renewed_by: row.get(6)? };
+    Ok(Some(got).filter(|got| is_alive(&got.record, now)))
+}
+
+/// One record of the collection with a key, or `None`.
+pub(super) fn get_in(
+    connection: &Connection,
+    key: i64,
+    id: &RecordId,
+    now: Timestamp,
+) -> Result<Option<Record>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE collection = ? AND id = ?"))?;
+    let mut rows = statement.query(params![key, id.0])?;
+    let found = rows.next()?.map(record).transpose()?;
+    Ok(found.filter(|record| is_alive(record, now)))
+}
+
+/// Whether a record has not expired.
+pub(super) fn is_alive(record: &Record, now: Timestamp) -> bool {
+    record.expires_at.is_none_or(|at| at > now)
+}
+
+/// Lets a record that was read live until `expires_at`, if it is still there.
+pub(super) fn renew(
+    connection: &Connection,
+    collection: &str,
+    id: &RecordId,
+    (now, expires_at): (Timestamp, Timestamp),
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE records SET expires_at = max(expires_at, ?) \
+             WHERE collection = (SELECT key FROM collections WHERE name = ?) AND id = ? AND expires_at > ?",
+        )?
+        .execute(params![expires_at.0, collection, id.0, now.0])?;
+    Ok(())
 }
 
 /// How many a statement of [`filter::count`](super::filter::count) finds.
@@ -341,27 +138,16 @@ pub(super) fn count(connection: &Connection, sql: Sql) -> Result<u64> {
     Ok(count.unsigned_abs())
 }
 
-/// How many records a collection has; 0 if there is none of that name.
-pub(super) fn count_all(connection: &Connection, collection: &str) -> Result<u64> {
+/// How many records a collection has that have not expired; 0 if there is none of that name.
+pub(super) fn count_all(connection: &Connection, collection: &str, now: Timestamp) -> Result<u64> {
     let count: Option<i64> = connection
-        .prepare_cached("SELECT count FROM collections WHERE name = ?")?
-        .query_row([collection], |row| row.get(0))
+        .prepare_cached(
+            "SELECT count - (SELECT count(*) FROM records WHERE records.collection = collections.key \
+             AND expires_at <= ?) FROM collections WHERE name = ?",
+        )?
+        .query_row(params![now.0, collection], |row| row.get(0))
         .optional()?;
     Ok(count.unwrap_or(0).unsigned_abs())
-}
-
-/// All collections, by name.
-pub(super) fn collections(connection: &Connection) -> Result<Vec<CollectionInfo>> {
-    let mut statement =
-        connection.prepare_cached("SELECT name, count, last_offset FROM collections ORDER BY name")?;
-    let rows = statement.query_map([], |row| {
-        Ok(CollectionInfo {
-            name: row.get(0)?,
-            count: row.get::<_, i64>(1)?.unsigned_abs(),
-            last_offset: Offset(row.get::<_, i64>(2)?.unsigned_abs()),
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The changes after an offset.
@@ -383,7 +169,7 @@ pub(super) fn changes(
         )));
     }
     let mut statement = connection.prepare_cached(
-        "SELECT log_offset, kind, id, json(body_before), json(body_after), at, by_subject FROM changes \
+        "SELECT log_offset, kind, id, json(body_before), json(body_after), at, by_subject, expires_at FROM changes \
          WHERE collection = ? AND log_offset > ? ORDER BY log_offset LIMIT ?",
     )?;
     let mut rows = statement.query(params![key, after, self::limit(limit)])?;
@@ -395,7 +181,10 @@ pub(super) fn changes(
 }
 
 fn change(collection: &str, row: &Row<'_>) -> Result<Change> {
-    let body = |index| row.get::<_, Option<String>>(index)?.map(|text| parse(&text)).transpose();
+    let body = |index| {
+        let text = row.get_ref(index)?.as_str_or_null().map_err(Error::internal)?;
+        text.map(parse).transpose()
+    };
     Ok(Change {
         collection: collection.to_owned(),
         offset: Offset(row.get::<_, i64>(0)?.unsigned_abs()),
@@ -403,7 +192,7 @@ fn change(collection: &str, row: &Row<'_>) -> Result<Change> {
         id: RecordId(row.get(2)?),
         before: body(3)?,
         after: body(4)?,
-        expires_at: None,
+        expires_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
         at: Timestamp(row.get(5)?),
         by: Subject(row.get::<_, String>(6)?.into()),
     })
@@ -413,11 +202,11 @@ fn change(collection: &str, row: &Row<'_>) -> Result<Change> {
 pub(super) fn record(row: &Row<'_>) -> Result<Record> {
     Ok(Record {
         id: RecordId(row.get(0)?),
-        body: parse(&row.get::<_, String>(1)?)?,
+        body: parse(row.get_ref(1)?.as_str().map_err(Error::internal)?)?,
         version: Offset(row.get::<_, i64>(2)?.unsigned_abs()),
         created_at: Timestamp(row.get(3)?),
         updated_at: Timestamp(row.get(4)?),
-        expires_at: None,
+        expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     })
 }
 
@@ -429,18 +218,6 @@ pub(super) fn limit(limit: usize) -> i64 {
 /// A body as the store wrote it.
 pub(super) fn parse(text: &str) -> Result<Body> {
     serde_json::from_str(text).map_err(Error::internal)
-}
-
-fn to_text(body: &Body) -> Result<String> {
-    serde_json::to_string(body).map_err(Error::internal)
-}
-
-fn kind_number(kind: &ChangeKind) -> i64 {
-    match kind {
-        ChangeKind::Insert => 1,
-        ChangeKind::Update => 2,
-        ChangeKind::Delete => 3,
-    }
 }
 
 fn kind_from(number: i64) -> Result<ChangeKind> {

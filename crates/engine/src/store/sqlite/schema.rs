@@ -67,6 +67,32 @@ CREATE TABLE vector_fields (
     UNIQUE (collection, field)
 ) STRICT;
 ",
+        "
+ALTER TABLE collections ADD COLUMN present INTEGER NOT NULL DEFAULT 1; -- 0 after a drop: the name keeps its versions
+ALTER TABLE collections ADD COLUMN schema TEXT;                        -- JSON; NULL if it was never given one
+ALTER TABLE collections ADD COLUMN schema_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE collections ADD COLUMN schema_made_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE collections ADD COLUMN schema_changed_at INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE records ADD COLUMN expires_at INTEGER;
+ALTER TABLE records ADD COLUMN renewed_by INTEGER; -- reading it lets it expire so many microseconds later
+CREATE INDEX records_by_expiry ON records (expires_at, collection) WHERE expires_at IS NOT NULL;
+ALTER TABLE changes ADD COLUMN expires_at INTEGER;
+
+-- Keys of collections that were dropped and whose records are still being removed.
+CREATE TABLE dropped (key INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE pairs (
+    key        TEXT NOT NULL PRIMARY KEY,
+    value      TEXT NOT NULL, -- JSON
+    expires_at INTEGER
+) STRICT;
+CREATE INDEX pairs_by_expiry ON pairs (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Fixed statistics, so that plans do not depend on when somebody counted: a collection is a tenth of all records.
+ANALYZE dropped;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('records', 'sqlite_autoindex_records_1', '1000000 100000 1');
+",
     ],
 };
 

@@ -20,56 +20,75 @@ use crate::error::{Error, Result};
 const QUEUE: usize = 1024;
 /// So many commands share one transaction, so that the first of them does not wait for too many others.
 const GROUP: usize = 512;
-/// How often the writer looks after what nobody asks for, such as old changes.
-const CHORES: Duration = Duration::from_secs(10);
+/// How often the writer looks after what nobody asks for, such as records that expire.
+const CHORES: Duration = Duration::from_secs(1);
+/// The same, while there is more of it than is done at once.
+const MORE_CHORES: Duration = Duration::from_millis(5);
 
 /// What a writer does besides commands.
 pub(super) trait Upkeep: Send + 'static {
-    /// Small work every few seconds; it runs in a transaction of its own.
-    fn chores(&self, connection: &Connection) -> Result<()>;
+    /// What commands and chores have to tell once they are committed.
+    type News: Send + 'static;
+
+    /// Small work every second; it runs in a transaction of its own. Whether there is more to do.
+    fn chores(&mut self, connection: &Connection, news: &mut Vec<Self::News>) -> Result<bool>;
+    /// Tells what was committed, in order, after those who asked were answered.
+    fn committed(&mut self, news: Vec<Self::News>);
     /// The last thing before a clean close.
     fn finish(&self, connection: &Connection) -> Result<()>;
 }
 
 /// The way to a writer thread. Dropping it does what is queued and ends the thread, without [`Upkeep::finish`].
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct Writer<N> {
     /// `None` only while it is dropped.
-    queue: Option<Sender<Message>>,
+    queue: Option<Sender<Message<N>>>,
     room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-enum Message {
-    Job(Box<dyn Job>, #[allow(dead_code, reason = "its drop frees the place")] OwnedSemaphorePermit),
+enum Message<N> {
+    Job(Box<dyn Job<N>>, #[allow(dead_code, reason = "its drop frees the place")] OwnedSemaphorePermit),
     Close(oneshot::Sender<Result<()>>),
 }
 
 /// One command: done inside a savepoint, perhaps a second time if its group was lost, and answered once.
-trait Job: Send {
+trait Job<N>: Send {
     /// Whether it succeeded and is to be kept.
     fn work(&mut self, connection: &Connection) -> bool;
+    /// What it has to tell if it is committed.
+    fn news(&mut self) -> Vec<N>;
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
-struct Call<T, F> {
+struct Call<T, F, N> {
     work: F,
+    news: Vec<N>,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T, F> Job for Call<T, F>
+impl<T, F, N> Job<N> for Call<T, F, N>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T> + Send,
+    F: FnMut(&Connection, &mut Vec<N>) -> Result<T> + Send,
+    N: Send,
 {
     fn work(&mut self, connection: &Connection) -> bool {
         // A panic must not end the writer: everybody else's writes depend on it.
-        let done = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)));
+        self.news.clear();
+        let done = catch_unwind(AssertUnwindSafe(|| (self.work)(connection, &mut self.news)));
         let outcome = done.unwrap_or_else(|_| Err(Error::internal(Panicked)));
         let kept = outcome.is_ok();
         self.outcome = Some(outcome);
         kept
+    }
+
+    fn news(&mut self) -> Vec<N> {
+        match self.outcome {
+            Some(Ok(_)) => std::mem::take(&mut self.news),
+            Some(Err(_)) | None => Vec::new(),
+        }
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
@@ -93,20 +112,20 @@ impl std::fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-impl Writer {
+impl<N: Send + 'static> Writer<N> {
     /// Starts the thread. `guard` lives as long as the thread does: the lock on the data folder.
     pub(super) fn start(
         name: &'static str,
         connection: Connection,
-        upkeep: impl Upkeep,
+        upkeep: impl Upkeep<News = N>,
         guard: impl Send + 'static,
     ) -> Result<Self> {
         let (queue, jobs) = channel();
         let thread = std::thread::Builder::new()
             .name(name.into())
             .spawn(move || {
-                let upkeep: Box<dyn Upkeep> = Box::new(upkeep);
-                Thread { name, connection, upkeep, jobs, last_chores: Instant::now() }.run();
+                let upkeep: Box<dyn Upkeep<News = N>> = Box::new(upkeep);
+                Thread { name, connection, upkeep, jobs, next_chores: Instant::now() + CHORES }.run();
                 drop(guard);
             })
             .map_err(|e| {
@@ -124,11 +143,11 @@ impl Writer {
     pub(super) async fn call<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T> + Send + 'static,
+        F: FnMut(&Connection, &mut Vec<N>) -> Result<T> + Send + 'static,
     {
         let place = Arc::clone(&self.room).acquire_owned().await.map_err(|_| failure::closed())?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Call { work, outcome: None, reply });
+        let job = Box::new(Call { work, news: Vec::new(), outcome: None, reply });
         self.send(Message::Job(job, place))?;
         answer.await.map_err(|_| failure::closed())?
     }
@@ -146,17 +165,19 @@ impl Writer {
         finished
     }
 
-    fn send(&self, message: Message) -> Result<()> {
+    fn send(&self, message: Message<N>) -> Result<()> {
         let queue = self.queue.as_ref().ok_or_else(failure::closed)?;
         queue.send(message).map_err(|_| failure::closed())
     }
+}
 
+impl<N> Writer<N> {
     fn take_thread(&self) -> Option<JoinHandle<()>> {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Drop for Writer {
+impl<N> Drop for Writer<N> {
     /// Waits for the thread, so that whoever opens the folder next finds it free.
     fn drop(&mut self) {
         self.queue = None;
@@ -167,18 +188,18 @@ impl Drop for Writer {
 }
 
 /// The thread's own things.
-struct Thread {
+struct Thread<N> {
     name: &'static str,
     connection: Connection,
-    upkeep: Box<dyn Upkeep>,
-    jobs: Receiver<Message>,
-    last_chores: Instant,
+    upkeep: Box<dyn Upkeep<News = N>>,
+    jobs: Receiver<Message<N>>,
+    next_chores: Instant,
 }
 
-impl Thread {
+impl<N: Send + 'static> Thread<N> {
     fn run(mut self) {
         loop {
-            match self.jobs.recv_timeout(CHORES) {
+            match self.jobs.recv_timeout(self.next_chores.saturating_duration_since(Instant::now())) {
                 Ok(Message::Job(job, place)) => {
                     if let Some(reply) = self.serve(job, place) {
                         return self.close(reply);
@@ -195,7 +216,7 @@ impl Thread {
     /// Serves a job and all that came with it. Returns whom to answer when it met the wish to close.
     fn serve(
         &mut self,
-        first: Box<dyn Job>,
+        first: Box<dyn Job<N>>,
         place: OwnedSemaphorePermit,
     ) -> Option<oneshot::Sender<Result<()>>> {
         let mut group = vec![first];
@@ -221,22 +242,40 @@ impl Thread {
 
     /// Commits a group. If its transaction is lost (disk full), each command gets one of its own: the one that was
     /// too large does not take the others with it.
-    fn commit(&self, mut group: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, mut group: Vec<Box<dyn Job<N>>>) {
         let committed = self.attempt(&mut group);
         if let Err(error) = &committed {
             tracing::warn!(writer = self.name, error = ?error.cause, "a transaction was lost: {error}");
         }
         if committed.is_ok() || group.len() == 1 {
-            group.into_iter().for_each(|job| job.answer(committed.clone()));
-            return;
+            return self.answer(group, &committed);
         }
         for mut job in group {
             let committed = self.attempt(std::slice::from_mut(&mut job));
-            job.answer(committed);
+            self.answer(vec![job], &committed);
         }
     }
 
-    fn attempt(&self, group: &mut [Box<dyn Job>]) -> Result<()> {
+    fn answer(&mut self, mut group: Vec<Box<dyn Job<N>>>, committed: &Result<()>) {
+        let news = match committed {
+            Ok(()) => group.iter_mut().flat_map(|job| job.news()).collect(),
+            Err(_) => Vec::new(),
+        };
+        group.into_iter().for_each(|job| job.answer(committed.clone()));
+        self.tell(news);
+    }
+
+    fn tell(&mut self, news: Vec<N>) {
+        if news.is_empty() {
+            return;
+        }
+        let told = catch_unwind(AssertUnwindSafe(|| self.upkeep.committed(news)));
+        if told.is_err() {
+            tracing::error!(writer = self.name, "a listener panicked");
+        }
+    }
+
+    fn attempt(&self, group: &mut [Box<dyn Job<N>>]) -> Result<()> {
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
             group.iter_mut().try_for_each(|job| self.in_savepoint(job.as_mut()))?;
             self.execute("COMMIT")
@@ -248,7 +287,7 @@ impl Thread {
     }
 
     /// Does one job and undoes it if it failed. An error says that the whole transaction is gone.
-    fn in_savepoint(&self, job: &mut dyn Job) -> Result<()> {
+    fn in_savepoint(&self, job: &mut dyn Job<N>) -> Result<()> {
         self.execute("SAVEPOINT job")?;
         if !job.work(&self.connection) {
             if self.connection.is_autocommit() {
@@ -265,17 +304,22 @@ impl Thread {
     }
 
     fn chores_if_due(&mut self) {
-        if self.last_chores.elapsed() < CHORES {
+        if Instant::now() < self.next_chores {
             return;
         }
-        self.last_chores = Instant::now();
+        let mut news = Vec::new();
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
-            self.upkeep.chores(&self.connection)?;
-            self.execute("COMMIT")
+            let more = self.upkeep.chores(&self.connection, &mut news)?;
+            self.execute("COMMIT")?;
+            Ok(more)
         });
-        if let Err(error) = done {
-            tracing::warn!(writer = self.name, error = ?error.cause, "housekeeping failed: {error}");
-            self.execute("ROLLBACK").ok(); // there may be none to roll back
+        self.next_chores = Instant::now() + if let Ok(true) = done { MORE_CHORES } else { CHORES };
+        match done {
+            Ok(_) => self.tell(news),
+            Err(error) => {
+                tracing::warn!(writer = self.name, error = ?error.cause, "housekeeping failed: {error}");
+                self.execute("ROLLBACK").ok(); // there may be none to roll back
+            }
         }
     }
 

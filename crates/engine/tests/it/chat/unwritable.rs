@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tidewire_engine::command::{ChatSummary, WhileRunning};
+use tidewire_engine::edit::KeyValue;
 use tidewire_engine::identity::Subject;
 use tidewire_engine::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+use tidewire_engine::schema::{FieldChange, Schema};
 use tidewire_engine::store::entry::LogEntry;
-use tidewire_engine::store::{Change, ChatHead, OpenRun, Store, Write};
+use tidewire_engine::store::{Change, ChatHead, Listener, OpenRun, Store, Write};
 use tidewire_engine::{
     AgentEvent, ChatId, Code, Epoch, Error, Offset, Position, RecordId, Result, RunId, Seq, SessionId,
     Settings, Timestamp,
@@ -55,6 +58,53 @@ impl Store for Fragile {
 
     async fn commit(&self, by: &Subject, at: Timestamp, batch: Vec<Write>) -> Result<Vec<Change>> {
         self.store.commit(by, at, batch).await
+    }
+    async fn edit(
+        &self,
+        by: &Subject,
+        at: Timestamp,
+        writes: Vec<Write>,
+        together: bool,
+    ) -> Result<Vec<Result<Record>>> {
+        self.store.edit(by, at, writes, together).await
+    }
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.store.listen(listener);
+    }
+    async fn distinct(&self, collection: &str, field: &str, filter: Option<&Filter>) -> Result<Vec<Value>> {
+        self.store.distinct(collection, field, filter).await
+    }
+    async fn create_collection(&self, name: &str, schema: Option<Schema>, at: Timestamp) -> Result<Schema> {
+        self.store.create_collection(name, schema, at).await
+    }
+    async fn drop_collection(&self, name: &str, at: Timestamp) -> Result<()> {
+        self.store.drop_collection(name, at).await
+    }
+    async fn schema(&self, name: &str) -> Result<Schema> {
+        self.store.schema(name).await
+    }
+    async fn change_schema(
+        &self,
+        name: &str,
+        fields: Vec<(String, FieldChange)>,
+        at: Timestamp,
+    ) -> Result<Schema> {
+        self.store.change_schema(name, fields, at).await
+    }
+    async fn kv_set(&self, pairs: Vec<KeyValue>, expires_at: Option<Timestamp>) -> Result<()> {
+        self.store.kv_set(pairs, expires_at).await
+    }
+    async fn kv_get(&self, keys: Vec<String>) -> Result<Vec<Option<Value>>> {
+        self.store.kv_get(keys).await
+    }
+    async fn kv_delete(&self, keys: Vec<String>) -> Result<Vec<bool>> {
+        self.store.kv_delete(keys).await
+    }
+    async fn kv_find(&self, pattern: Option<&str>, include_expired: bool) -> Result<Vec<KeyValue>> {
+        self.store.kv_find(pattern, include_expired).await
+    }
+    async fn kv_clear(&self) -> Result<()> {
+        self.store.kv_clear().await
     }
     async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>> {
         self.store.get(collection, id).await

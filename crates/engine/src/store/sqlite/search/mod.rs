@@ -8,16 +8,20 @@ mod vectors;
 mod words;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use crate::error::{Detail, Error, Result};
+use crate::id::Timestamp;
 use crate::query::{Hit, Search, TextSearch, VectorSearch};
+use crate::store::constraints::Rules;
 
+use super::collections::Schemas;
 use super::filter;
 use super::records::{self, COLUMNS};
 
-pub(super) use vectors::{Cache, Fields, grow, index};
+pub(super) use vectors::{Cache, Fields, drop_collection, grow, index};
 
 /// How much a rank counts: 1 / (60 + rank).
 const RANK: f64 = 60.0;
@@ -32,6 +36,8 @@ struct Collection {
     count: i64,
     /// Of its texts.
     language: String,
+    /// How its members are indexed.
+    rules: Arc<Rules>,
 }
 
 /// A record that fits, not yet read.
@@ -42,11 +48,19 @@ struct Found {
     fields: Vec<String>,
 }
 
-/// The records that fit, best first. The collection's indexes are there.
-pub(super) fn search(connection: &Connection, cache: &Cache, search: &Search) -> Result<Vec<Hit>> {
+/// The records that fit and have not expired, best first. The collection's indexes are there.
+pub(super) fn search(
+    connection: &Connection,
+    (cache, schemas): (&Cache, &Schemas),
+    search: &Search,
+    now: Timestamp,
+) -> Result<Vec<Hit>> {
     check(search)?;
-    let Some(collection) = collection(connection, &search.collection)? else { return Ok(Vec::new()) };
-    let allowed = allowed(connection, search)?;
+    let Some(collection) = collection(connection, schemas, &search.collection)? else {
+        return Ok(Vec::new());
+    };
+    let scope = filter::Scope { key: collection.key, rules: Arc::clone(&collection.rules), now };
+    let allowed = allowed(connection, search, &scope)?;
     let allowed = allowed.as_ref();
     let depth = match (&search.text, &search.vector) {
         (Some(_), Some(_)) => search.limit.saturating_mul(DEPTH).max(50),
@@ -66,8 +80,8 @@ pub(super) fn search(connection: &Connection, cache: &Cache, search: &Search) ->
     if let Some(least) = search.min_score {
         found.retain(|found| found.score >= least);
     }
-    found.truncate(search.limit);
-    found.into_iter().map(|found| read(connection, found, search)).filter_map(Result::transpose).collect()
+    let hits = found.into_iter().map(|found| read(connection, found, search, now));
+    hits.filter_map(Result::transpose).take(search.limit).collect()
 }
 
 fn check(search: &Search) -> Result<()> {
@@ -86,20 +100,18 @@ fn check(search: &Search) -> Result<()> {
     Ok(())
 }
 
-fn collection(connection: &Connection, name: &str) -> Result<Option<Collection>> {
-    let found = connection
-        .prepare_cached("SELECT key, count FROM collections WHERE name = ?")?
-        .query_row([name], |row| {
-            Ok(Collection { key: row.get(0)?, count: row.get(1)?, language: String::from("english") })
-        })
-        .optional()?;
-    Ok(found)
+fn collection(connection: &Connection, schemas: &Schemas, name: &str) -> Result<Option<Collection>> {
+    let found = super::collections::Collection::find(connection, schemas, name)?;
+    Ok(found.map(|found| {
+        let language = found.rules.language().unwrap_or("english").to_owned();
+        Collection { key: found.key, count: found.count, language, rules: found.rules }
+    }))
 }
 
 /// The records that a filter leaves, if there is one.
-fn allowed(connection: &Connection, search: &Search) -> Result<Option<HashSet<i64>>> {
+fn allowed(connection: &Connection, search: &Search, scope: &filter::Scope) -> Result<Option<HashSet<i64>>> {
     let Some(filter) = &search.filter else { return Ok(None) };
-    let sql = filter::keys(&search.collection, filter)?;
+    let sql = filter::keys(filter, scope)?;
     let mut statement = connection.prepare_cached(&sql.text)?;
     let keys = statement.query_map(params_from_iter(sql.values), |row| row.get(0))?;
     Ok(Some(keys.collect::<rusqlite::Result<_>>()?))
@@ -126,12 +138,13 @@ fn fuse(rankings: [(Vec<Found>, f64); 2]) -> Vec<Found> {
     fused
 }
 
-fn read(connection: &Connection, found: Found, search: &Search) -> Result<Option<Hit>> {
+fn read(connection: &Connection, found: Found, search: &Search, now: Timestamp) -> Result<Option<Hit>> {
     let record = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE key = ?"))?
         .query_row([found.key], |row| Ok(records::record(row)))
         .optional()?
-        .transpose()?;
+        .transpose()?
+        .filter(|record| records::is_alive(record, now));
     Ok(record.map(|mut record| {
         search.projection.apply(&mut record.body);
         Hit { record, score: found.score, matched_fields: found.fields }

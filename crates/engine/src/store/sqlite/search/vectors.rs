@@ -28,10 +28,10 @@ const COMPLETE: i64 = i64::MAX;
 const MAX_DIMENSION: usize = 16_384;
 
 /// The members of a collection whose vectors are kept in tables of their own.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in super::super) struct Fields(Vec<Field>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Field {
     /// Its table is `vectors_{number}`.
     number: i64,
@@ -205,14 +205,15 @@ fn key_of(connection: &Connection, collection: &str) -> Result<Option<i64>> {
     Ok(found)
 }
 
-/// The collection goes, and with it its tables of vectors.
-#[expect(dead_code, reason = "collections are dropped by a command that is on its way")]
+/// The collection goes, and with it its tables of vectors. Their numbers stay taken: the copies in memory are known by
+/// them.
 pub(in super::super) fn drop_collection(connection: &Connection, collection: i64) -> Result<()> {
     let Fields(fields) = Fields::load(connection, collection)?;
     for Field { number, .. } in fields {
         connection.execute_batch(&format!("DROP TABLE vectors_{number}"))?;
     }
-    connection.execute("DELETE FROM vector_fields WHERE collection = ?", [collection])?;
+    connection
+        .execute("UPDATE vector_fields SET collection = -collection WHERE collection = ?", [collection])?;
     Ok(())
 }
 
@@ -464,7 +465,8 @@ pub(super) fn find(
 ) -> Result<Vec<Found>> {
     let Some(field) = Field::find(connection, collection.key, &search.field)? else { return Ok(Vec::new()) };
     check(&field, search)?;
-    let query = Query::new(&search.vector, search.metric.unwrap_or_default());
+    let metric = search.metric.or_else(|| collection.rules.metric(&search.field)).unwrap_or_default();
+    let query = Query::new(&search.vector, metric);
     let k = limit.min(search.k);
     if k == 0 {
         return Ok(Vec::new());
