@@ -260,6 +260,13 @@ pub(super) fn imports(helpers: &BTreeSet<Helper>, body: &TokenStream) -> TokenSt
     quote!(#(#lines)*)
 }
 
+/// Whether an identifier occurs in the tokens.
+pub(super) fn mentions(tokens: &TokenStream, ident: &str) -> bool {
+    let mut used = BTreeSet::new();
+    collect_idents(tokens.clone(), &mut used);
+    used.contains(ident)
+}
+
 fn collect_idents(tokens: TokenStream, into: &mut BTreeSet<String>) {
     for token in tokens {
         match token {

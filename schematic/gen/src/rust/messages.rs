@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use schematic_define::{BodyKind, Envelope, FrameKind, Layout, Type};
 
-use super::helpers::Helper;
+use super::helpers::{Helper, mentions};
 use super::select::{self, Case, Peek};
 use super::types::head;
 use super::{Output, doc};
@@ -163,7 +163,6 @@ fn recognise(output: &Output, direction: &Direction, messages: &[&Message]) -> T
         .map(|m| Case { tests: &m.tests, found: found(output, m, envelope, &mut peek) })
         .collect();
     let id = envelope.map(|envelope| read_id(output, envelope, &mut peek));
-    output.need(Helper::Read);
     let raw = quote!(raw: text.to_owned());
     let (statements, complete) = select::statements(output, &cases, peek, quote!(read(text)?), |peek| {
         let tag = match &direction.tag {
@@ -178,6 +177,10 @@ fn recognise(output: &Output, direction: &Direction, messages: &[&Message]) -> T
             None => quote!(return Ok(Self::Unknown { tag: #tag, #raw });),
         }
     });
+    // Where a frame of any kind is a message, nothing is looked into.
+    if !complete || mentions(&statements, "read") {
+        output.need(Helper::Read);
+    }
     if complete {
         let first = (cases.len() > 1).then(|| quote!(let first = text.trim_ascii_start().bytes().next();));
         return quote!(#first #statements);

@@ -56,6 +56,8 @@ pub(crate) struct Live<'a, S: Session, T: Transport> {
     greeting: bool,
     /// Whether an opening was said on this link
     asked: bool,
+    /// Whether one side has said that nothing but the end follows
+    ended: bool,
     expires: Option<Instant>,
     heard: Instant,
     frame_beat: Pulse,
@@ -78,6 +80,7 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
             ack_by: greeting.then(|| now + policy.first_ack),
             greeting,
             asked: false,
+            ended: false,
             expires: policy.max_age.map(|age| now + age),
             heard: now,
             frame_beat: Pulse::new(policy.ping, now),
@@ -248,6 +251,7 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
         let mut outbox = lock(&self.driver.shared.outbox);
         let entry = outbox.take()?;
         self.driver.session.said(&entry.message);
+        self.ended |= S::closes(&entry.message);
         if self.driver.session.asks_ack(&entry.message) {
             self.asked = true;
             self.ack_by = Some(deadline);
@@ -287,7 +291,13 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
             Packet::Frame(frame) => return self.frame(frame),
             Packet::Ping(_) => self.flushing = true,
             Packet::Pong(payload) => self.pong(&payload),
-            Packet::Close { code, reason } => return Turn::Over(Ending { code, reason, error: None }),
+            Packet::Close { code, reason } => {
+                if self.ended && code == 1000 {
+                    // A server that ends the session as it should has read what was written.
+                    self.confirm(u64::MAX);
+                }
+                return Turn::Over(Ending { code, reason, error: None });
+            }
         }
         Turn::GoOn
     }
@@ -373,6 +383,7 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
     fn learn(&mut self, message: &S::In) {
         let session = &mut self.driver.session;
         session.heard(message);
+        self.ended |= S::ends(message);
         if let Some(interval) = session.interval(message) {
             self.message_beat.set(interval, Instant::now());
         }
@@ -480,11 +491,16 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
         self.first.push_back(Packet::Close { code: ending.code, reason: ending.reason.clone() });
         let limit = self.driver.shared.policy.close;
         // Whatever cuts it short, the owner has asked for the end and gets it.
-        let _ = tokio::time::timeout(limit, self.last_words()).await;
+        if let Ok(answer) = tokio::time::timeout(limit, self.last_words()).await
+            && answer.error.is_none()
+        {
+            // The server's goodbye comes after it has read everything that was written before ours.
+            self.confirm(u64::MAX);
+        }
         ending
     }
 
-    async fn last_words(&mut self) {
+    async fn last_words(&mut self) -> Ending {
         loop {
             let (reading, writing) = (self.reading(), !self.first.is_empty());
             let shared = std::sync::Arc::clone(&self.driver.shared);
@@ -493,8 +509,8 @@ impl<'a, S: Session, T: Transport> Live<'a, S, T> {
                 step = std::future::poll_fn(|cx| self.poll(cx, reading, writing)) => self.step(step),
                 () = shared.work.notified() => Turn::GoOn,
             };
-            if matches!(turn, Turn::Over(_)) {
-                return;
+            if let Turn::Over(ending) = turn {
+                return ending;
             }
         }
     }

@@ -67,6 +67,11 @@ pub trait Session: Send + 'static {
     /// The server refused to take the session up; the next [`Self::opening`] begins a new one.
     fn resume_refused(&mut self) {}
 
+    /// Whether the owner says nothing after a message, and the server ends the connection when it has answered it.
+    fn closes(_: &Self::Out) -> bool {
+        false
+    }
+
     /// Whether nothing but the end of the connection follows a message.
     fn ends(_: &Self::In) -> bool {
         false

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest};
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
@@ -83,9 +84,7 @@ fn no_subprotocol() -> Error {
 fn refused(error: WsError) -> Error {
     match error {
         WsError::Http(response) => refused_with(response.status().as_u16()),
-        WsError::Protocol(
-            tokio_tungstenite::tungstenite::error::ProtocolError::SecWebSocketSubProtocolError(_),
-        ) => no_subprotocol(),
+        WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => no_subprotocol(),
         other => Error::new(ErrorKind::Connect, format!("The connection could not be opened: {other}")),
     }
 }
@@ -107,6 +106,10 @@ fn broken(error: WsError) -> Error {
             format!("The server sent a message of {size} bytes, and {max_size} are allowed"),
         ),
         WsError::Utf8(_) => Error::new(ErrorKind::Shape, "The server sent text that is not UTF-8"),
+        // No breach, but how a cut looks from here.
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            Error::new(ErrorKind::Disconnected, "The link was cut without a close frame: try again")
+        }
         WsError::Protocol(cause) => {
             Error::new(ErrorKind::Protocol, format!("The server broke the WebSocket protocol: {cause}"))
         }

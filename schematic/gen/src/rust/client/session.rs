@@ -11,6 +11,7 @@ use schematic_define::{
 use super::{Client, access, find, policy, target};
 use crate::ir::{Direction, Message};
 use crate::names::rust_ident;
+use crate::rust::helpers::mentions;
 
 /// The session's type and what it does.
 pub(super) fn declare(client: &Client) -> TokenStream {
@@ -31,7 +32,7 @@ pub(super) fn declare(client: &Client) -> TokenStream {
         heartbeat(client),
         reply_id(client).unwrap_or_default(),
         coalesce_key(client).unwrap_or_default(),
-        ends(client).unwrap_or_default(),
+        ends(client),
     ];
     let resume = resume(client);
     quote! {
@@ -334,16 +335,8 @@ fn arms(
 
 /// `body`, or `_` where no statement looks into it.
 fn body_pattern(statements: &[TokenStream]) -> Ident {
-    let looks = statements.iter().any(|tokens| mentions_body(tokens.clone()));
+    let looks = statements.iter().any(|tokens| mentions(tokens, "body"));
     rust_ident(if looks { "body" } else { "_" })
-}
-
-fn mentions_body(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Ident(ident) => ident == "body",
-        proc_macro2::TokenTree::Group(group) => mentions_body(group.stream()),
-        proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => false,
-    })
 }
 
 fn restoring(client: &Client) -> TokenStream {
@@ -693,11 +686,24 @@ fn context(client: &Client) -> Option<TokenStream> {
     })
 }
 
-fn ends(client: &Client) -> Option<TokenStream> {
-    let ends = client.is_one_of(&client.endpoint.server, &client.endpoint.policy.session.ends_with)?;
-    Some(quote! {
-        fn ends(message: &Self::In) -> bool {
-            #ends
+/// What is the last word of either side.
+fn ends(client: &Client) -> TokenStream {
+    let endpoint = client.endpoint;
+    let close = endpoint.lifecycle.close.as_ref();
+    let close = endpoint.client.messages.iter().find(|message| Some(&message.name) == close);
+    let closes = client.is_one_of(&endpoint.client, close.map(|message| &message.wire)).map(|closes| {
+        quote! {
+            fn closes(message: &Self::Out) -> bool {
+                #closes
+            }
         }
-    })
+    });
+    let ends = client.is_one_of(&endpoint.server, &endpoint.policy.session.ends_with).map(|ends| {
+        quote! {
+            fn ends(message: &Self::In) -> bool {
+                #ends
+            }
+        }
+    });
+    quote!(#closes #ends)
 }

@@ -545,6 +545,10 @@ impl runtime::Session for ListenSession {
         Some(ClientMessage::KeepAlive(serde_json::from_value(body).ok()?))
     }
 
+    fn closes(message: &Self::Out) -> bool {
+        matches!(message, ClientMessage::CloseStream(_))
+    }
+
     fn ends(message: &Self::In) -> bool {
         matches!(message, ServerMessage::Metadata(_))
     }

@@ -497,6 +497,10 @@ impl runtime::Session for StreamTextToSpeechSession {
         decoded.map_err(|error| runtime::Error::shape(error.to_string(), &frame))
     }
 
+    fn closes(message: &Self::Out) -> bool {
+        matches!(message, StreamTextToSpeechClientMessage::CloseConnection(_))
+    }
+
     fn ends(message: &Self::In) -> bool {
         matches!(
             message, StreamTextToSpeechServerMessage::FinalOutput(_) |
@@ -1172,6 +1176,10 @@ impl runtime::Session for MultiContextTextToSpeechSession {
             }
         };
         decoded.map_err(|error| runtime::Error::shape(error.to_string(), &frame))
+    }
+
+    fn closes(message: &Self::Out) -> bool {
+        matches!(message, MultiContextTextToSpeechClientMessage::CloseSocket(_))
     }
 
     fn ends(message: &Self::In) -> bool {

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
-use crate::support::{Words, closed, kind, until};
+use crate::support::{Words, closed, kind, replaying, until};
 
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -60,6 +60,24 @@ async fn each_message_is_acknowledged_or_handed_back_in_order() {
         seen.extend(unsent);
         assert_eq!(seen, all, "{cut}");
     }
+}
+
+#[tokio::test]
+async fn a_reset_is_a_cut_from_which_a_session_comes_back() {
+    let (listener, url) = listen().await;
+    let server = tokio::spawn(async move {
+        let socket = accept(&listener).await;
+        // Something unread makes the system reset the link when it is dropped.
+        socket.get_ref().readable().await.unwrap();
+        drop(socket);
+        accept(&listener).await.next().await
+    });
+    let mut connection = connect(url, replaying());
+    connection.send("init".into()).await.unwrap();
+    let lost = until(&mut connection, |event| matches!(event, Event::Reconnecting { .. })).await;
+    let Event::Reconnecting { cause, .. } = lost else { panic!("{lost:?}") };
+    assert_eq!(kind(&cause), Some(ErrorKind::Disconnected), "{cause}");
+    assert_eq!(server.await.unwrap().unwrap().unwrap(), Message::text("init"));
 }
 
 #[tokio::test]
