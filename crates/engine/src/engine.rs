@@ -17,7 +17,8 @@ use crate::agent::run_loop::Limits as RunLimits;
 use crate::agent::{Agent, Records, Waits};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
-use crate::chat::{self, Message, recovery};
+use crate::chat::managed::{self, Part};
+use crate::chat::{self, Message, combine, recovery};
 use crate::collections;
 use crate::command::{Command, Reply};
 use crate::connection::{Connection, Limits};
@@ -309,13 +310,13 @@ impl Engine {
             | Command::DeleteChat { .. }
             | Command::BranchChat { .. }
             | Command::MergeChats { .. }
-            | Command::CompactChat { .. }
-            | Command::ListMessages { .. }
+            | Command::CompactChat { .. } => self.managed(connection.identity(), command).await,
+            Command::ListMessages { .. }
             | Command::GetMessage { .. }
             | Command::EditMessage { .. }
             | Command::ForgetMessage { .. }
             | Command::DeleteMessage { .. }
-            | Command::Regenerate { .. } => Err(later("managed chats")),
+            | Command::Regenerate { .. } => self.messages(connection.identity(), command).await,
             Command::RegisterTools { chat, tools } => {
                 chat::outside::register(core, connection, &chat, tools).await
             }
@@ -337,6 +338,52 @@ impl Engine {
             }
             Command::Watch { .. } | Command::Unwatch { .. } => Err(later("watches")),
             command => self.data(connection.identity(), command).await,
+        }
+    }
+
+    /// What is done with chats as things.
+    async fn managed(&self, identity: &Identity, command: Command) -> Result<Reply> {
+        let core = &self.core;
+        match command {
+            Command::OpenChat { settings } => managed::open(core, identity, settings).await,
+            Command::GetChat { chat } => managed::get(core, identity, chat).await,
+            Command::FindChats { limit, skip, ascending } => {
+                managed::find(core, identity, Part { limit, skip, ascending }).await
+            }
+            Command::UpdateChat { chat, settings } => managed::update(core, identity, chat, settings).await,
+            Command::DeleteChat { chat } => managed::delete(core, identity, chat).await,
+            Command::BranchChat { parent, messages, settings } => {
+                combine::branch(core, identity, parent, messages, settings).await
+            }
+            Command::MergeChats { sources, target, strategy } => {
+                combine::merge(core, identity, sources, target, strategy).await
+            }
+            Command::CompactChat { chat, keep_recent } => {
+                combine::compact(core, identity, chat, keep_recent).await
+            }
+            _ => Err(later("this command")),
+        }
+    }
+
+    /// What is done with a chat's messages.
+    async fn messages(&self, identity: &Identity, command: Command) -> Result<Reply> {
+        let core = &self.core;
+        match command {
+            Command::ListMessages { chat, limit, skip, ascending } => {
+                managed::messages(core, identity, chat, Part { limit, skip, ascending }).await
+            }
+            Command::GetMessage { chat, message } => managed::message(core, identity, chat, message).await,
+            Command::EditMessage { chat, message, content } => {
+                managed::edit(core, identity, chat, message, content).await
+            }
+            Command::ForgetMessage { chat, message, forgotten } => {
+                managed::forget(core, identity, chat, message, forgotten).await
+            }
+            Command::DeleteMessage { chat, message } => {
+                managed::delete_message(core, identity, chat, message).await
+            }
+            Command::Regenerate { chat, message } => managed::regenerate(core, identity, chat, message).await,
+            _ => Err(later("this command")),
         }
     }
 

@@ -8,13 +8,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::chat::run::Run;
 use crate::connection::{Inbox, Limits};
 use crate::conversation::ChatSettings;
 use crate::error::Result;
 use crate::event::{ChatBody, ChatEvent};
-use crate::id::{ChatId, RunId, Seq, Timestamp};
+use crate::id::{ChatId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
 use crate::model::ToolDefinition;
 use crate::store::{ChatHead, Store};
@@ -26,6 +29,8 @@ pub(crate) struct Room {
     /// Whose.
     pub(crate) owner: Subject,
     state: Mutex<RoomState>,
+    /// Rings when the last run has left.
+    empty: Notify,
 }
 
 /// What changes in a room.
@@ -45,6 +50,8 @@ pub(crate) struct RoomState {
     pub(crate) brought: Vec<Brought>,
     /// How the chat is led.
     pub(crate) settings: Arc<ChatSettings>,
+    /// It is being deleted, or has been.
+    pub(crate) deleted: bool,
     /// Ends of runs that could not be written. They come before anything else that is written here.
     pub(crate) owed: Vec<ChatBody>,
 }
@@ -68,10 +75,11 @@ impl Room {
             listeners: Vec::new(),
             runs: VecDeque::new(),
             brought: Vec::new(),
-            settings: Arc::new(ChatSettings::default()),
+            settings: Arc::new(head.settings),
+            deleted: false,
             owed: Vec::new(),
         };
-        Self { chat: head.chat, owner: head.owner, state: Mutex::new(state) }
+        Self { chat: head.chat, owner: head.owner, state: Mutex::new(state), empty: Notify::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, RoomState> {
@@ -125,6 +133,20 @@ impl Room {
         }
         if state.runs.is_empty() {
             state.runs.shrink_to_fit();
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Waits until no run goes on or waits here.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let empty = self.empty.notified();
+            tokio::pin!(empty);
+            empty.as_mut().enable(); // before the look, so that no ring is missed
+            if self.lock().runs.is_empty() {
+                return;
+            }
+            empty.await;
         }
     }
 }
@@ -138,13 +160,36 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct Rooms {
     by_chat: HashMap<ChatId, Arc<Room>>,
+    /// The chats that sessions name, as the store said lately.
+    by_session: HashMap<Subject, HashMap<SessionId, Named>>,
     generation: Generation,
 }
+
+/// What a session names, and when the store was last told that it is used.
+struct Named {
+    chat: ChatId,
+    told: Timestamp,
+}
+
+/// For so long a session is taken to name what it named. Then the store is asked, and told that the session is used: it
+/// lets sessions expire that were not used for a day.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// How often rooms have been forgotten. What was read from the store before a room was forgotten may be older than
 /// what that room wrote, and must not become a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Generation(u64);
+
+impl Rooms {
+    /// Forgets the sessions whose rooms are forgotten.
+    fn forget_sessions(&mut self) {
+        let by_chat = &self.by_chat;
+        self.by_session.retain(|_, sessions| {
+            sessions.retain(|_, named| by_chat.contains_key(&named.chat));
+            !sessions.is_empty()
+        });
+    }
+}
 
 impl Hub {
     fn lock(&self) -> MutexGuard<'_, Rooms> {
@@ -189,6 +234,32 @@ impl Hub {
         Some(room)
     }
 
+    /// The room of the chat that a session names, if the store said so lately.
+    pub(crate) fn session(&self, owner: &Subject, session: &SessionId, now: Timestamp) -> Option<Arc<Room>> {
+        let rooms = self.lock();
+        let named = rooms.by_session.get(owner)?.get(session)?;
+        let fresh = now >= named.told && now.since(named.told) < TELL_AGAIN_AFTER;
+        rooms.by_chat.get(&named.chat).filter(|_| fresh).cloned()
+    }
+
+    /// Keeps what the store said of a session.
+    pub(crate) fn remember_session(&self, owner: &Subject, session: &SessionId, room: &Room, now: Timestamp) {
+        let named = Named { chat: room.chat, told: now };
+        let mut rooms = self.lock();
+        match rooms.by_session.get_mut(owner) {
+            Some(sessions) => _ = sessions.insert(session.clone(), named),
+            None => _ = rooms.by_session.insert(owner.clone(), [(session.clone(), named)].into()),
+        }
+    }
+
+    /// Forgets a chat that was deleted.
+    pub(crate) fn forget(&self, chat: ChatId) {
+        let mut rooms = self.lock();
+        rooms.by_chat.remove(&chat);
+        rooms.generation.0 += 1;
+        rooms.forget_sessions();
+    }
+
     /// Forgets the rooms that nobody holds, and returns those that owe their log the end of a run.
     ///
     /// A listener, a run, a write and a command under way each hold their room, and get it from this table under its
@@ -206,6 +277,7 @@ impl Hub {
         });
         if rooms.by_chat.len() < before {
             rooms.generation.0 += 1;
+            rooms.forget_sessions();
             if rooms.by_chat.len() < rooms.by_chat.capacity() / 4 {
                 rooms.by_chat.shrink_to_fit();
             }
@@ -231,6 +303,8 @@ mod tests {
             owner,
             session: None,
             title,
+            settings: ChatSettings::default(),
+            parent: None,
             last_seq: Seq(last_seq),
             created_at: at,
             updated_at: at,

@@ -1,45 +1,57 @@
-//! The conversation so far, as an agent is given it: a projection of the log.
-//!
-//! Each message goes with what was answered to it, also where messages were written while others were being answered.
+//! The conversation so far, as an agent is given it.
 
+use super::messages::{Projection, project};
 use crate::engine::Core;
 use crate::error::Result;
-use crate::event::{AgentEvent, ChatBody};
 use crate::hub::Room;
-use crate::id::{RunId, Seq};
+use crate::id::RunId;
 use crate::model::Message;
-use crate::store::Store;
-use crate::store::entry::{LogEntry, Mark};
 
-/// Sequence numbers that are looked back over at first; each further look goes back eight times as far.
-const FIRST_LOOK: u64 = 1024;
+/// Entries that are looked back over for each message that is wanted: a question, its answer, and amendments. Each
+/// further look goes back eight times as far.
+const ENTRIES_A_MESSAGE: usize = 3;
 
-/// Entries that are read at once.
-const CHUNK: usize = 512;
-
-/// What was said in one run.
-struct Exchange {
-    run: RunId,
-    question: String,
-    answer: String,
+/// What an agent is given of a chat.
+pub(crate) struct Conversation {
+    /// The last messages before the run's own, oldest first, and its own one at the end.
+    pub(crate) messages: Vec<Message>,
+    /// What came before them, where it was summed up.
+    pub(crate) summary: Option<String>,
 }
 
-/// The last messages before `run`'s own, oldest first, and its own one at the end.
-pub(crate) async fn messages(core: &Core, room: &Room, run: RunId, question: String) -> Result<Vec<Message>> {
-    let limit = core.settings.history_messages.max(1);
+/// The conversation that leads to a run's question: at most `limit` messages, the question included.
+pub(crate) async fn conversation(
+    core: &Core,
+    room: &Room,
+    run: RunId,
+    question: String,
+    limit: usize,
+) -> Result<Conversation> {
+    let limit = limit.max(1);
     let last = room.lock().written;
-    let mut look = FIRST_LOOK;
-    let before = loop {
-        let after = Seq(last.0.saturating_sub(look));
-        let exchanges = exchanges(&read(&*core.store, room, after, last).await?, run);
-        if after == Seq::START || exchanges.len() >= limit {
-            break exchanges;
+    let mut look = ENTRIES_A_MESSAGE * limit + 64;
+    let (projection, before) = loop {
+        let entries = core.store.message_entries(room.chat, last, look).await?;
+        let whole = entries.len() < look;
+        let projection = project(&entries);
+        match enough(&projection, run, limit) {
+            Some(before) => break (projection, before),
+            None if whole => {
+                let before = projection.before(run).unwrap_or_default();
+                break (projection, before);
+            }
+            None => look = look.saturating_mul(8),
         }
-        look = look.saturating_mul(8);
     };
-    let mut messages: Vec<Message> = before.into_iter().flat_map(Exchange::into_messages).collect();
+    let mut messages = before;
     messages.push(Message::User(question));
-    Ok(newest(messages, limit))
+    let summary = projection.summary.map(|(_, text)| text).filter(|text| !text.is_empty());
+    Ok(Conversation { messages: newest(messages, limit), summary })
+}
+
+/// What was said before, if looking farther back would change nothing.
+fn enough(projection: &Projection, run: RunId, limit: usize) -> Option<Vec<Message>> {
+    projection.before(run).filter(|before| before.len() >= limit)
 }
 
 /// The last `limit` messages, beginning with a question.
@@ -48,56 +60,4 @@ fn newest(mut messages: Vec<Message>, limit: usize) -> Vec<Message> {
     let questions = messages.iter().position(|message| matches!(message, Message::User(_)));
     messages.drain(..questions.unwrap_or_default());
     messages
-}
-
-/// The entries that matter here, after `after` up to `last`.
-async fn read(store: &dyn Store, room: &Room, after: Seq, last: Seq) -> Result<Vec<LogEntry>> {
-    let mut kept = Vec::new();
-    let mut cursor = after;
-    while cursor < last {
-        let entries = store.read(room.chat, cursor, CHUNK).await?;
-        let Some(end) = entries.last() else { break };
-        cursor = end.to;
-        kept.extend(entries.into_iter().filter(|entry| matches!(entry.mark, Mark::Message | Mark::End)));
-    }
-    Ok(kept)
-}
-
-/// What was said before `run`, in the order of the questions.
-fn exchanges(entries: &[LogEntry], own: RunId) -> Vec<Exchange> {
-    let mut exchanges: Vec<Exchange> = Vec::new();
-    let mut before_own = true;
-    for content in entries.iter().filter_map(|entry| entry.decode().ok().flatten()) {
-        match content.body {
-            ChatBody::UserMessage { run, .. } if run == own => before_own = false,
-            ChatBody::UserMessage { run, content, .. } if before_own => {
-                exchanges.push(Exchange { run, question: content, answer: String::new() });
-            }
-            ChatBody::UserMessage { .. } | ChatBody::Amended { .. } => {}
-            ChatBody::Run { run, event, .. } => {
-                if let Some(exchange) = exchanges.iter_mut().rev().find(|exchange| exchange.run == run) {
-                    exchange.answer = answer(event);
-                }
-            }
-        }
-    }
-    exchanges
-}
-
-fn answer(event: AgentEvent) -> String {
-    match event {
-        AgentEvent::RunFinished { answer, .. }
-        | AgentEvent::RunFailed { answer, .. }
-        | AgentEvent::RunStopped { answer, .. } => answer.text,
-        _ => String::new(),
-    }
-}
-
-impl Exchange {
-    /// A question that got no words has no answer: an empty one would only confuse a model.
-    fn into_messages(self) -> impl Iterator<Item = Message> {
-        let answer =
-            (!self.answer.is_empty()).then_some(Message::Assistant { text: self.answer, calls: Vec::new() });
-        std::iter::once(Message::User(self.question)).chain(answer)
-    }
 }

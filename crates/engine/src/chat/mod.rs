@@ -8,8 +8,11 @@
 //! write under way; what its agent says meanwhile is merged and goes with the next one. So a busy server writes
 //! larger batches instead of longer queues.
 
+pub(crate) mod combine;
 pub(crate) mod history;
 pub(crate) mod journal;
+pub(crate) mod managed;
+mod messages;
 pub(crate) mod outside;
 pub(crate) mod recovery;
 pub(crate) mod replay;
@@ -117,16 +120,38 @@ pub(crate) async fn send(
     if let Some(known) = find_message(core, &room, message.message_id.as_deref()).await? {
         return Ok(known);
     }
-    let message_id = message.message_id.clone();
-    let (run, accepted) = admit(core, &room, connection.identity(), message)?;
-    match accepted.await.unwrap_or_else(|_| Err(ended())) {
-        Ok(()) => Ok(Reply::Accepted { chat: room.chat, run, duplicate: None }),
+    let Message { message_id, content, while_running, options } = message;
+    let opening = Opening { content: content.clone(), while_running, options };
+    let id = message_id.clone();
+    let (run, accepted) = admit(core, &room, connection.identity(), opening, |run| ChatBody::UserMessage {
+        run,
+        message_id: id,
+        content,
+    })?;
+    match answer_when_accepted(&room, run, accepted).await {
         // Somebody sent the same message at the same time and was first.
         Err(error) if error.code == Code::Conflict => {
             find_message(core, &room, message_id.as_deref()).await?.ok_or(error)
         }
-        Err(error) => Err(error),
+        answered => answered,
     }
+}
+
+/// What is asked as a run begins, and how.
+pub(crate) struct Opening {
+    pub(crate) content: String,
+    pub(crate) while_running: WhileRunning,
+    pub(crate) options: RunOptions,
+}
+
+/// Waits until what begins the run is in the log.
+async fn answer_when_accepted(
+    room: &Room,
+    run: RunId,
+    accepted: oneshot::Receiver<Result<()>>,
+) -> Result<Reply> {
+    accepted.await.unwrap_or_else(|_| Err(ended()))?;
+    Ok(Reply::Accepted { chat: room.chat, run, duplicate: None })
 }
 
 /// The answer to a message that was accepted before.
@@ -138,26 +163,28 @@ async fn find_message(core: &Core, room: &Arc<Room>, message_id: Option<&str>) -
     Ok(event.map(|event| Reply::Accepted { chat: room.chat, run, duplicate: Some(event) }))
 }
 
-/// Gives the message its place in the log and among the chat's runs, in one step.
+/// Gives what begins a run its place in the log, and the run its place among the chat's, in one step.
 fn admit(
     core: &Arc<Core>,
     room: &Arc<Room>,
     identity: &Identity,
-    message: Message,
+    opening: Opening,
+    body: impl FnOnce(RunId) -> ChatBody,
 ) -> Result<(RunId, oneshot::Receiver<Result<()>>)> {
+    let Opening { content, while_running, options } = opening;
     let mut state = room.lock();
+    if state.deleted {
+        return Err(no_such_chat());
+    }
     let gate = core.pass_gate()?;
-    check_place(core, &state, message.while_running)?;
-    if message.while_running == WhileRunning::Interrupt {
+    check_place(core, &state, while_running)?;
+    if while_running == WhileRunning::Interrupt {
         state.runs.iter().for_each(|run| run.cancel.cancel());
     }
     let (accepted, answer) = oneshot::channel();
     let run = Arc::new(Run::new(core));
-    let Message { message_id, content, while_running: _, options } = message;
-    let question = Question { identity: identity.clone(), content: content.clone(), options, accepted };
-    let opening =
-        opening(run.id, ChatBody::UserMessage { run: run.id, message_id, content }, state.runs.len());
-    let written = core.journal.write(room, opening);
+    let question = Question { identity: identity.clone(), content, options, accepted };
+    let written = core.journal.write(room, opening_drafts(run.id, body(run.id), state.runs.len()));
     core.spawn(run::conduct(Arc::clone(core), Arc::clone(room), Arc::clone(&run), question, written));
     drop(gate);
     if state.runs.is_empty() {
@@ -187,7 +214,7 @@ fn check_place(core: &Core, state: &RoomState, while_running: WhileRunning) -> R
 }
 
 /// What a message leaves in the log as it is accepted.
-fn opening(run: RunId, body: ChatBody, ahead: usize) -> Vec<Draft> {
+fn opening_drafts(run: RunId, body: ChatBody, ahead: usize) -> Vec<Draft> {
     let mut drafts = vec![Draft::new(body)];
     if ahead > 0 {
         let event = AgentEvent::RunQueued { position: ahead };
@@ -224,19 +251,29 @@ async fn resolve(core: &Core, connection: &Connection, chat: &ChatRef) -> Result
 /// Somebody else's chat and one that does not exist give the same answer, so that ids cannot be guessed.
 pub(crate) async fn by_id(core: &Core, identity: &Identity, chat: ChatId) -> Result<Arc<Room>> {
     let room = core.hub.room(&*core.store, chat).await?;
-    room.filter(|room| identity.check_owner(&room.owner).is_ok())
-        .ok_or_else(|| Error::not_found("there is no such chat; list your chats, or open a session"))
+    room.filter(|room| identity.check_owner(&room.owner).is_ok() && !room.lock().deleted)
+        .ok_or_else(no_such_chat)
+}
+
+fn no_such_chat() -> Error {
+    Error::not_found("there is no such chat; list your chats, or open a session")
 }
 
 async fn by_session(core: &Core, connection: &Connection, session: &SessionId) -> Result<Arc<Room>> {
     let owner = &connection.identity().subject;
+    let now = core.clock.now();
+    if let Some(room) = core.hub.session(owner, session, now) {
+        move_follow(connection, session, &room)?;
+        return Ok(room);
+    }
     let room = loop {
         let generation = core.hub.generation();
-        let head = core.store.open_session(owner, session, core.clock.now()).await?;
+        let head = core.store.open_session(owner, session, now).await?;
         if let Some(room) = core.hub.enter(head, generation) {
             break room;
         }
     };
+    core.hub.remember_session(owner, session, &room, now);
     move_follow(connection, session, &room)?;
     Ok(room)
 }

@@ -11,8 +11,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::history::{self, Conversation};
 use super::journal::{Draft, Written};
-use super::{history, outside};
+use super::outside;
 use crate::agent::{Outside, Turn, Wishes};
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
@@ -146,18 +147,23 @@ impl Scene<'_> {
         let Asked { identity, content, options } = asked;
         let settings = Arc::clone(&self.room.lock().settings);
         let narrowed = !settings.collections.is_empty();
+        let limit = settings.max_context_messages.map_or(self.core.settings.history_messages, |earlier| {
+            usize::try_from(earlier).unwrap_or(usize::MAX).saturating_add(1) // and the question
+        });
+        let Conversation { messages, summary } =
+            history::conversation(self.core, self.room, self.run.id, content, limit).await?;
         Ok(Turn {
             chat: self.room.chat,
             run: self.run.id,
             identity: if narrowed { identity.narrowed(&settings.collections) } else { identity },
-            messages: history::messages(self.core, self.room, self.run.id, content).await?,
+            messages,
             cancel: self.run.cancel.child_token(),
-            wishes: self.wishes(&settings, options),
+            wishes: self.wishes(&settings, options, summary),
             outside: Arc::clone(&self.run.outside),
         })
     }
 
-    fn wishes(&self, settings: &ChatSettings, options: RunOptions) -> Wishes {
+    fn wishes(&self, settings: &ChatSettings, options: RunOptions, summary: Option<String>) -> Wishes {
         let RunOptions { tools, confirm, exclude, max_rounds, model } = options;
         let model = model.as_ref().or(settings.model.as_ref()).and_then(|name| {
             let found = self.core.models.find(Some(name));
@@ -165,7 +171,7 @@ impl Scene<'_> {
             found.inspect_err(|error| tracing::warn!(%error, "the configured model answers")).ok()
         });
         Wishes {
-            system: settings.system_prompt.clone(),
+            system: told_first(settings.system_prompt.as_deref(), summary.as_deref()),
             model,
             max_tokens: settings.max_tokens,
             temperature: settings.temperature,
@@ -319,6 +325,15 @@ impl Scene<'_> {
     fn too_late(&self) -> Error {
         let limit = self.core.settings.run_deadline;
         Error::deadline(format!("the answer took longer than {} s; ask for less", limit.as_secs()), limit)
+    }
+}
+
+/// What the model is told before everything else: the chat's system prompt, and what was summed up.
+fn told_first(prompt: Option<&str>, summary: Option<&str>) -> Option<String> {
+    let summary = summary.map(|summary| format!("What was said before, summed up:\n{summary}"));
+    match (prompt, summary) {
+        (Some(prompt), Some(summary)) => Some(format!("{prompt}\n\n{summary}")),
+        (prompt, summary) => summary.or_else(|| prompt.map(str::to_owned)),
     }
 }
 

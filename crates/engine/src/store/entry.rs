@@ -7,6 +7,7 @@
 mod amendment;
 mod parts;
 pub mod schema;
+mod settings;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,11 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::event::{AgentEvent, Amendment, ChatBody};
+use crate::event::{AgentEvent, Amendment, Answer, ChatBody};
 use crate::id::{ChatId, Epoch, RunId, Seq, Timestamp};
 use crate::identity::Subject;
 use amendment::KeptAmendment;
 use parts::{KeptAnswer, KeptError, KeptSource, KeptUsage};
+
+pub use settings::{decode_settings, encode_settings};
 
 /// The version that is written. It goes up when the meaning of a kind changes; a new kind needs no new version.
 const VERSION: u8 = 1;
@@ -147,6 +150,24 @@ pub fn run_of(body: &ChatBody) -> Option<RunId> {
         ChatBody::Amended { amendment: Amendment::Regenerated { run, .. }, .. } => Some(*run),
         ChatBody::Amended { .. } => None,
     }
+}
+
+/// The JSON of a body without what was said in it, for a message that is shown to nobody any more.
+pub fn encode_without_words(body: &ChatBody) -> Bytes {
+    let mut body = body.clone();
+    match &mut body {
+        ChatBody::UserMessage { content, .. }
+        | ChatBody::Amended { amendment: Amendment::Imported { content, .. }, .. }
+        | ChatBody::Amended { amendment: Amendment::Summarized { text: content, .. }, .. } => content.clear(),
+        ChatBody::Run { event, .. } => match event {
+            AgentEvent::RunFinished { answer, .. }
+            | AgentEvent::RunFailed { answer, .. }
+            | AgentEvent::RunStopped { answer, .. } => *answer = Answer::default(),
+            _ => {}
+        },
+        ChatBody::Amended { .. } => {}
+    }
+    encode(&body)
 }
 
 /// What the store must know of a body.

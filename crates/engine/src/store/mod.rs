@@ -15,12 +15,14 @@ pub mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use serde_json::Value;
 
 use crate::change::ChangeBatch;
 use crate::command::ChatSummary;
 use crate::edit::{Edited, FieldAction, KeyValue, Ttl};
+use crate::conversation::ChatSettings;
 use crate::error::Result;
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
@@ -81,7 +83,7 @@ pub enum Operation {
 }
 
 /// A chat's standing in the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatHead {
     /// Its id.
     pub chat: ChatId,
@@ -89,14 +91,29 @@ pub struct ChatHead {
     pub owner: Subject,
     /// The alias under which it was opened.
     pub session: Option<SessionId>,
-    /// Its first message, shortened.
+    /// The title that its settings give, else its first message, shortened.
     pub title: String,
+    /// How it is led.
+    pub settings: ChatSettings,
+    /// The chat that it was branched from.
+    pub parent: Option<ChatId>,
     /// The last sequence number of its log.
     pub last_seq: Seq,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When something last happened in it.
     pub updated_at: Timestamp,
+}
+
+/// A chat that is opened without an alias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewChat {
+    /// Whose it is.
+    pub owner: Subject,
+    /// How it is led.
+    pub settings: ChatSettings,
+    /// The chat that it is branched from.
+    pub parent: Option<ChatId>,
 }
 
 /// A run without an end.
@@ -266,6 +283,35 @@ pub trait Store: Send + Sync + 'static {
     /// Whether what ends at this position is what a reader of that epoch saw.
     async fn knows(&self, chat: ChatId, position: Position) -> Result<bool>;
 
-    /// Marks chats that were not used since `before` as archived; their sessions then open new ones. Returns how many.
+    /// Opens a chat without an alias.
+    async fn open_chat(&self, chat: NewChat, at: Timestamp) -> Result<ChatHead>;
+
+    /// A subject's chats that are not archived, by when something last happened in them, newest first or `ascending`:
+    /// at most `limit` after `skip`, and how many there are in all.
+    async fn find_chats(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        skip: usize,
+        ascending: bool,
+    ) -> Result<(Vec<ChatHead>, u64)>;
+
+    /// Keeps a chat's settings, instead of those that it had. Not found if there is no such chat.
+    async fn set_chat_settings(&self, chat: ChatId, settings: ChatSettings, at: Timestamp) -> Result<()>;
+
+    /// Removes a chat and its log. It is not found from then on, its session opens another one, and its id is never
+    /// used again.
+    async fn delete_chat(&self, chat: ChatId) -> Result<()>;
+
+    /// The last `limit` entries up to `up_to` of which messages are made: what begins and ends runs, and amendments.
+    /// In the log's order.
+    async fn message_entries(&self, chat: ChatId, up_to: Seq, limit: usize) -> Result<Vec<LogEntry>>;
+
+    /// Gives an entry another body, because its words are shown to nobody any more. An entry that is not there is left
+    /// alone.
+    async fn redact(&self, chat: ChatId, entry: Seq, body: Bytes) -> Result<()>;
+
+    /// Marks sessions' chats that were not used since `before` as archived; their sessions then open new ones. Returns
+    /// how many.
     async fn archive_chats(&self, before: Timestamp) -> Result<u64>;
 }

@@ -4,4 +4,5 @@ mod access;
 mod assistant;
 mod chat;
 mod crash;
+mod direct;
 mod explorer;

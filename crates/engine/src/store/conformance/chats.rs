@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{code, who};
+use crate::conversation::ChatSettings;
 use crate::error::Code;
 use crate::id::{ChatId, Epoch, Position, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
 use crate::store::entry::{LogEntry, Mark};
-use crate::store::{ChatHead, OpenRun, Store};
+use crate::store::{ChatHead, NewChat, OpenRun, Store};
 
 fn session(name: &str) -> SessionId {
     name.parse().expect("a session id")
@@ -68,6 +69,8 @@ pub(super) async fn a_session_is_an_alias_of_its_owner(store: &impl Store) {
         owner: ann.clone(),
         session: Some(session("s")),
         title: String::new(),
+        settings: ChatSettings::default(),
+        parent: None,
         last_seq: Seq::START,
         created_at: Timestamp(5),
         updated_at: Timestamp(5),
@@ -235,6 +238,77 @@ pub(super) async fn chats_are_listed_newest_first(store: &impl Store) {
     let shown: Vec<_> = list.iter().map(|chat| (chat.chat, chat.title.as_str(), chat.running)).collect();
     assert_eq!(shown, [(heads[0].chat, "Tea?", true), (heads[2].chat, "", false)]);
     assert_eq!((list[0].updated_at, list[0].session.clone()), (hours(5), Some(session("s1"))));
+}
+
+pub(super) async fn chats_without_an_alias_are_kept(store: &impl Store) {
+    let settings = ChatSettings { title: Some("Tea".into()), max_tokens: Some(7), ..ChatSettings::default() };
+    let open = async |hour, parent| {
+        let new = NewChat { owner: who(), settings: settings.clone(), parent };
+        store.open_chat(new, hours(hour)).await.unwrap()
+    };
+    let first = open(1, None).await;
+    let second = open(2, Some(first.chat)).await;
+    assert_eq!((first.title.as_str(), &first.settings, first.parent), ("Tea", &settings, None));
+    assert_eq!(store.chat(second.chat).await.unwrap(), Some(second.clone()));
+    assert_eq!(second.parent, Some(first.chat));
+
+    let chats =
+        |found: (Vec<ChatHead>, u64)| (found.0.iter().map(|head| head.chat).collect::<Vec<_>>(), found.1);
+    let ann = who();
+    let found = |limit, skip, ascending| store.find_chats(&ann, limit, skip, ascending);
+    assert_eq!(
+        chats(store.find_chats(&who(), 9, 0, false).await.unwrap()),
+        (vec![second.chat, first.chat], 2)
+    );
+    assert_eq!(chats(found(1, 1, false).await.unwrap()), (vec![first.chat], 2));
+    assert_eq!(chats(found(1, 0, true).await.unwrap()), (vec![first.chat], 2));
+    assert_eq!(chats(store.find_chats(&"bob".into(), 9, 0, true).await.unwrap()), (vec![], 0));
+
+    let changed = ChatSettings { title: None, temperature: Some(0.5), ..settings.clone() };
+    store.set_chat_settings(first.chat, changed.clone(), hours(3)).await.unwrap();
+    let head = store.chat(first.chat).await.unwrap().unwrap();
+    assert_eq!((head.settings, head.title.as_str(), head.updated_at), (changed.clone(), "", hours(3)));
+    let nowhere = store.set_chat_settings(ChatId::new(), changed, hours(3)).await;
+    assert_eq!(code(nowhere), Some(Code::NotFound));
+    assert_eq!(store.archive_chats(hours(1000)).await.unwrap(), 0, "only sessions expire");
+}
+
+pub(super) async fn messages_are_found_among_the_rest(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let run = RunId::new();
+    let marks = [Mark::Message, Mark::Delta, Mark::Coarse, Mark::End, Mark::Amendment];
+    let mut entries: Vec<_> = marks.map(|mark| log.entry(run, mark, 2)).into();
+    entries[4].run = None;
+    store.append(entries.clone()).await.unwrap();
+    let of_messages = [entries[0].clone(), entries[3].clone(), entries[4].clone()];
+    let read = |up_to, limit| store.message_entries(log.chat, Seq(up_to), limit);
+    assert_eq!(read(u64::MAX, usize::MAX).await.unwrap(), of_messages);
+    assert_eq!(read(9, 100).await.unwrap(), of_messages[..2]);
+    assert_eq!(read(100, 2).await.unwrap(), of_messages[1..]);
+
+    store.redact(log.chat, entries[0].to, Bytes::from_static(b"{}")).await.unwrap();
+    store.redact(log.chat, Seq(77), Bytes::from_static(b"{}")).await.unwrap();
+    let redacted = LogEntry { body: Bytes::from_static(b"{}"), title: None, ..entries[0].clone() };
+    assert_eq!(store.read(log.chat, Seq::START, 1).await.unwrap(), [redacted]);
+}
+
+pub(super) async fn a_deleted_chat_is_gone(store: &impl Store) {
+    let opened = store.open_session(&who(), &session("s"), Timestamp(5)).await.unwrap();
+    let mut log = Log { chat: opened.chat, epoch: store.epoch(), next: 1 };
+    let run = RunId::new();
+    store.append(vec![log.entry(run, Mark::Message, 1)]).await.unwrap();
+    store.delete_chat(log.chat).await.unwrap();
+    assert_eq!(store.chat(log.chat).await.unwrap(), None);
+    assert_eq!(store.read(log.chat, Seq::START, 9).await.unwrap(), []);
+    assert_eq!(store.open_runs().await.unwrap(), []);
+    assert_eq!(store.chats(&who(), 9).await.unwrap(), []);
+    assert_eq!(store.find_chats(&who(), 9, 0, false).await.unwrap(), (vec![], 0));
+    assert_eq!(code(store.append(vec![log.entry(run, Mark::End, 1)]).await), Some(Code::NotFound));
+    assert!(!store.knows(log.chat, Position { epoch: None, seq: Seq(1) }).await.unwrap());
+    let again = store.open_session(&who(), &session("s"), Timestamp(6)).await.unwrap();
+    assert!(again.chat != log.chat && again.last_seq == Seq::START);
+    store.delete_chat(log.chat).await.unwrap();
+    store.delete_chat(ChatId::new()).await.unwrap();
 }
 
 pub(super) async fn concurrent_appends_stay_apart(store: impl Store) {

@@ -51,6 +51,9 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     chats::a_finished_run_collapses(&make().await).await;
     chats::positions_are_known_or_not(&make().await).await;
     chats::chats_are_listed_newest_first(&make().await).await;
+    chats::chats_without_an_alias_are_kept(&make().await).await;
+    chats::messages_are_found_among_the_rest(&make().await).await;
+    chats::a_deleted_chat_is_gone(&make().await).await;
     chats::concurrent_appends_stay_apart(make().await).await;
 }
 

@@ -10,14 +10,15 @@ use crate::command::ChatSummary;
 use crate::error::{Code, Error, Result};
 use crate::id::{ChatId, Epoch, Position, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
-use crate::store::entry::{LogEntry, Mark};
+use crate::store::entry::{LogEntry, Mark, decode_settings};
 use crate::store::{ChatHead, OpenRun};
 
 /// A session that nobody used for so long opens a new chat.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
-const HEAD: &str = "id, owner, session, title, last_seq, created_at, updated_at";
-const ENTRY: &str = "first, last, epoch, at, run, mark, message_id, title, body";
+pub(super) const HEAD: &str = "id, owner, session, \
+     coalesce(json_extract(settings, '$.title'), title), last_seq, created_at, updated_at, settings, parent";
+pub(super) const ENTRY: &str = "first, last, epoch, at, run, mark, message_id, title, body";
 
 /// Begins a new epoch unless the last owner closed in peace, and says that this one has not yet.
 pub(super) fn start(connection: &Connection) -> Result<Epoch> {
@@ -62,7 +63,8 @@ pub(super) fn open_session(
 
 /// A chat's standing, or `None`.
 pub(super) fn chat(connection: &Connection, chat: ChatId) -> Result<Option<ChatHead>> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {HEAD} FROM chats WHERE id = ?"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {HEAD} FROM chats WHERE id = ? AND deleted = 0"))?;
     let mut rows = statement.query([chat.as_bytes()])?;
     rows.next()?.map(head).transpose()
 }
@@ -70,7 +72,7 @@ pub(super) fn chat(connection: &Connection, chat: ChatId) -> Result<Option<ChatH
 /// A subject's chats that are not archived, newest first.
 pub(super) fn chats(connection: &Connection, owner: &Subject, limit: usize) -> Result<Vec<ChatSummary>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, session, title, updated_at, EXISTS (SELECT 1 FROM runs WHERE chat = chats.key AND open = 1) \
+        "SELECT id, session, coalesce(json_extract(settings, '$.title'), title), updated_at, EXISTS (SELECT 1 FROM runs WHERE chat = chats.key AND open = 1) \
          FROM chats WHERE owner = ? AND archived = 0 ORDER BY updated_at DESC, key DESC LIMIT ?",
     )?;
     let mut rows = statement.query(params![&*owner.0, super::records::limit(limit)])?;
@@ -113,7 +115,9 @@ pub(super) fn append(connection: &Connection, entries: &[LogEntry]) -> Result<()
 
 fn tail(connection: &Connection, chat: ChatId) -> Result<Tail> {
     let found = connection
-        .prepare_cached("SELECT key, title, last_seq, epoch, updated_at FROM chats WHERE id = ?")?
+        .prepare_cached(
+            "SELECT key, title, last_seq, epoch, updated_at FROM chats WHERE id = ? AND deleted = 0",
+        )?
         .query_row([chat.as_bytes()], |row| {
             Ok(Tail {
                 key: row.get(0)?,
@@ -139,7 +143,8 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry) -> Result<()
         tail.epoch = entry.epoch;
     }
     insert(connection, tail.key, entry)?;
-    if let Some(run) = entry.run {
+    // A run's row says where it begins and ends; what lies between needs no word of it.
+    if let (Some(run), Mark::Message | Mark::End) = (entry.run, entry.mark) {
         extend_run(connection, tail.key, run, entry)?;
     }
     if let (true, Mark::Message, Some(title)) = (tail.title.is_empty(), entry.mark, &entry.title) {
@@ -250,7 +255,7 @@ pub(super) fn read_run(connection: &Connection, chat: ChatId, run: RunId) -> Res
     Ok(entries)
 }
 
-/// Where a run's entries lie.
+/// Where a run's entries lie: for one that is open anywhere after its first one.
 struct Span {
     chat: i64,
     first: i64,
@@ -261,7 +266,7 @@ struct Span {
 fn span(connection: &Connection, chat: ChatId, run: RunId) -> Result<Option<Span>> {
     let found = connection
         .prepare_cached(
-            "SELECT chat, first, last, open FROM runs \
+            "SELECT chat, first, iif(open, 9223372036854775807, last), open FROM runs \
              WHERE chat = (SELECT key FROM chats WHERE id = ?) AND run = ?",
         )?
         .query_row([&chat.as_bytes()[..], &run.as_bytes()[..]], |row| {
@@ -356,7 +361,7 @@ pub(super) fn knows(
     position: Position,
 ) -> Result<bool> {
     let found: Option<(i64, i64)> = connection
-        .prepare_cached("SELECT key, last_seq FROM chats WHERE id = ?")?
+        .prepare_cached("SELECT key, last_seq FROM chats WHERE id = ? AND deleted = 0")?
         .query_row([chat.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((key, last)) = found else { return Ok(false) };
@@ -374,12 +379,14 @@ pub(super) fn knows(
 /// Archives what was not used since `before`.
 pub(super) fn archive(connection: &Connection, before: Timestamp) -> Result<u64> {
     let archived = connection
-        .prepare_cached("UPDATE chats SET archived = 1 WHERE archived = 0 AND used_at < ?")?
+        .prepare_cached(
+            "UPDATE chats SET archived = 1 WHERE archived = 0 AND used_at < ? AND session IS NOT NULL",
+        )?
         .execute([before.0])?;
     Ok(u64::try_from(archived).unwrap_or(u64::MAX))
 }
 
-fn head(row: &Row<'_>) -> Result<ChatHead> {
+pub(super) fn head(row: &Row<'_>) -> Result<ChatHead> {
     Ok(ChatHead {
         chat: ChatId::from_bytes(row.get(0)?),
         owner: Subject(row.get::<_, String>(1)?.into()),
@@ -388,6 +395,8 @@ fn head(row: &Row<'_>) -> Result<ChatHead> {
         last_seq: Seq(unsigned(row, 4)?),
         created_at: Timestamp(row.get(5)?),
         updated_at: Timestamp(row.get(6)?),
+        settings: decode_settings(row.get::<_, Option<String>>(7)?.as_deref()),
+        parent: row.get::<_, Option<[u8; 16]>>(8)?.map(ChatId::from_bytes),
     })
 }
 
@@ -395,7 +404,7 @@ fn session(text: Option<String>) -> Result<Option<SessionId>> {
     text.map(|text| text.parse()).transpose()
 }
 
-fn entry(chat: ChatId, row: &Row<'_>) -> Result<LogEntry> {
+pub(super) fn entry(chat: ChatId, row: &Row<'_>) -> Result<LogEntry> {
     Ok(LogEntry {
         chat,
         from: Seq(unsigned(row, 0)?),
@@ -435,7 +444,7 @@ fn mark_from(number: i64) -> Result<Mark> {
     }
 }
 
-fn unknown(chat: ChatId) -> Error {
+pub(super) fn unknown(chat: ChatId) -> Error {
     Error::not_found(format!("there is no chat {chat}; open one first"))
 }
 

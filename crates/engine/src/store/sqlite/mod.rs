@@ -18,6 +18,7 @@ mod indexes;
 mod news;
 mod pairs;
 mod query;
+mod managed;
 mod readers;
 mod records;
 mod schema;
@@ -32,11 +33,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::command::ChatSummary;
 use crate::edit::{Edited, KeyValue};
+use crate::conversation::ChatSettings;
 use crate::error::{Error, Result};
 use crate::id::{
     ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, SystemClock, Timestamp,
@@ -45,7 +48,7 @@ use crate::identity::Subject;
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
-use crate::store::{Change, ChatHead, Listener, OpenRun, Store, Write};
+use crate::store::{Change, ChatHead, Listener, NewChat, OpenRun, Store, Write};
 
 pub use folder::owner_address;
 
@@ -594,6 +597,38 @@ impl Store for Sqlite {
     async fn knows(&self, chat: ChatId, position: Position) -> Result<bool> {
         let epoch = self.epoch;
         self.chats.readers.call(move |c| chats::knows(c, epoch, chat, position)).await
+    }
+
+    async fn open_chat(&self, chat: NewChat, at: Timestamp) -> Result<ChatHead> {
+        let epoch = self.epoch;
+        self.chats.writer.call(move |c| managed::open(c, epoch, &chat, at)).await
+    }
+
+    async fn find_chats(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        skip: usize,
+        ascending: bool,
+    ) -> Result<(Vec<ChatHead>, u64)> {
+        let owner = owner.clone();
+        self.chats.readers.call(move |c| managed::find(c, &owner, limit, skip, ascending)).await
+    }
+
+    async fn set_chat_settings(&self, chat: ChatId, settings: ChatSettings, at: Timestamp) -> Result<()> {
+        self.chats.writer.call(move |c| managed::set_settings(c, chat, &settings, at)).await
+    }
+
+    async fn delete_chat(&self, chat: ChatId) -> Result<()> {
+        self.chats.writer.call(move |c| managed::delete(c, chat)).await
+    }
+
+    async fn message_entries(&self, chat: ChatId, up_to: Seq, limit: usize) -> Result<Vec<LogEntry>> {
+        self.chats.readers.call(move |c| managed::message_entries(c, chat, up_to, limit)).await
+    }
+
+    async fn redact(&self, chat: ChatId, entry: Seq, body: Bytes) -> Result<()> {
+        self.chats.writer.call(move |c| managed::redact(c, chat, entry, &body)).await
     }
 
     async fn archive_chats(&self, before: Timestamp) -> Result<u64> {

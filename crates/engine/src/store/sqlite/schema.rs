@@ -156,6 +156,13 @@ CREATE TABLE cuts (
     first INTEGER NOT NULL,
     PRIMARY KEY (chat, epoch)
 ) STRICT, WITHOUT ROWID;
+", "
+ALTER TABLE chats ADD COLUMN settings TEXT; -- JSON
+ALTER TABLE chats ADD COLUMN parent BLOB;
+ALTER TABLE chats ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0; -- the row stays, so that its id is not used again
+
+-- What messages are made of: what begins and ends runs, and amendments (mark 5).
+CREATE INDEX entries_of_messages ON entries (chat, last) WHERE mark IN (1, 4, 5);
 "],
 };
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod drain;
+mod managed;
 mod order;
 mod outside;
 mod owners;

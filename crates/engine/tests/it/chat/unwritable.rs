@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tidewire_engine::command::{ChatSummary, WhileRunning};
 use tidewire_engine::edit::KeyValue;
+use bytes::Bytes;
+use tidewire_engine::conversation::ChatSettings;
 use tidewire_engine::identity::Subject;
 use tidewire_engine::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 use tidewire_engine::schema::{FieldChange, Schema};
 use tidewire_engine::store::entry::LogEntry;
-use tidewire_engine::store::{Change, ChatHead, Listener, OpenRun, Store, Write};
+use tidewire_engine::store::{Change, ChatHead, Listener, NewChat, OpenRun, Store, Write};
 use tidewire_engine::{
     AgentEvent, ChatId, Code, Epoch, Error, Offset, Position, RecordId, Result, RunId, Seq, SessionId,
     Settings, Timestamp,
@@ -153,6 +155,30 @@ impl Store for Fragile {
     }
     async fn knows(&self, chat: ChatId, position: Position) -> Result<bool> {
         self.store.knows(chat, position).await
+    }
+    async fn open_chat(&self, chat: NewChat, at: Timestamp) -> Result<ChatHead> {
+        self.store.open_chat(chat, at).await
+    }
+    async fn find_chats(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        skip: usize,
+        ascending: bool,
+    ) -> Result<(Vec<ChatHead>, u64)> {
+        self.store.find_chats(owner, limit, skip, ascending).await
+    }
+    async fn set_chat_settings(&self, chat: ChatId, settings: ChatSettings, at: Timestamp) -> Result<()> {
+        self.store.set_chat_settings(chat, settings, at).await
+    }
+    async fn delete_chat(&self, chat: ChatId) -> Result<()> {
+        self.store.delete_chat(chat).await
+    }
+    async fn message_entries(&self, chat: ChatId, up_to: Seq, limit: usize) -> Result<Vec<LogEntry>> {
+        self.store.message_entries(chat, up_to, limit).await
+    }
+    async fn redact(&self, chat: ChatId, entry: Seq, body: Bytes) -> Result<()> {
+        self.store.redact(chat, entry, body).await
     }
     async fn archive_chats(&self, before: Timestamp) -> Result<u64> {
         self.store.archive_chats(before).await
