@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::change::ChangeBatch;
 use crate::command::ChatSummary;
-use crate::edit::{Edited, FieldAction, KeyValue, Ttl};
 use crate::conversation::ChatSettings;
+use crate::edit::{Edited, FieldAction, KeyValue, Ttl};
 use crate::error::Result;
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;

@@ -15,10 +15,10 @@ mod folder;
 mod fulltext;
 mod hooks;
 mod indexes;
+mod managed;
 mod news;
 mod pairs;
 mod query;
-mod managed;
 mod readers;
 mod records;
 mod schema;
@@ -38,8 +38,8 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::command::ChatSummary;
-use crate::edit::{Edited, KeyValue};
 use crate::conversation::ChatSettings;
+use crate::edit::{Edited, KeyValue};
 use crate::error::{Error, Result};
 use crate::id::{
     ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, SystemClock, Timestamp,
@@ -601,7 +601,7 @@ impl Store for Sqlite {
 
     async fn open_chat(&self, chat: NewChat, at: Timestamp) -> Result<ChatHead> {
         let epoch = self.epoch;
-        self.chats.writer.call(move |c| managed::open(c, epoch, &chat, at)).await
+        self.chats.writer.call(move |c, _| managed::open(c, epoch, &chat, at)).await
     }
 
     async fn find_chats(
@@ -616,11 +616,11 @@ impl Store for Sqlite {
     }
 
     async fn set_chat_settings(&self, chat: ChatId, settings: ChatSettings, at: Timestamp) -> Result<()> {
-        self.chats.writer.call(move |c| managed::set_settings(c, chat, &settings, at)).await
+        self.chats.writer.call(move |c, _| managed::set_settings(c, chat, &settings, at)).await
     }
 
     async fn delete_chat(&self, chat: ChatId) -> Result<()> {
-        self.chats.writer.call(move |c| managed::delete(c, chat)).await
+        self.chats.writer.call(move |c, _| managed::delete(c, chat)).await
     }
 
     async fn message_entries(&self, chat: ChatId, up_to: Seq, limit: usize) -> Result<Vec<LogEntry>> {
@@ -628,7 +628,7 @@ impl Store for Sqlite {
     }
 
     async fn redact(&self, chat: ChatId, entry: Seq, body: Bytes) -> Result<()> {
-        self.chats.writer.call(move |c| managed::redact(c, chat, entry, &body)).await
+        self.chats.writer.call(move |c, _| managed::redact(c, chat, entry, &body)).await
     }
 
     async fn archive_chats(&self, before: Timestamp) -> Result<u64> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::Value;
 use tidewire_engine::command::{ChatSummary, WhileRunning};
-use tidewire_engine::edit::KeyValue;
-use bytes::Bytes;
 use tidewire_engine::conversation::ChatSettings;
+use tidewire_engine::edit::KeyValue;
 use tidewire_engine::identity::Subject;
 use tidewire_engine::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 use tidewire_engine::schema::{FieldChange, Schema};
