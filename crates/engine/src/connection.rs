@@ -3,7 +3,8 @@
 //! A chat that a connection follows is either *live*, and its events are put into the connection's bounded inbox, or
 //! it is *behind* at a cursor, and [`Connection::next`] reads the log from there. Joining, resuming and being too
 //! slow are one state. When the reading has reached the end of what is written, the two are compared under the
-//! room's lock and the chat becomes live: without a gap, without a repetition.
+//! room's lock and the chat becomes live: without a gap, without a repetition. Watches of collections are served in
+//! the same way ([`watch`](crate::watch)), in turn with the chats.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -12,15 +13,19 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::change::{ChangeBatch, Selection};
 use crate::chat::replay;
 use crate::command::RunState;
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
 use crate::event::Event;
 use crate::hub::{Brought, Room, Weighed};
-use crate::id::{ChatId, Seq, SessionId};
+use crate::id::{ChatId, Offset, Seq, SessionId};
 use crate::identity::Identity;
 use crate::model::ToolDefinition;
+use crate::watch;
+use crate::watch::inbox::{Pushed, Reading, Watches, Wish};
+use crate::watch::topic::{Topic, TopicState};
 
 /// How long a reader waits before it tries again to read a log that could not be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -42,6 +47,8 @@ pub struct Connection {
 pub(crate) struct Limits {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
+    /// Of changes.
+    pub(crate) watch_bytes: usize,
 }
 
 /// What waits for one connection, shared with the rooms that it listens to. Its queue takes memory only while
@@ -54,7 +61,7 @@ pub(crate) struct Inbox {
 }
 
 #[derive(Default)]
-struct InboxState {
+pub(crate) struct InboxState {
     waiting: VecDeque<Weighed>,
     bytes: usize,
     follows: Vec<Follow>,
@@ -62,6 +69,10 @@ struct InboxState {
     completions: Vec<(u64, String)>,
     /// The log has its turn before the queue, so that a busy chat does not starve one that is behind.
     log_first: bool,
+    /// `None` until the first watch.
+    watches: Option<Box<Watches>>,
+    /// Watches have their turn before chats, so that neither starves the other.
+    watches_first: bool,
 }
 
 /// One chat that a connection follows.
@@ -78,8 +89,12 @@ struct Follow {
 enum Work {
     /// Something was taken from the queue.
     Taken,
+    /// So many notices were taken.
+    TakenNotices(usize),
     /// A chat is behind.
     Read(Arc<Room>, Seq),
+    /// A watched collection is behind.
+    ReadChanges(Reading),
     /// Nothing.
     Wait,
 }
@@ -106,13 +121,20 @@ impl Connection {
     /// event, at most [`Settings::batch`](crate::Settings::batch). Adjacent deltas of a run come as one.
     ///
     /// A text delta's [`TextSpan`](crate::event::TextSpan) gives the run's whole text up to it, also when the reader
-    /// began in mid-run. Each chat's events come in the order of their sequence numbers, each once, none missing.
+    /// began in mid-run. Each chat's events come in the order of their sequence numbers, each once, none missing; and so
+    /// do the changes of a watched collection in the order of their offsets.
     ///
     /// Cancel-safe: when the future is dropped, `into` is as it was and nothing is lost. One task calls it at a time.
     pub async fn next(&self, into: &mut Vec<Event>) {
         loop {
             match self.inbox.take(self.core.settings.batch, into) {
                 Work::Taken => return,
+                Work::TakenNotices(count) => return self.count_notices(count),
+                Work::ReadChanges(reading) => {
+                    if let count @ 1.. = watch::serve(&self.core, &self.inbox, &reading, into).await {
+                        return self.count_notices(count);
+                    }
+                }
                 Work::Read(room, cursor) => {
                     if self.read(&room, cursor, into).await {
                         return;
@@ -121,6 +143,16 @@ impl Connection {
                 Work::Wait => self.inbox.wake.notified().await,
             }
         }
+    }
+
+    fn count_notices(&self, count: usize) {
+        self.core.counters.notices.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of changes that wait for it, as they lie in memory.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.inbox.lock().watches.as_ref().map_or(0, |watches| watches.held())
     }
 
     /// Reads on in a chat's log; whether that gave something.
@@ -133,6 +165,41 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// Begins a watch, or replaces the one with its number. Gives the offset after which notices begin, and whether
+    /// there is a gap before it.
+    pub(crate) fn watch(&self, topic: &Arc<Topic>, wish: Wish, limit: usize) -> Result<(Offset, bool)> {
+        let begun = self
+            .change_watches(topic, |watches, shared| watches.add(&self.inbox, topic, shared, wish, limit));
+        self.inbox.wake.notify_one();
+        begun
+    }
+
+    /// Ends a watch, or all of a collection. Whether there was one.
+    pub(crate) fn unwatch(&self, collection: &str, number: Option<u64>) -> bool {
+        let topic = self.inbox.lock().watches.as_ref().and_then(|watches| watches.topic(collection));
+        let Some(topic) = topic else { return false };
+        let ended = self
+            .change_watches(&topic, |watches, shared| watches.remove(&self.inbox, &topic, shared, number));
+        self.inbox.wake.notify_one();
+        ended
+    }
+
+    fn change_watches<T>(&self, topic: &Topic, change: impl FnOnce(&mut Watches, &mut TopicState) -> T) -> T {
+        let mut shared = topic.lock();
+        let mut state = self.inbox.lock();
+        let watches = state.watches.get_or_insert_default();
+        let before = watches.count();
+        let done = change(watches, &mut shared);
+        let after = watches.count();
+        if watches.is_empty() {
+            state.watches = None;
+        }
+        let counter = &self.core.counters.watches;
+        counter.fetch_add(after, Ordering::Relaxed);
+        counter.fetch_sub(before, Ordering::Relaxed);
+        done
     }
 
     /// Follows a chat from after `cursor`, or from now on. If it was followed already, it is anew.
@@ -218,11 +285,14 @@ impl Drop for Connection {
         for follow in follows {
             follow.room.lock().listeners.retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
         }
+        while let Some(topic) = self.inbox.watched_topic() {
+            self.change_watches(&topic, |watches, shared| watches.remove(&self.inbox, &topic, shared, None));
+        }
     }
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, InboxState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -277,6 +347,46 @@ impl Inbox {
         self.wake.notify_one();
     }
 
+    /// Puts a batch into the queue, if its collection is live here. Returns whether it fell behind by that.
+    pub(crate) fn push_batch(
+        &self,
+        topic: &Topic,
+        batch: &Arc<ChangeBatch>,
+        selection: &Selection,
+        weight: usize,
+        limits: Limits,
+    ) -> bool {
+        let mut state = self.lock();
+        let Some(watches) = &mut state.watches else { return false };
+        let pushed = watches.push(topic, batch, selection, weight, limits);
+        drop(state);
+        if pushed != Pushed::No {
+            self.wake.notify_one();
+        }
+        pushed == Pushed::FellBehind
+    }
+
+    /// Serves a watched collection from the log after this offset. Whether it was live.
+    pub(crate) fn fall_behind_in(&self, topic: &Topic, after: Offset) -> bool {
+        let mut state = self.lock();
+        let fell = state.watches.as_mut().is_some_and(|watches| watches.fall_behind(topic, after));
+        self.wake.notify_one();
+        fell
+    }
+
+    /// A watched collection's schema changed.
+    pub(crate) fn tell_schema(&self, topic: &Topic, version: u64, primary_key: &Arc<str>) {
+        let mut state = self.lock();
+        if let Some(watches) = &mut state.watches {
+            watches.put_schema(topic, version, primary_key);
+        }
+        self.wake.notify_one();
+    }
+
+    fn watched_topic(&self) -> Option<Arc<Topic>> {
+        self.lock().watches.as_ref().and_then(|watches| watches.any_topic())
+    }
+
     fn put(&self, follow: Follow, limit: usize) -> Result<()> {
         let mut state = self.lock();
         let chat = follow.room.chat;
@@ -311,6 +421,7 @@ impl Inbox {
         state.drop_waiting(chat);
     }
 
+    /// Chats and watches have their turns one after the other.
     fn take(&self, batch: usize, into: &mut Vec<Event>) -> Work {
         let mut state = self.lock();
         if !state.completions.is_empty() {
@@ -319,23 +430,16 @@ impl Inbox {
             self.taken.notify_waiters();
             return Work::Taken;
         }
-        let behind = state.follows.iter().position(|follow| !follow.live);
-        if let Some(place) = behind
-            && (state.log_first || state.waiting.is_empty())
+        state.watches_first = !state.watches_first;
+        if state.watches_first
+            && let Some(work) = state.take_notices(batch, into)
         {
-            // To the end of the line, so that another one that is behind has the next turn.
-            let follow = state.follows.remove(place);
-            let work = Work::Read(Arc::clone(&follow.room), follow.cursor);
-            state.follows.push(follow);
-            state.log_first = false;
             return work;
         }
-        if state.waiting.is_empty() {
-            return Work::Wait;
+        match state.take_chats(batch, into) {
+            Work::Wait => state.take_notices(batch, into).unwrap_or(Work::Wait),
+            work => work,
         }
-        state.log_first = behind.is_some();
-        state.take_waiting(batch, into);
-        Work::Taken
     }
 
     /// Gives what was read from the log after `cursor`, and makes the chat live if that was all. Whether it gave
@@ -365,6 +469,41 @@ impl Inbox {
 }
 
 impl InboxState {
+    /// The connection's watches, if it has any.
+    pub(crate) fn watches(&mut self) -> Option<&mut Watches> {
+        self.watches.as_deref_mut()
+    }
+
+    fn take_notices(&mut self, batch: usize, into: &mut Vec<Event>) -> Option<Work> {
+        match self.watches.as_mut()?.take(batch, into) {
+            watch::inbox::Work::Taken(count) => Some(Work::TakenNotices(count)),
+            watch::inbox::Work::Read(reading) => Some(Work::ReadChanges(reading)),
+            watch::inbox::Work::Nothing => None,
+        }
+    }
+
+    fn take_chats(&mut self, batch: usize, into: &mut Vec<Event>) -> Work {
+        // What waits of a chat comes before what its log has.
+        let waits = |follow: &Follow| self.waiting.iter().any(|(event, _)| event.chat == follow.room.chat);
+        let behind = self.follows.iter().position(|follow| !follow.live && !waits(follow));
+        if let Some(place) = behind
+            && (self.log_first || self.waiting.is_empty())
+        {
+            // To the end of the line, so that another one that is behind has the next turn.
+            let follow = self.follows.remove(place);
+            let work = Work::Read(Arc::clone(&follow.room), follow.cursor);
+            self.follows.push(follow);
+            self.log_first = false;
+            return work;
+        }
+        if self.waiting.is_empty() {
+            return Work::Wait;
+        }
+        self.log_first = behind.is_some();
+        self.take_waiting(batch, into);
+        Work::Taken
+    }
+
     fn take_waiting(&mut self, batch: usize, into: &mut Vec<Event>) {
         let count = self.waiting.len().min(batch);
         let taken = self.waiting.drain(..count);

@@ -29,6 +29,7 @@ use crate::id::{Clock, Timestamp};
 use crate::identity::Identity;
 use crate::model::{Embedder, Models};
 use crate::store::Store;
+use crate::watch::{self, WatchHub};
 
 /// How often chats are looked through for those that were not used for long.
 const ARCHIVE_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -67,6 +68,11 @@ pub struct Settings {
     pub batch: usize,
     /// Chats that one connection may follow. 256.
     pub follow_limit: usize,
+    /// Watches that one connection may have. 64.
+    pub watch_limit: usize,
+    /// Bytes of changes, as they lie in memory, that wait for one connection; beyond them it is served from the log.
+    /// 48 KiB.
+    pub watch_bytes: usize,
     /// Messages of the conversation, the question included, that an agent is given. 40.
     pub history_messages: usize,
     /// How long an agent may go on after its run was stopped before it is dropped. 1 s.
@@ -95,6 +101,8 @@ impl Default for Settings {
             outbox_bytes: 256 * 1024,
             batch: 128,
             follow_limit: 256,
+            watch_limit: 64,
+            watch_bytes: 48 * 1024,
             history_messages: 40,
             stop_grace: Duration::from_secs(1),
             waits: Waits::default(),
@@ -128,6 +136,12 @@ pub struct Stats {
     pub append_failures_total: u64,
     /// How often a connection fell behind and was served from the log.
     pub fell_behind_total: u64,
+    /// Watches of all connections.
+    pub watches: usize,
+    /// Notices that connections took: batches of changes, gaps, pieces of snapshots, schemas.
+    pub notices_total: u64,
+    /// How often a watch fell behind and was served from the log.
+    pub watches_fell_behind_total: u64,
 }
 
 /// What everything in the engine shares.
@@ -140,6 +154,7 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) journal: Journal,
     pub(crate) hub: Hub,
+    pub(crate) watches: Arc<WatchHub>,
     pub(crate) counters: Arc<Counters>,
     /// Cancelled when runs may go on no longer.
     pub(crate) interrupt: CancellationToken,
@@ -160,6 +175,9 @@ pub(crate) struct Counters {
     pub(crate) appends: AtomicU64,
     pub(crate) append_failures: AtomicU64,
     pub(crate) fell_behind: AtomicU64,
+    pub(crate) watches: AtomicUsize,
+    pub(crate) notices: AtomicU64,
+    pub(crate) watchers_fell_behind: AtomicU64,
 }
 
 impl Settings {
@@ -173,7 +191,7 @@ impl Settings {
     }
 
     fn limits(&self) -> Limits {
-        Limits { events: self.outbox_events, bytes: self.outbox_bytes }
+        Limits { events: self.outbox_events, bytes: self.outbox_bytes, watch_bytes: self.watch_bytes }
     }
 }
 
@@ -189,8 +207,11 @@ impl Core {
             counters: Arc::clone(&counters),
             limits: settings.limits(),
         };
+        let watches = Arc::<WatchHub>::default();
+        store.listen(watches.start(Arc::clone(&counters), settings.limits(), ended.clone()));
         Self {
             journal: scribe.start(ended.clone()),
+            watches,
             store,
             agent,
             models,
@@ -237,6 +258,7 @@ impl Core {
         let mut archived: Option<Instant> = None;
         loop {
             every.tick().await;
+            self.watches.sweep();
             for room in self.hub.sweep() {
                 // An empty job: the journal writes what the room owes before it.
                 let _ = self.journal.write(&room, Vec::new()).wait().await;
@@ -336,7 +358,12 @@ impl Engine {
             Command::CallTool { name, arguments } => {
                 direct::call_tool(core, connection.identity(), &name, arguments).await
             }
-            Command::Watch { .. } | Command::Unwatch { .. } => Err(later("watches")),
+            Command::Watch { collection, watch: number, filter, after } => {
+                watch::watch(core, connection, &collection, number, filter, after).await
+            }
+            Command::Unwatch { collection, watch: number } => {
+                Ok(watch::unwatch(connection, &collection, number))
+            }
             command => self.data(connection.identity(), command).await,
         }
     }
@@ -452,6 +479,11 @@ impl Engine {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn watch_hub(&self) -> Arc<WatchHub> {
+        Arc::clone(&self.core.watches)
+    }
+
     /// What goes on now.
     pub fn stats(&self) -> Stats {
         let counters = &self.core.counters;
@@ -466,6 +498,9 @@ impl Engine {
             appends_total: counters.appends.load(Ordering::Relaxed),
             append_failures_total: counters.append_failures.load(Ordering::Relaxed),
             fell_behind_total: counters.fell_behind.load(Ordering::Relaxed),
+            watches: counters.watches.load(Ordering::Relaxed),
+            notices_total: counters.notices.load(Ordering::Relaxed),
+            watches_fell_behind_total: counters.watchers_fell_behind.load(Ordering::Relaxed),
         }
     }
 }

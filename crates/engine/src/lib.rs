@@ -28,6 +28,7 @@ pub mod model;
 pub mod query;
 pub mod schema;
 pub mod store;
+mod watch;
 
 pub use bus::{Bus, LocalBus};
 pub use change::{Change, ChangeBatch, ChangeKind, Notice, Selection};

@@ -149,6 +149,24 @@ pub trait Listener: Send + Sync + 'static {
     fn committed(&self, news: Vec<Committed>);
 }
 
+/// What a collection's change log reaches over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSpan {
+    /// The oldest change that is still there; one more than `last` if there is none.
+    pub first: Offset,
+    /// The last offset that was given; 0 if there never was one.
+    pub last: Offset,
+}
+
+/// Some of a collection's records, by id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// What fits of them.
+    pub records: Vec<Record>,
+    /// Whether there are no more.
+    pub last: bool,
+}
+
 /// What is kept, and how it is asked for. One suite of tests is run over every implementation.
 ///
 /// A record whose time to live has passed is not there: nothing reads, counts, finds or changes it, and its id and its
@@ -245,7 +263,32 @@ pub trait Store: Send + Sync + 'static {
     /// if the log no longer reaches back that far.
     ///
     /// [`Code::NotFound`]: crate::error::Code::NotFound
-    async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>>;
+    async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>> {
+        self.changes_within(collection, after, limit, usize::MAX).await
+    }
+
+    /// The same, but no more once their JSON is longer than `bytes` together; at least one if there is one.
+    async fn changes_within(
+        &self,
+        collection: &str,
+        after: Offset,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Change>>;
+
+    /// What a collection's log reaches over; `1` and `0` if there never was such a collection.
+    async fn log(&self, collection: &str) -> Result<LogSpan>;
+
+    /// Records that fit, by id, those whose id comes after `after`: at most `limit`, and no more once their JSON is
+    /// longer than `bytes` together; at least one if there is one.
+    async fn page(
+        &self,
+        collection: &str,
+        after: Option<&RecordId>,
+        filter: Option<&Filter>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Page>;
 
     /// The epoch of this start.
     fn epoch(&self) -> Epoch;

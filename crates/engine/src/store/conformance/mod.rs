@@ -22,6 +22,8 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     records::a_batch_is_done_together_or_not_at_all(&make().await).await;
     records::an_operation_sees_the_ones_before_it(&make().await).await;
     records::changes_are_kept_in_order(&make().await).await;
+    records::logs_and_pages_are_read_in_pieces(&make().await).await;
+    records::who_listens_hears_of_each_commit(&make().await).await;
     records::concurrent_commits_leave_no_gap(make().await).await;
     records::a_failing_commit_disturbs_no_other(make().await).await;
     records::what_was_written_comes_back_as_it_was(&make().await).await;

@@ -1,14 +1,14 @@
 //! Records, their changes, and full text.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use super::{body, code, commit, insert, who, write};
 use crate::error::Code;
 use crate::id::{Offset, RecordId, Timestamp};
-use crate::query::{CollectionInfo, Query, Record, Search};
-use crate::store::{Change, ChangeKind, Operation, Store};
+use crate::query::{CollectionInfo, Filter, Query, Record, Search};
+use crate::store::{Change, ChangeKind, Committed, Listener, LogSpan, Operation, Store};
 
 async fn get(store: &impl Store, id: &str) -> Option<Record> {
     store.get("c", &RecordId::from(id)).await.expect("it can be read")
@@ -216,4 +216,66 @@ pub(super) async fn search_survives_anything_that_is_typed(store: &impl Store) {
         found(store, typed).await;
     }
     assert_eq!(found(store, "plain\u{0}").await, ["a"]);
+}
+
+pub(super) async fn logs_and_pages_are_read_in_pieces(store: &impl Store) {
+    let nothing = LogSpan { first: Offset(1), last: Offset(0) };
+    assert_eq!(store.log("c").await.unwrap(), nothing);
+    assert!(store.page("c", None, None, 5, 100).await.unwrap().last);
+    for number in 0..9 {
+        insert(store, "c", &format!("r{number}"), json!({"odd": number % 2 == 1, "text": "x".repeat(20)}))
+            .await;
+    }
+    assert_eq!(store.log("c").await.unwrap(), LogSpan { first: Offset(1), last: Offset(9) });
+    for (bytes, expected) in [(0, 1), (100, 3), (usize::MAX, 4)] {
+        let piece = store.changes_within("c", Offset(2), 4, bytes).await.unwrap();
+        assert_eq!(piece.len(), expected);
+        assert_eq!(piece[0].offset, Offset(3));
+    }
+    let page = async |after: Option<&str>, filter: Option<Filter>, limit, bytes| {
+        let after = after.map(RecordId::from);
+        let page = store.page("c", after.as_ref(), filter.as_ref(), limit, bytes).await.unwrap();
+        let ids: Vec<_> = page.records.into_iter().map(|record| record.id.0).collect();
+        (ids.join(" "), page.last)
+    };
+    let odd = Some(Filter::eq("odd", true));
+    assert_eq!(page(None, None, 4, usize::MAX).await, ("r0 r1 r2 r3".into(), false));
+    assert_eq!(page(Some("r4"), None, 4, usize::MAX).await, ("r5 r6 r7 r8".into(), true));
+    assert_eq!(page(Some("r4"), None, 4, 0).await, ("r5".into(), false));
+    assert_eq!(page(Some("r1"), odd, 9, usize::MAX).await, ("r3 r5 r7".into(), true));
+    assert_eq!(page(Some("r8"), None, 4, usize::MAX).await, (String::new(), true));
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Ear(Mutex<Vec<Committed>>);
+
+impl Listener for Ear {
+    fn committed(&self, news: Vec<Committed>) {
+        self.0.lock().unwrap().extend(news);
+    }
+}
+
+pub(super) async fn who_listens_hears_of_each_commit(store: &impl Store) {
+    insert(store, "c", "before", json!({})).await;
+    let ear = Arc::new(Ear::default());
+    store.listen(Arc::clone(&ear) as Arc<dyn Listener>);
+    let put = |collection: &str, id: &str| write(collection, id, Operation::Put(body(&json!({}))));
+    commit(store, vec![put("c", "a"), put("d", "a"), put("c", "b")]).await.unwrap();
+    assert_eq!(code(one(store, "a", Operation::Insert(body(&json!({})))).await), Some(Code::Conflict));
+    one(store, "a", Operation::Delete).await.unwrap();
+    // The listener may hear of a commit after its asker, but before the next commit.
+    insert(store, "e", "last", json!({})).await;
+    let news = std::mem::take(&mut *ear.0.lock().unwrap());
+    let mut told: Vec<(String, Vec<u64>)> = Vec::new();
+    for news in news {
+        let Committed::Changes(batch) = news else { continue };
+        if &*batch.collection == "e" {
+            continue;
+        }
+        let offsets = batch.changes.iter().map(|change| change.offset.0).collect();
+        told.push((batch.collection.to_string(), offsets));
+    }
+    told.sort();
+    assert_eq!(told, [("c".into(), vec![2, 3]), ("c".into(), vec![4]), ("d".into(), vec![1])]);
 }

@@ -17,6 +17,7 @@ mod hooks;
 mod indexes;
 mod managed;
 mod news;
+mod pages;
 mod pairs;
 mod query;
 mod readers;
@@ -48,7 +49,7 @@ use crate::identity::Subject;
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
-use crate::store::{Change, ChatHead, Listener, NewChat, OpenRun, Store, Write};
+use crate::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, Store, Write};
 
 pub use folder::owner_address;
 
@@ -190,6 +191,17 @@ impl Sqlite {
     pub async fn check(&self) -> Result<()> {
         self.records.readers.call(check).await?;
         self.chats.readers.call(check).await
+    }
+
+    /// Drops all changes but the newest of each collection.
+    #[cfg(test)]
+    pub(crate) async fn prune_to(&self, changes: u64) {
+        let keep = Keep { age: Duration::MAX, changes };
+        self.records
+            .writer
+            .call(move |c, _| records::prune(c, keep, Timestamp(0)))
+            .await
+            .expect("it can be pruned");
     }
 
     /// Writes down in the data folder at which address its owner can be asked; see [`owner_address`].
@@ -546,9 +558,38 @@ impl Store for Sqlite {
         self.records.readers.call(move |c| collections::list(c, now)).await
     }
 
-    async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>> {
+    async fn changes_within(
+        &self,
+        collection: &str,
+        after: Offset,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Change>> {
         let collection = collection.to_owned();
-        self.records.readers.call(move |c| records::changes(c, &collection, after, limit)).await
+        self.records.readers.call(move |c| records::changes(c, &collection, after, limit, bytes)).await
+    }
+
+    async fn log(&self, collection: &str) -> Result<LogSpan> {
+        let collection = collection.to_owned();
+        self.records.readers.call(move |c| pages::log(c, &collection)).await
+    }
+
+    async fn page(
+        &self,
+        collection: &str,
+        after: Option<&RecordId>,
+        filter: Option<&Filter>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Page> {
+        filter::check(filter)?;
+        let query = pages::query(collection, after, filter, limit);
+        let (schemas, now) = (self.schemas.clone(), self.clock.now());
+        let read = move |c: &Connection| {
+            let scope = collections::scope(c, &schemas, &query.collection, now)?;
+            pages::read(c, filter::select(&query, &scope)?, limit, bytes)
+        };
+        self.records.readers.call(read).await
     }
 
     fn epoch(&self) -> Epoch {

@@ -156,6 +156,7 @@ pub(super) fn changes(
     collection: &str,
     after: Offset,
     limit: usize,
+    bytes: usize,
 ) -> Result<Vec<Change>> {
     let found: Option<(i64, i64)> = connection
         .prepare_cached("SELECT key, first_offset FROM collections WHERE name = ?")?
@@ -173,11 +174,20 @@ pub(super) fn changes(
          WHERE collection = ? AND log_offset > ? ORDER BY log_offset LIMIT ?",
     )?;
     let mut rows = statement.query(params![key, after, self::limit(limit)])?;
-    let mut changes = Vec::new();
+    let (mut changes, mut length) = (Vec::new(), 0_usize);
     while let Some(row) = rows.next()? {
         changes.push(change(collection, row)?);
+        length = length.saturating_add(text_length(row, 3)?).saturating_add(text_length(row, 4)?);
+        if length > bytes {
+            break;
+        }
     }
     Ok(changes)
+}
+
+/// The length of a column's text; nothing has none.
+pub(super) fn text_length(row: &Row<'_>, column: usize) -> Result<usize> {
+    Ok(row.get_ref(column)?.as_str_or_null().map_err(Error::internal)?.map_or(0, str::len))
 }
 
 fn change(collection: &str, row: &Row<'_>) -> Result<Change> {

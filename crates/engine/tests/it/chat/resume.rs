@@ -169,8 +169,17 @@ async fn following_anew_replaces_what_waits() {
 
 #[tokio::test]
 async fn a_slow_reader_costs_a_marker_and_catches_up() {
+    catch_up(16, 32).await;
+}
+
+#[tokio::test]
+async fn what_waits_comes_before_the_log_when_it_is_taken_in_pieces() {
+    catch_up(64, 16).await;
+}
+
+async fn catch_up(outbox_events: usize, batch: usize) {
     const STEPS: usize = 2000;
-    let settings = Settings { outbox_events: 16, batch: 32, ..Settings::default() };
+    let settings = Settings { outbox_events, batch, ..Settings::default() };
     let house = House::with(
         agent(|_, events| async move {
             say(&events, AgentEvent::RunStarted).await;
@@ -190,7 +199,7 @@ async fn a_slow_reader_costs_a_marker_and_catches_up() {
     assert!(house.engine.stats().fell_behind_total >= 1);
     let mut events = Vec::new();
     slow.connection.next(&mut events).await;
-    assert!(events.len() <= 16, "{} events waited where 16 may", events.len());
+    assert!(events.len() <= outbox_events, "{} events waited", events.len());
     let mut again = house.client().await;
     assert_eq!(answer(&again.end_of(run).await).text, counted(STEPS));
     // What had waited is read first, then the log.
@@ -209,7 +218,7 @@ async fn a_slow_reader_costs_a_marker_and_catches_up() {
             break;
         }
         slow.connection.next(&mut events).await;
-        assert!(events.len() <= 32);
+        assert!(events.len() <= batch);
     }
     assert_eq!(steps, STEPS);
 }

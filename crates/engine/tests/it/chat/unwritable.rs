@@ -13,7 +13,7 @@ use tidewire_engine::identity::Subject;
 use tidewire_engine::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 use tidewire_engine::schema::{FieldChange, Schema};
 use tidewire_engine::store::entry::LogEntry;
-use tidewire_engine::store::{Change, ChatHead, Listener, NewChat, OpenRun, Store, Write};
+use tidewire_engine::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, Store, Write};
 use tidewire_engine::{
     AgentEvent, ChatId, Code, Epoch, Error, Offset, Position, RecordId, Result, RunId, Seq, SessionId,
     Settings, Timestamp,
@@ -70,9 +70,6 @@ impl Store for Fragile {
     ) -> Result<Vec<Result<Record>>> {
         self.store.edit(by, at, writes, together).await
     }
-    fn listen(&self, listener: Arc<dyn Listener>) {
-        self.store.listen(listener);
-    }
     async fn distinct(&self, collection: &str, field: &str, filter: Option<&Filter>) -> Result<Vec<Value>> {
         self.store.distinct(collection, field, filter).await
     }
@@ -123,8 +120,30 @@ impl Store for Fragile {
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         self.store.collections().await
     }
-    async fn changes(&self, collection: &str, after: Offset, limit: usize) -> Result<Vec<Change>> {
-        self.store.changes(collection, after, limit).await
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.store.listen(listener);
+    }
+    async fn changes_within(
+        &self,
+        collection: &str,
+        after: Offset,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Change>> {
+        self.store.changes_within(collection, after, limit, bytes).await
+    }
+    async fn log(&self, collection: &str) -> Result<LogSpan> {
+        self.store.log(collection).await
+    }
+    async fn page(
+        &self,
+        collection: &str,
+        after: Option<&RecordId>,
+        filter: Option<&Filter>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Page> {
+        self.store.page(collection, after, filter, limit, bytes).await
     }
     fn epoch(&self) -> Epoch {
         self.store.epoch()

@@ -1,0 +1,175 @@
+//! A collection while somebody watches it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::interest::{Interest, WatchFilter};
+use crate::change::ChangeBatch;
+use crate::connection::{Inbox, Limits};
+use crate::id::Offset;
+
+/// Pieces of the log that are kept while many read it, and how many bytes they may have together.
+const PIECES: usize = 16;
+const PIECES_BYTES: usize = 1 << 20;
+/// So many read the log of one collection at once; the others find then what these have read.
+const READERS: usize = 2;
+
+/// A collection while somebody watches it.
+pub(crate) struct Topic {
+    /// Its name.
+    pub(crate) collection: Arc<str>,
+    state: Mutex<TopicState>,
+    /// What was read from the log or did not fit into an inbox, oldest first, with its weight.
+    pieces: Mutex<VecDeque<(Arc<ChangeBatch>, usize)>>,
+    /// Places for those who read the log.
+    pub(super) readers: Semaphore,
+}
+
+/// What changes about a topic.
+#[derive(Default)]
+pub(crate) struct TopicState {
+    /// The last offset that was put into the inboxes; `None` until somebody joins or something comes.
+    pub(super) written: Option<Offset>,
+    groups: Vec<Group>,
+}
+
+/// Those who want the same.
+struct Group {
+    interest: Interest,
+    listeners: Vec<Arc<Inbox>>,
+}
+
+impl Topic {
+    pub(super) fn new(collection: Arc<str>) -> Self {
+        Self {
+            collection,
+            state: Mutex::default(),
+            pieces: Mutex::default(),
+            readers: Semaphore::new(READERS),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, TopicState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a batch into the inboxes of those whom it concerns. Returns how many fell behind by that.
+    pub(super) fn deliver(&self, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> u64 {
+        let mut state = self.lock();
+        match state.written {
+            Some(written) if batch.to() <= written => return 0, // known from the log's end
+            Some(written) if batch.after() != written => return state.grow(self, batch.to()),
+            Some(_) | None => {}
+        }
+        state.written = Some(batch.to());
+        let fell_behind: u64 =
+            state.groups.iter().map(|group| group.deliver(self, batch, weight, limits)).sum();
+        if fell_behind > 0 {
+            self.keep_piece(Arc::clone(batch), weight);
+        }
+        fell_behind
+    }
+
+    /// The log has grown to here. Who was live reads on there. Returns how many these are.
+    pub(super) fn grow(&self, to: Offset) -> u64 {
+        self.lock().grow(self, to)
+    }
+
+    /// Tells everybody of the collection's schema, and lets them look whether the log still is what it was: it may
+    /// have been dropped. Returns how many were live.
+    pub(super) fn tell_schema(&self, version: u64, primary_key: &Arc<str>) -> u64 {
+        let state = self.lock();
+        let written = state.written.unwrap_or_default();
+        let tell = |inbox: &Arc<Inbox>| {
+            inbox.tell_schema(self, version, primary_key);
+            u64::from(inbox.fall_behind_in(self, written))
+        };
+        state.listeners().map(tell).sum()
+    }
+
+    /// What is kept of the log after an offset.
+    pub(super) fn piece(&self, after: Offset) -> Option<Arc<ChangeBatch>> {
+        let pieces = self.lock_pieces();
+        pieces.iter().find(|(piece, _)| piece.after() == after).map(|(piece, _)| Arc::clone(piece))
+    }
+
+    /// Keeps a piece for the others who will read it.
+    pub(super) fn keep_piece(&self, piece: Arc<ChangeBatch>, weight: usize) {
+        if weight > PIECES_BYTES {
+            return;
+        }
+        let mut pieces = self.lock_pieces();
+        pieces.push_back((piece, weight));
+        while pieces.len() > PIECES || pieces.iter().map(|(_, weight)| weight).sum::<usize>() > PIECES_BYTES {
+            pieces.pop_front();
+        }
+    }
+
+    pub(super) fn forget_pieces(&self) {
+        *self.lock_pieces() = VecDeque::new();
+    }
+
+    fn lock_pieces(&self) -> MutexGuard<'_, VecDeque<(Arc<ChangeBatch>, usize)>> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TopicState {
+    /// Whether something came after this offset.
+    pub(super) fn has_more(&self, after: Offset) -> bool {
+        self.written.is_some_and(|written| written > after)
+    }
+
+    /// The filter that is here already, if an equal one is.
+    pub(super) fn shared(&self, filter: Arc<WatchFilter>) -> Arc<WatchFilter> {
+        let mut known = self.groups.iter().flat_map(|group| group.interest.filters());
+        known.find(|known| known.filter == filter.filter).cloned().unwrap_or(filter)
+    }
+
+    /// Somebody wants this from now on.
+    pub(super) fn join(&mut self, interest: Interest, inbox: &Arc<Inbox>) {
+        match self.groups.iter_mut().find(|group| group.interest == interest) {
+            Some(group) => group.listeners.push(Arc::clone(inbox)),
+            None => self.groups.push(Group { interest, listeners: vec![Arc::clone(inbox)] }),
+        }
+    }
+
+    /// Somebody wants this no longer.
+    pub(super) fn leave(&mut self, interest: &Interest, inbox: &Arc<Inbox>) {
+        let Some(place) = self.groups.iter().position(|group| group.interest == *interest) else { return };
+        let listeners = &mut self.groups[place].listeners;
+        if let Some(listener) = listeners.iter().position(|known| Arc::ptr_eq(known, inbox)) {
+            listeners.swap_remove(listener);
+        }
+        if listeners.is_empty() {
+            self.groups.swap_remove(place);
+        }
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = &Arc<Inbox>> {
+        self.groups.iter().flat_map(|group| &group.listeners)
+    }
+
+    fn grow(&mut self, topic: &Topic, to: Offset) -> u64 {
+        let Some(written) = self.written else {
+            self.written = Some(to);
+            return 0;
+        };
+        if to <= written {
+            return 0;
+        }
+        self.written = Some(to);
+        self.listeners().map(|inbox| u64::from(inbox.fall_behind_in(topic, written))).sum()
+    }
+}
+
+impl Group {
+    fn deliver(&self, topic: &Topic, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> u64 {
+        let Some(selection) = self.interest.select(batch) else { return 0 };
+        let pushes =
+            self.listeners.iter().map(|inbox| inbox.push_batch(topic, batch, &selection, weight, limits));
+        pushes.map(u64::from).sum()
+    }
+}
