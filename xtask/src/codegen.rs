@@ -80,6 +80,20 @@ fn list(problems: &[Problem]) -> String {
 
 #[cfg(test)]
 mod tests {
+    /// Our own dialects are the generator's hardest customers.
+    #[test]
+    fn every_dialect_has_a_rust_client() {
+        let provenance = super::Provenance::new("a test", "definition.rs");
+        let dialects = [
+            (tidewire_definitions::session_chat::definition(), "pub struct SessionClient<"),
+            (tidewire_definitions::live_data::definition(), "pub struct LiveClient<"),
+        ];
+        for (definition, expected) in dialects {
+            let files = super::rust::client(&definition, &provenance).unwrap();
+            assert!(files[0].1.contains(expected), "{}", definition.name);
+        }
+    }
+
     #[test]
     fn generated_code_is_fresh() {
         assert_eq!(super::run(true), Ok(()));

@@ -1,7 +1,9 @@
 //! A session of Discord's gateway that is lost in the middle of events and taken up: nothing missed, nothing twice.
 
+use std::time::Duration;
+
 use schematic_mock::Mock;
-use schematic_runtime::{Handled, Open};
+use schematic_runtime::{Credential, Handled, MemoryServer, Open, Options, Peer, memory};
 
 use crate::discord_gateway::client::{GatewayClient, GatewayParams};
 use crate::discord_gateway::wire::{ClientMessage, ConnectionProperties, Identify, Identity, ServerMessage};
@@ -109,4 +111,46 @@ async fn split_halves_share_the_restored_session() {
     sink.presence_update(Default::default()).await.unwrap();
     patiently(sink.flushed()).await;
     assert_eq!(received(&mock).last().map(String::as_str), Some("PresenceUpdate"));
+}
+
+const HELLO: &str = r#"{"op":10,"d":{"heartbeat_interval":45000}}"#;
+const READY: &str = r#"{"op":0,"t":"READY","s":1,"d":{"v":10,"user":{},"guilds":[],"session_id":"session",
+    "resume_gateway_url":"wss://resume.example.com","application":{}}}"#;
+
+/// Accepts a link, greets, and gives what the client says first.
+async fn greet(server: &mut MemoryServer) -> (String, Peer, String) {
+    let dial = server.dial().await.unwrap();
+    let url = dial.request.url.clone();
+    let mut peer = dial.accept();
+    peer.say(HELLO);
+    let first = peer.text().await.unwrap();
+    (url, peer, first)
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_taken_up_is_opened_anew() {
+    let (transport, mut server) = memory();
+    let options = Options::new()
+        .credential(Credential::new("key"))
+        .policy(|policy| policy.backoff.initial = Duration::from_millis(1));
+    let played = tokio::spawn(async move {
+        let (_, peer, first) = greet(&mut server).await;
+        assert!(first.contains(r#""op":2"#), "{first}");
+        peer.say(READY);
+        drop(peer);
+        let (url, peer, first) = greet(&mut server).await;
+        assert_eq!(url, "wss://resume.example.com/");
+        assert_eq!(first, r#"{"op":6,"d":{"token":"key","session_id":"session","seq":1}}"#);
+        peer.say(r#"{"op":9,"d":false}"#);
+        drop(peer);
+        let (url, peer, first) = greet(&mut server).await;
+        assert_eq!(url, "wss://gateway.discord.gg/");
+        assert!(first.contains(r#""op":2"#) && first.contains(r#""token":"key""#), "{first}");
+        peer.say(READY.replace(r#""s":1"#, r#""s":7"#));
+        (server, peer)
+    });
+    let client = GatewayClient::connect_over(GatewayParams::default(), options, transport).await.unwrap();
+    let mut client = client.identify(identify()).await.unwrap();
+    assert_eq!(patiently(numbers(&mut client, 7)).await, [1, 7]);
+    patiently(played).await.unwrap();
 }

@@ -265,9 +265,12 @@ async fn what_was_handed_back_can_be_said_in_a_new_session() {
 }
 
 #[tokio::test]
-async fn a_missing_credential_is_told_before_anything_is_sent() {
+async fn a_missing_credential_is_told_with_the_servers_word() {
     let mock = mock("elevenlabs", "").await;
     let without = schematic_runtime::Options::new().base_url(mock.url());
-    let error = Client::connect_with(params(), without).await.unwrap_err();
-    assert_eq!(error.message, "Set ELEVENLABS_API_KEY, or give a credential in the options");
+    let client = Client::connect_with(params(), without).await.unwrap();
+    let mut client = client.initialize_connection(opening()).await.unwrap();
+    let failure = patiently(client.next()).await.unwrap().unwrap_err();
+    let Failure::Disconnected { ending, .. } = failure else { panic!("{failure}") };
+    assert_eq!((ending.code, ending.reason.contains("credential")), (1008, true), "{ending}");
 }

@@ -1,7 +1,9 @@
 //! Tag and id are read before the body, bodies in every declared layout.
 
+use schematic_runtime::{MemoryTransport, Options, Peer, memory};
 use serde_json::value::RawValue;
 
+use crate::clients::envelope::client::TalkClient;
 use crate::written::envelope::{ClientMessage, DecodeError, Failure, Find, Raw, ServerMessage, Success};
 
 #[track_caller]
@@ -46,4 +48,28 @@ fn the_first_layout_is_written() {
     let failure = ServerMessage::Failure(Failure { code: 404 });
     assert_eq!(failure.encode(Some(&id)), r#"{"type":"Error","messageId":"7","code":404}"#);
     assert_eq!(failure.encode(None), r#"{"type":"Error","code":404}"#);
+}
+
+async fn connected() -> (TalkClient, Peer) {
+    let (transport, mut server): (MemoryTransport, _) = memory();
+    let (client, peer) = tokio::join!(TalkClient::connect_over(Options::new(), transport), server.accept());
+    (client.unwrap(), peer.unwrap())
+}
+
+#[tokio::test]
+async fn a_request_has_an_id_and_finds_its_reply_among_others() {
+    let (mut client, mut peer) = connected().await;
+    let answer = async {
+        let asked = peer.text().await.unwrap();
+        assert_eq!(asked, r#"{"type":"Find","messageId":1,"payload":{"collection":"c"}}"#);
+        peer.say(r#"{"type":"Success","messageId":2,"payload":{"data":"another's"}}"#);
+        peer.say(r#"{"type":"Error","messageId":1,"code":404}"#);
+    };
+    let (reply, ()) = tokio::join!(client.find_reply(Find { collection: "c".into() }), answer);
+    assert_eq!(reply.unwrap().message, ServerMessage::Failure(Failure { code: 404 }));
+    let other = client.next().await.unwrap().unwrap();
+    assert_eq!(
+        (other.id, other.message),
+        (Some(2.into()), ServerMessage::Success(Success { data: "another's".into() }))
+    );
 }

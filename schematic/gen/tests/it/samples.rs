@@ -183,7 +183,8 @@ pub(crate) fn envelope() -> Definition {
     let under = || Layout::Under("payload".into());
     let client = vec![
         MessageFacts::tag("Find", "type", "Find")
-            .example("find", json!({"type": "Find", "messageId": "7", "payload": {"collection": "c"}})),
+            .example("find", json!({"type": "Find", "messageId": "7", "payload": {"collection": "c"}}))
+            .reply(Reply::one("Success").error("Failure")),
         MessageFacts::tag("Raw", "type", "Raw").layouts(vec![Layout::Flat, under()]),
     ];
     let server = vec![

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Attempt, Credential, Error, ErrorKind, Policy, Target};
+use crate::{Attempt, AuthWay, Credential, Error, Policy, Target};
 
 /// A target that is being obtained.
 pub type TargetFuture = Pin<Box<dyn Future<Output = Result<Target, Error>> + Send>>;
@@ -79,30 +79,25 @@ impl Options {
         self.credential.clone().or_else(|| Credential::from_env(names))
     }
 
-    /// For generated code: the same, where the endpoint cannot be reached without one. An error of kind `Auth` says
-    /// what to set.
-    pub fn required_credential(&self, names: &[&str]) -> Result<Credential, Error> {
-        self.credential_or_env(names).ok_or_else(|| {
-            let message = match names {
-                [] => "Give a credential in the options".to_owned(),
-                names => format!("Set {}, or give a credential in the options", names.join(" or ")),
-            };
-            Error::new(ErrorKind::Auth, message)
-        })
+    /// For generated code: the target with the credential in its place. Without one the server decides.
+    pub fn authenticated(&self, target: Target, way: &AuthWay, env: &[&str]) -> Target {
+        match self.credential_or_env(env) {
+            Some(credential) => target.auth(way, &credential),
+            None => target,
+        }
     }
 
-    /// For generated code: user name and password from these environment variables, unless a credential was given.
-    pub fn required_basic(&self, user: &str, passwords: &[&str]) -> Result<Credential, Error> {
-        if let Some(credential) = &self.credential {
-            return Ok(credential.clone());
-        }
-        let missing = || {
-            let message = format!("Set {user} and {}, or give a credential", passwords.join(" or "));
-            Error::new(ErrorKind::Auth, message)
+    /// For generated code: the same with `Authorization: Basic`, user name and password from the environment.
+    pub fn authenticated_basic(&self, target: Target, user: &str, passwords: &[&str]) -> Target {
+        let from_env = || {
+            let (user, password) = (Credential::from_env(&[user])?, Credential::from_env(passwords)?);
+            Some(Credential::basic(user.reveal(), password.reveal()))
         };
-        let name = Credential::from_env(&[user]).ok_or_else(missing)?;
-        let password = Credential::from_env(passwords).ok_or_else(missing)?;
-        Ok(Credential::basic(name.reveal(), password.reveal()))
+        let way = AuthWay::Header { name: "Authorization".into(), prefix: "Basic ".into() };
+        match self.credential.clone().or_else(from_env) {
+            Some(credential) => target.auth(&way, &credential),
+            None => target,
+        }
     }
 
     /// For generated code: the target of the user, if there is one.
@@ -155,16 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_credential_is_an_error_that_names_the_variables() {
-        let error =
-            Options::new().required_credential(&["SCHEMATIC_UNSET_A", "SCHEMATIC_UNSET_B"]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Auth);
-        assert_eq!(
-            error.message,
-            "Set SCHEMATIC_UNSET_A or SCHEMATIC_UNSET_B, or give a credential in the options"
-        );
-        let basic = Options::new().credential(Credential::basic("Aladdin", "open sesame"));
-        assert_eq!(basic.required_basic("U", &["P"]).unwrap().reveal(), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    fn user_and_password_become_one_credential() {
+        let options = Options::new().credential(Credential::basic("Aladdin", "open sesame"));
+        let target = options.authenticated_basic(Target::new("wss://h/"), "SCHEMATIC_UNSET", &[]);
+        let expected = ("Authorization".to_owned(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".to_owned());
+        assert_eq!(target.request(1).unwrap().headers, [expected]);
+        let without = Options::new().authenticated_basic(Target::new("wss://h/"), "SCHEMATIC_UNSET", &[]);
+        assert_eq!(without.request(1).unwrap().headers, []);
     }
 
     #[test]

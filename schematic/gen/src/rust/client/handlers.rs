@@ -55,7 +55,7 @@ pub(super) fn declare(client: &Client) -> TokenStream {
             /// Connects.
             ///
             /// # Errors
-            /// When the connection cannot be opened, or a credential is missing.
+            /// When the connection cannot be opened.
             pub async fn connect(self) -> Result<#name<#first, runtime::Handled<#says>>, runtime::Error> {
                 self.connect_over(runtime::WebSocketTransport).await
             }
@@ -63,7 +63,7 @@ pub(super) fn declare(client: &Client) -> TokenStream {
             /// Connects over a transport of the caller.
             ///
             /// # Errors
-            /// When the connection cannot be opened, or a credential is missing.
+            /// When the connection cannot be opened.
             pub async fn connect_over<T>(
                 self,
                 transport: T,

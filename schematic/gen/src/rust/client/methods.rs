@@ -174,12 +174,12 @@ fn request(client: &Client, message: &Message, reply: &Reply, scope: &mut Scope)
 
 /// How the replies are recognised.
 fn expect(client: &Client, message: &Message, reply: &Reply) -> TokenStream {
-    let server = &client.endpoint.server;
+    let (server, hears) = (&client.endpoint.server, client.incoming());
     let mut members = Vec::new();
     members.extend(request_id(client, message, reply).map(|id| quote!(id: #id)));
     let judge = |ids: &mut dyn Iterator<Item = &String>| {
         let ids: Vec<&String> = ids.collect();
-        client.matches(&quote!(reply), server, ids).map(|holds| quote!(Box::new(|reply| #holds)))
+        client.matches(&quote!(reply), server, ids).map(|holds| quote!(Box::new(|reply: &#hears| #holds)))
     };
     let until: &[String] = match &reply.replies {
         Replies::Stream { until } => until,

@@ -60,7 +60,7 @@ pub(super) fn connects(client: &Client) -> TokenStream {
         /// Connects, with credentials from the definition's environment variables.
         ///
         /// # Errors
-        /// When the connection cannot be opened, or a credential is missing.
+        /// When the connection cannot be opened.
         pub async fn connect(#argument) -> Result<Self, runtime::Error> {
             Self::connect_with(#passed runtime::Options::new()).await
         }
@@ -68,7 +68,7 @@ pub(super) fn connects(client: &Client) -> TokenStream {
         /// Connects to another server, with another credential or another policy.
         ///
         /// # Errors
-        /// When the connection cannot be opened, or a credential is missing.
+        /// When the connection cannot be opened.
         pub async fn connect_with(#argument options: runtime::Options) -> Result<Self, runtime::Error> {
             Self::connect_over(#passed options, runtime::WebSocketTransport).await
         }
@@ -76,7 +76,7 @@ pub(super) fn connects(client: &Client) -> TokenStream {
         /// Connects over a transport of the caller.
         ///
         /// # Errors
-        /// When the connection cannot be opened, or a credential is missing.
+        /// When the connection cannot be opened.
         pub async fn connect_over<T>(#argument options: runtime::Options, transport: T) -> Result<Self, runtime::Error>
         where
             T: runtime::Transport + Sync,

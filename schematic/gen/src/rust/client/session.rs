@@ -74,6 +74,8 @@ fn members(client: &Client) -> Vec<Member> {
     }
     if captures(client).is_some() {
         add(quote!(captured: runtime::Captured), quote!(captured: runtime::Captured::default()));
+    }
+    if resumes_with_credential(client) {
         add(quote!(credential: runtime::Captured), quote!(credential: runtime::Captured::default()));
     }
     members
@@ -86,9 +88,23 @@ pub(super) fn fresh(client: &Client) -> TokenStream {
     quote!(#session { #(#members),* })
 }
 
-/// Whether the opening or subscriptions are said again.
+/// Whether a link begins with something that the session says by itself.
 fn replays(client: &Client) -> bool {
-    client.restores() && (client.initialize().is_some() || !subscriptions(client).is_empty())
+    let says = client.initialize().is_some() || !subscriptions(client).is_empty();
+    client.restores() && (says || captures(client).is_some())
+}
+
+/// Whether the message that takes the session up carries the credential.
+fn resumes_with_credential(client: &Client) -> bool {
+    resume_message(client).is_some_and(|message| target::first_message_path(client, message).is_some())
+}
+
+/// The message that takes the session up.
+fn resume_message<'a>(client: &Client<'a>) -> Option<&'a Message> {
+    match &client.endpoint.policy.reconnect {
+        Reconnect::Token { message, .. } => find(&client.endpoint.client, message),
+        Reconnect::Never | Reconnect::Replay { .. } => None,
+    }
 }
 
 fn subscriptions<'a>(client: &Client<'a>) -> &'a [Subscription] {
@@ -422,7 +438,9 @@ fn said(client: &Client, message: &Message) -> Vec<TokenStream> {
 
 /// What takes the session up needs the credential that opened it.
 fn remembered_credential(client: &Client, opening: &Message) -> Option<TokenStream> {
-    captures(client)?;
+    if !resumes_with_credential(client) {
+        return None;
+    }
     let path = target::first_message_path(client, opening)?;
     let member = access::member(client.api, &opening.body, path)?;
     Some(quote!(self.credential.set("credential", #member);))
@@ -466,18 +484,18 @@ fn ends_subscription(client: &Client, subscription: &Subscription, message: &Mes
 
 /// The method that makes the message with which a session is taken up.
 fn resume(client: &Client) -> TokenStream {
-    let Reconnect::Token { capture, message, .. } = &client.endpoint.policy.reconnect else {
-        return TokenStream::new();
-    };
-    let Some(message) = find(&client.endpoint.client, message) else { return TokenStream::new() };
-    let values = capture.iter().filter(|capture| !capture.into.is_empty()).map(|capture| {
+    let Some(message) = resume_message(client) else { return TokenStream::new() };
+    let captures = captures(client).unwrap_or_default();
+    let values = captures.iter().filter(|capture| !capture.into.is_empty()).map(|capture| {
         let (name, into) = (&capture.name, &capture.into);
         quote!(runtime::put(&mut body, &[#(#into),*], self.captured.get(#name)?.clone());)
     });
+    let env = target::env(client);
     let credential = target::first_message_path(client, message).map(|path| {
         quote! {
-            if let Some(credential) = self.credential.get("credential") {
-                runtime::put(&mut body, &[#(#path),*], credential.clone());
+            let given = || Some(self.options.credential_or_env(&[#(#env),*])?.reveal().into());
+            if let Some(credential) = self.credential.get("credential").cloned().or_else(given) {
+                runtime::put(&mut body, &[#(#path),*], credential);
             }
         }
     });

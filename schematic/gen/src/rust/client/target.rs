@@ -16,22 +16,18 @@ pub(super) fn method(client: &Client) -> TokenStream {
     let headers = headers.map(|(name, value)| quote!(.header(#name, #value)));
     let protocols = client.endpoint.policy.subprotocols.iter().map(|name| quote!(.protocol(#name)));
     let made = quote!(runtime::Target::new(url) #(#parts)* #(#headers)* #(#protocols)*);
+    let env = env(client);
     let finish = match way(client) {
         Way::None => quote!(Ok(#made)),
-        Way::Upgrade { way, credential } => quote! {
-            let credential = #credential;
-            Ok(#made.auth(&#way, &credential))
+        Way::Credential(way) => quote! {
+            let target = #made;
+            let way = #way;
+            Ok(self.options.authenticated(target, &way, &[#(#env),*]))
         },
-        Way::Message => {
-            let env = env(client);
-            quote! {
-                let target = #made;
-                match self.options.credential_or_env(&[#(#env),*]) {
-                    Some(credential) => Ok(target.auth(&runtime::AuthWay::FirstMessage, &credential)),
-                    None => Ok(target),
-                }
-            }
-        }
+        Way::Basic { user } => quote! {
+            let target = #made;
+            Ok(self.options.authenticated_basic(target, #user, &[#(#env),*]))
+        },
     };
     quote! {
         async fn target(&mut self, attempt: runtime::Attempt) -> Result<runtime::Target, runtime::Error> {
@@ -104,44 +100,55 @@ fn query(param: &Param) -> TokenStream {
 /// How the credential travels: in the first of the declared ways.
 enum Way {
     None,
-    Upgrade { way: TokenStream, credential: TokenStream },
-    Message,
+    /// As it is, in a place that this expression says
+    Credential(TokenStream),
+    /// With the name of the user from this environment variable
+    Basic {
+        user: String,
+    },
 }
 
-fn env<'a>(client: &Client<'a>) -> &'a [String] {
+/// The environment variables that may hold the credential.
+pub(super) fn env<'a>(client: &Client<'a>) -> &'a [String] {
     client.api.definition.websocket.as_ref().map_or(&[], |api| &api.env_auth)
 }
 
 fn way(client: &Client) -> Way {
-    let env = env(client);
-    let credential = quote!(self.options.required_credential(&[#(#env),*])?);
-    let upgrade = |way| Way::Upgrade { way, credential: credential.clone() };
     let Some(api) = &client.api.definition.websocket else { return Way::None };
-    let declared = client.endpoint.policy.auth.iter().find(|way| !matches!(way, AuthWay::UrlByCall { .. }));
-    match (declared, &api.auth) {
-        (Some(AuthWay::Header { name, prefix }), _) => upgrade(header(name, prefix)),
-        (Some(AuthWay::Query { name, prefix }), _) => upgrade(
-            quote!(runtime::AuthWay::Query { name: String::from(#name), prefix: String::from(#prefix) }),
-        ),
-        (Some(AuthWay::Cookie { name }), _) => upgrade(cookie(name)),
-        (Some(AuthWay::Subprotocol { prefix, beside }), _) => upgrade(quote!(runtime::AuthWay::Subprotocol {
+    let declared = &client.endpoint.policy.auth;
+    match declared.iter().find(|way| !matches!(way, AuthWay::UrlByCall { .. })) {
+        Some(way) => declared_way(way),
+        None if declared.is_empty() => strategy(&api.auth, api.env_username.as_ref()),
+        // The only way leads over another call, whose answer the caller gives as the target.
+        None => Way::None,
+    }
+}
+
+fn declared_way(way: &AuthWay) -> Way {
+    match way {
+        AuthWay::Header { name, prefix } => Way::Credential(header(name, prefix)),
+        AuthWay::Query { name, prefix } => Way::Credential(query_way(name, prefix)),
+        AuthWay::Cookie { name } => Way::Credential(cookie(name)),
+        AuthWay::Subprotocol { prefix, beside } => Way::Credential(quote!(runtime::AuthWay::Subprotocol {
             prefix: String::from(#prefix),
             beside: vec![#(String::from(#beside)),*],
         })),
-        (Some(AuthWay::FirstMessage { .. }), _) => Way::Message,
-        (Some(AuthWay::UrlByCall { .. }), _) => Way::None,
-        // The only way leads over another call, whose answer the caller gives as the target.
-        (None, _) if !client.endpoint.policy.auth.is_empty() => Way::None,
-        (None, AuthStrategy::None) => Way::None,
-        (None, AuthStrategy::BearerToken { header: name }) => {
-            upgrade(header(name.as_deref().unwrap_or("Authorization"), "Bearer "))
+        AuthWay::FirstMessage { .. } => Way::Credential(quote!(runtime::AuthWay::FirstMessage)),
+        AuthWay::UrlByCall { .. } => Way::None,
+    }
+}
+
+fn strategy(auth: &AuthStrategy, user: Option<&String>) -> Way {
+    match (auth, user) {
+        (AuthStrategy::None, _) => Way::None,
+        (AuthStrategy::BearerToken { header: name }, _) => {
+            Way::Credential(header(name.as_deref().unwrap_or("Authorization"), "Bearer "))
         }
-        (None, AuthStrategy::ApiKey { header: name }) => upgrade(header(name, "")),
-        (None, AuthStrategy::Basic) => basic(&api.env_username, env, credential),
-        (None, AuthStrategy::ApiKeyQuery { name }) => {
-            upgrade(quote!(runtime::AuthWay::Query { name: String::from(#name), prefix: String::new() }))
-        }
-        (None, AuthStrategy::ApiKeyCookie { name }) => upgrade(cookie(name)),
+        (AuthStrategy::ApiKey { header: name }, _) => Way::Credential(header(name, "")),
+        (AuthStrategy::Basic, Some(user)) => Way::Basic { user: user.clone() },
+        (AuthStrategy::Basic, None) => Way::Credential(header("Authorization", "Basic ")),
+        (AuthStrategy::ApiKeyQuery { name }, _) => Way::Credential(query_way(name, "")),
+        (AuthStrategy::ApiKeyCookie { name }, _) => Way::Credential(cookie(name)),
     }
 }
 
@@ -149,16 +156,12 @@ fn header(name: &str, prefix: &str) -> TokenStream {
     quote!(runtime::AuthWay::Header { name: String::from(#name), prefix: String::from(#prefix) })
 }
 
-fn cookie(name: &str) -> TokenStream {
-    quote!(runtime::AuthWay::Cookie { name: String::from(#name) })
+fn query_way(name: &str, prefix: &str) -> TokenStream {
+    quote!(runtime::AuthWay::Query { name: String::from(#name), prefix: String::from(#prefix) })
 }
 
-fn basic(user: &Option<String>, env: &[String], otherwise: TokenStream) -> Way {
-    let credential = match user {
-        Some(user) => quote!(self.options.required_basic(#user, &[#(#env),*])?),
-        None => otherwise,
-    };
-    Way::Upgrade { way: header("Authorization", "Basic "), credential }
+fn cookie(name: &str) -> TokenStream {
+    quote!(runtime::AuthWay::Cookie { name: String::from(#name) })
 }
 
 /// Statements that write the credential into a first message, where it is the message that carries it.
@@ -175,7 +178,8 @@ fn credential_place(client: &Client, message: &Message) -> Option<TokenStream> {
 
 /// The path of the credential in a first message, if that is how it travels.
 pub(super) fn first_message_path<'a>(client: &Client<'a>, message: &Message) -> Option<&'a [String]> {
-    if !matches!(way(client), Way::Message) {
+    let mut ways = client.endpoint.policy.auth.iter().filter(|way| !matches!(way, AuthWay::UrlByCall { .. }));
+    if !matches!(ways.next(), Some(AuthWay::FirstMessage { .. })) {
         return None;
     }
     client.endpoint.policy.auth.iter().find_map(|way| match way {

@@ -75,7 +75,7 @@ impl ListenClient<runtime::Open, runtime::Incoming<ListenSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(params: ListenParams) -> Result<Self, runtime::Error> {
         Self::connect_with(params, runtime::Options::new()).await
     }
@@ -83,7 +83,7 @@ impl ListenClient<runtime::Open, runtime::Incoming<ListenSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         params: ListenParams,
         options: runtime::Options,
@@ -94,7 +94,7 @@ impl ListenClient<runtime::Open, runtime::Incoming<ListenSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         params: ListenParams,
         options: runtime::Options,
@@ -396,7 +396,7 @@ impl ListenBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -409,7 +409,7 @@ impl ListenBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -477,44 +477,39 @@ impl runtime::Session for ListenSession {
         let url = format!(
             "{}/v1/listen", self.options.base_url_or("wss://api.deepgram.com")
         );
-        let credential = self.options.required_credential(&["DEEPGRAM_API_KEY"])?;
-        Ok(
-            runtime::Target::new(url)
-                .query("model", &self.params.model)
-                .query_if_some("callback", self.params.callback.as_ref())
-                .query_if_some("channels", self.params.channels.as_ref())
-                .query_if_some("detect_entities", self.params.detect_entities.as_ref())
-                .query_if_some("diarize", self.params.diarize.as_ref())
-                .query_if_some("dictation", self.params.dictation.as_ref())
-                .query_if_some("encoding", self.params.encoding.as_ref())
-                .query_if_some("endpointing", self.params.endpointing.as_ref())
-                .query_if_some("extra", self.params.extra.as_ref())
-                .query_if_some("interim_results", self.params.interim_results.as_ref())
-                .query_if_some("keyterm", self.params.keyterm.as_ref())
-                .query_if_some("keywords", self.params.keywords.as_ref())
-                .query_if_some("language", self.params.language.as_ref())
-                .query_if_some("mip_opt_out", self.params.mip_opt_out.as_ref())
-                .query_if_some("multichannel", self.params.multichannel.as_ref())
-                .query_if_some("numerals", self.params.numerals.as_ref())
-                .query_if_some("profanity_filter", self.params.profanity_filter.as_ref())
-                .query_if_some("punctuate", self.params.punctuate.as_ref())
-                .query_if_some("redact", self.params.redact.as_ref())
-                .query_if_some("replace", self.params.replace.as_ref())
-                .query_if_some("sample_rate", self.params.sample_rate.as_ref())
-                .query_if_some("search", self.params.search.as_ref())
-                .query_if_some("smart_format", self.params.smart_format.as_ref())
-                .query_if_some("tag", self.params.tag.as_ref())
-                .query_if_some("utterance_end_ms", self.params.utterance_end_ms.as_ref())
-                .query_if_some("vad_events", self.params.vad_events.as_ref())
-                .query_if_some("version", self.params.version.as_ref())
-                .auth(
-                    &runtime::AuthWay::Header {
-                        name: String::from("Authorization"),
-                        prefix: String::from("Token "),
-                    },
-                    &credential,
-                ),
-        )
+        let target = runtime::Target::new(url)
+            .query("model", &self.params.model)
+            .query_if_some("callback", self.params.callback.as_ref())
+            .query_if_some("channels", self.params.channels.as_ref())
+            .query_if_some("detect_entities", self.params.detect_entities.as_ref())
+            .query_if_some("diarize", self.params.diarize.as_ref())
+            .query_if_some("dictation", self.params.dictation.as_ref())
+            .query_if_some("encoding", self.params.encoding.as_ref())
+            .query_if_some("endpointing", self.params.endpointing.as_ref())
+            .query_if_some("extra", self.params.extra.as_ref())
+            .query_if_some("interim_results", self.params.interim_results.as_ref())
+            .query_if_some("keyterm", self.params.keyterm.as_ref())
+            .query_if_some("keywords", self.params.keywords.as_ref())
+            .query_if_some("language", self.params.language.as_ref())
+            .query_if_some("mip_opt_out", self.params.mip_opt_out.as_ref())
+            .query_if_some("multichannel", self.params.multichannel.as_ref())
+            .query_if_some("numerals", self.params.numerals.as_ref())
+            .query_if_some("profanity_filter", self.params.profanity_filter.as_ref())
+            .query_if_some("punctuate", self.params.punctuate.as_ref())
+            .query_if_some("redact", self.params.redact.as_ref())
+            .query_if_some("replace", self.params.replace.as_ref())
+            .query_if_some("sample_rate", self.params.sample_rate.as_ref())
+            .query_if_some("search", self.params.search.as_ref())
+            .query_if_some("smart_format", self.params.smart_format.as_ref())
+            .query_if_some("tag", self.params.tag.as_ref())
+            .query_if_some("utterance_end_ms", self.params.utterance_end_ms.as_ref())
+            .query_if_some("vad_events", self.params.vad_events.as_ref())
+            .query_if_some("version", self.params.version.as_ref());
+        let way = runtime::AuthWay::Header {
+            name: String::from("Authorization"),
+            prefix: String::from("Token "),
+        };
+        Ok(self.options.authenticated(target, &way, &["DEEPGRAM_API_KEY"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {

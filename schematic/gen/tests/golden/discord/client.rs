@@ -28,7 +28,7 @@ impl GatewayClient<runtime::New, runtime::Incoming<GatewaySession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(params: GatewayParams) -> Result<Self, runtime::Error> {
         Self::connect_with(params, runtime::Options::new()).await
     }
@@ -36,7 +36,7 @@ impl GatewayClient<runtime::New, runtime::Incoming<GatewaySession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         params: GatewayParams,
         options: runtime::Options,
@@ -47,7 +47,7 @@ impl GatewayClient<runtime::New, runtime::Incoming<GatewaySession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         params: GatewayParams,
         options: runtime::Options,
@@ -229,7 +229,9 @@ impl<Half> GatewayClient<runtime::Open, Half> {
         message: Heartbeat,
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::HeartbeatAck(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::HeartbeatAck(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::Heartbeat(message), expect).await
@@ -502,7 +504,7 @@ impl GatewayBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -515,7 +517,7 @@ impl GatewayBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -602,8 +604,16 @@ impl GatewaySession {
             &["d", "session_id"],
             self.captured.get("session")?.clone(),
         );
-        if let Some(credential) = self.credential.get("credential") {
-            runtime::put(&mut body, &["d", "token"], credential.clone());
+        let given = || Some(
+            self.options.credential_or_env(&["DISCORD_TOKEN"])?.reveal().into(),
+        );
+        if let Some(credential) = self
+            .credential
+            .get("credential")
+            .cloned()
+            .or_else(given)
+        {
+            runtime::put(&mut body, &["d", "token"], credential);
         }
         Some(ClientMessage::Resume(serde_json::from_value(body).ok()?))
     }
@@ -628,12 +638,8 @@ impl runtime::Session for GatewaySession {
         let target = runtime::Target::new(url)
             .query_if_some("v", self.params.v.as_ref())
             .query_if_some("encoding", self.params.encoding.as_ref());
-        match self.options.credential_or_env(&["DISCORD_TOKEN"]) {
-            Some(credential) => {
-                Ok(target.auth(&runtime::AuthWay::FirstMessage, &credential))
-            }
-            None => Ok(target),
-        }
+        let way = runtime::AuthWay::FirstMessage;
+        Ok(self.options.authenticated(target, &way, &["DISCORD_TOKEN"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {

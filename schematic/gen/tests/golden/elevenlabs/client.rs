@@ -53,7 +53,7 @@ impl StreamTextToSpeechClient<
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         params: StreamTextToSpeechParams,
     ) -> Result<Self, runtime::Error> {
@@ -63,7 +63,7 @@ impl StreamTextToSpeechClient<
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         params: StreamTextToSpeechParams,
         options: runtime::Options,
@@ -74,7 +74,7 @@ impl StreamTextToSpeechClient<
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         params: StreamTextToSpeechParams,
         options: runtime::Options,
@@ -358,7 +358,7 @@ impl StreamTextToSpeechBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -374,7 +374,7 @@ impl StreamTextToSpeechBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -441,41 +441,33 @@ impl runtime::Session for StreamTextToSpeechSession {
             .base_url_or("wss://api.elevenlabs.io"), runtime::segment(& self.params
             .voice_id)
         );
-        let credential = self.options.required_credential(&["ELEVENLABS_API_KEY"])?;
-        Ok(
-            runtime::Target::new(url)
-                .query_if_some("model_id", self.params.model_id.as_ref())
-                .query_if_some("language_code", self.params.language_code.as_ref())
-                .query_if_some("enable_logging", self.params.enable_logging.as_ref())
-                .query_if_some(
-                    "enable_ssml_parsing",
-                    self.params.enable_ssml_parsing.as_ref(),
-                )
-                .query_if_some("output_format", self.params.output_format.as_ref())
-                .query_if_some(
-                    "inactivity_timeout",
-                    self.params.inactivity_timeout.as_ref(),
-                )
-                .query_if_some("sync_alignment", self.params.sync_alignment.as_ref())
-                .query_if_some("auto_mode", self.params.auto_mode.as_ref())
-                .query_if_some(
-                    "apply_text_normalization",
-                    self.params.apply_text_normalization.as_ref(),
-                )
-                .query_if_some("seed", self.params.seed.as_ref())
-                .query_if_some(
-                    "optimize_streaming_latency",
-                    self.params.optimize_streaming_latency.as_ref(),
-                )
-                .query_if_some("authorization", self.params.authorization.as_ref())
-                .auth(
-                    &runtime::AuthWay::Header {
-                        name: String::from("xi-api-key"),
-                        prefix: String::from(""),
-                    },
-                    &credential,
-                ),
-        )
+        let target = runtime::Target::new(url)
+            .query_if_some("model_id", self.params.model_id.as_ref())
+            .query_if_some("language_code", self.params.language_code.as_ref())
+            .query_if_some("enable_logging", self.params.enable_logging.as_ref())
+            .query_if_some(
+                "enable_ssml_parsing",
+                self.params.enable_ssml_parsing.as_ref(),
+            )
+            .query_if_some("output_format", self.params.output_format.as_ref())
+            .query_if_some("inactivity_timeout", self.params.inactivity_timeout.as_ref())
+            .query_if_some("sync_alignment", self.params.sync_alignment.as_ref())
+            .query_if_some("auto_mode", self.params.auto_mode.as_ref())
+            .query_if_some(
+                "apply_text_normalization",
+                self.params.apply_text_normalization.as_ref(),
+            )
+            .query_if_some("seed", self.params.seed.as_ref())
+            .query_if_some(
+                "optimize_streaming_latency",
+                self.params.optimize_streaming_latency.as_ref(),
+            )
+            .query_if_some("authorization", self.params.authorization.as_ref());
+        let way = runtime::AuthWay::Header {
+            name: String::from("xi-api-key"),
+            prefix: String::from(""),
+        };
+        Ok(self.options.authenticated(target, &way, &["ELEVENLABS_API_KEY"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {
@@ -558,7 +550,7 @@ impl MultiContextTextToSpeechClient<
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         params: MultiContextTextToSpeechParams,
     ) -> Result<Self, runtime::Error> {
@@ -568,7 +560,7 @@ impl MultiContextTextToSpeechClient<
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         params: MultiContextTextToSpeechParams,
         options: runtime::Options,
@@ -579,7 +571,7 @@ impl MultiContextTextToSpeechClient<
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         params: MultiContextTextToSpeechParams,
         options: runtime::Options,
@@ -1018,7 +1010,7 @@ impl MultiContextTextToSpeechBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -1034,7 +1026,7 @@ impl MultiContextTextToSpeechBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -1120,41 +1112,33 @@ impl runtime::Session for MultiContextTextToSpeechSession {
             .base_url_or("wss://api.elevenlabs.io"), runtime::segment(& self.params
             .voice_id)
         );
-        let credential = self.options.required_credential(&["ELEVENLABS_API_KEY"])?;
-        Ok(
-            runtime::Target::new(url)
-                .query_if_some("model_id", self.params.model_id.as_ref())
-                .query_if_some("language_code", self.params.language_code.as_ref())
-                .query_if_some("enable_logging", self.params.enable_logging.as_ref())
-                .query_if_some(
-                    "enable_ssml_parsing",
-                    self.params.enable_ssml_parsing.as_ref(),
-                )
-                .query_if_some("output_format", self.params.output_format.as_ref())
-                .query_if_some(
-                    "inactivity_timeout",
-                    self.params.inactivity_timeout.as_ref(),
-                )
-                .query_if_some("sync_alignment", self.params.sync_alignment.as_ref())
-                .query_if_some("auto_mode", self.params.auto_mode.as_ref())
-                .query_if_some(
-                    "apply_text_normalization",
-                    self.params.apply_text_normalization.as_ref(),
-                )
-                .query_if_some("seed", self.params.seed.as_ref())
-                .query_if_some(
-                    "optimize_streaming_latency",
-                    self.params.optimize_streaming_latency.as_ref(),
-                )
-                .query_if_some("authorization", self.params.authorization.as_ref())
-                .auth(
-                    &runtime::AuthWay::Header {
-                        name: String::from("xi-api-key"),
-                        prefix: String::from(""),
-                    },
-                    &credential,
-                ),
-        )
+        let target = runtime::Target::new(url)
+            .query_if_some("model_id", self.params.model_id.as_ref())
+            .query_if_some("language_code", self.params.language_code.as_ref())
+            .query_if_some("enable_logging", self.params.enable_logging.as_ref())
+            .query_if_some(
+                "enable_ssml_parsing",
+                self.params.enable_ssml_parsing.as_ref(),
+            )
+            .query_if_some("output_format", self.params.output_format.as_ref())
+            .query_if_some("inactivity_timeout", self.params.inactivity_timeout.as_ref())
+            .query_if_some("sync_alignment", self.params.sync_alignment.as_ref())
+            .query_if_some("auto_mode", self.params.auto_mode.as_ref())
+            .query_if_some(
+                "apply_text_normalization",
+                self.params.apply_text_normalization.as_ref(),
+            )
+            .query_if_some("seed", self.params.seed.as_ref())
+            .query_if_some(
+                "optimize_streaming_latency",
+                self.params.optimize_streaming_latency.as_ref(),
+            )
+            .query_if_some("authorization", self.params.authorization.as_ref());
+        let way = runtime::AuthWay::Header {
+            name: String::from("xi-api-key"),
+            prefix: String::from(""),
+        };
+        Ok(self.options.authenticated(target, &way, &["ELEVENLABS_API_KEY"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {

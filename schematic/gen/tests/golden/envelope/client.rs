@@ -16,7 +16,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect() -> Result<Self, runtime::Error> {
         Self::connect_with(runtime::Options::new()).await
     }
@@ -24,7 +24,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         options: runtime::Options,
     ) -> Result<Self, runtime::Error> {
@@ -34,7 +34,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         options: runtime::Options,
         transport: T,
@@ -171,6 +171,42 @@ impl<Half> TalkClient<runtime::Open, Half> {
         Ok(())
     }
 
+    /// Says `Find` and waits for what answers it.
+    ///
+    /// # Errors
+    /// When the message is not accepted, the session is over, or no reply comes in time.
+    pub async fn find_reply(
+        &self,
+        message: Find,
+    ) -> Result<
+        runtime::Enclosed<ServerMessage>,
+        runtime::Failure<runtime::Enclosed<ClientMessage>>,
+    > {
+        let id = Some(serde_json::Value::from(self.talk.next_id()));
+        let expect = runtime::Expect {
+            id: id.clone(),
+            accepts: Box::new(|reply: &runtime::Enclosed<ServerMessage>| {
+                matches!(
+                    & reply.message, ServerMessage::Success(_) |
+                    ServerMessage::Failure(_)
+                )
+            }),
+            fails: Box::new(|reply: &runtime::Enclosed<ServerMessage>| {
+                matches!(& reply.message, ServerMessage::Failure(_))
+            }),
+            ..runtime::Expect::default()
+        };
+        self.talk
+            .request_one(
+                runtime::Enclosed {
+                    id: id.clone(),
+                    message: ClientMessage::Find(message),
+                },
+                expect,
+            )
+            .await
+    }
+
     /// Says `Raw`
     ///
     /// # Errors
@@ -291,7 +327,7 @@ impl TalkBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -304,7 +340,7 @@ impl TalkBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,

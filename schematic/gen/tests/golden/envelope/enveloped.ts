@@ -100,6 +100,7 @@ const talkClientSpec: runtime.EndpointSpec<ServerMessage, ClientMessage> = {
     reconnect: "never",
     inbound_full: "block",
   },
+  replies: { Find: { messages: ["Success"], errors: ["Failure"] } },
 };
 
 /** A talk */
@@ -110,6 +111,11 @@ export class TalkClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   find(body: Find): runtime.Outgoing<ClientMessage | runtime.Unknown> {
     return this.say({ name: "Find", body });
+  }
+
+  /** Sends `Find` and gives what answers it */
+  findReply(body: Find): Promise<ServerMessage | runtime.Unknown> {
+    return this.askOne({ name: "Find", body });
   }
 
   raw(body: Raw): runtime.Outgoing<ClientMessage | runtime.Unknown> {

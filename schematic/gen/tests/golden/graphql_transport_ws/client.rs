@@ -19,7 +19,7 @@ impl GraphqlClient<runtime::New, runtime::Incoming<GraphqlSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect() -> Result<Self, runtime::Error> {
         Self::connect_with(runtime::Options::new()).await
     }
@@ -27,7 +27,7 @@ impl GraphqlClient<runtime::New, runtime::Incoming<GraphqlSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         options: runtime::Options,
     ) -> Result<Self, runtime::Error> {
@@ -37,7 +37,7 @@ impl GraphqlClient<runtime::New, runtime::Incoming<GraphqlSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         options: runtime::Options,
         transport: T,
@@ -193,15 +193,17 @@ impl<Half> GraphqlClient<runtime::Open, Half> {
     ) -> Result<runtime::Replies<GraphqlSession>, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| {
+            accepts: Box::new(|reply: &ServerMessage| {
                 matches!(
                     reply, ServerMessage::Next(_) | ServerMessage::Complete(_) |
                     ServerMessage::OperationError(_)
                 )
             }),
-            fails: Box::new(|reply| matches!(reply, ServerMessage::OperationError(_))),
+            fails: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::OperationError(_))
+            }),
             count: runtime::Count::Until(
-                Box::new(|reply| {
+                Box::new(|reply: &ServerMessage| {
                     matches!(
                         reply, ServerMessage::Complete(_) |
                         ServerMessage::OperationError(_)
@@ -430,7 +432,7 @@ impl GraphqlBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -443,7 +445,7 @@ impl GraphqlBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,

@@ -16,7 +16,7 @@ impl HomeClient<runtime::New, runtime::Incoming<HomeSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect() -> Result<Self, runtime::Error> {
         Self::connect_with(runtime::Options::new()).await
     }
@@ -24,7 +24,7 @@ impl HomeClient<runtime::New, runtime::Incoming<HomeSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         options: runtime::Options,
     ) -> Result<Self, runtime::Error> {
@@ -34,7 +34,7 @@ impl HomeClient<runtime::New, runtime::Incoming<HomeSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         options: runtime::Options,
         transport: T,
@@ -187,7 +187,7 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<runtime::Replies<HomeSession>, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| {
+            accepts: Box::new(|reply: &ServerMessage| {
                 matches!(
                     reply, ServerMessage::CommandResult(_) | ServerMessage::Event(_)
                 )
@@ -234,7 +234,7 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<runtime::Replies<HomeSession>, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| {
+            accepts: Box::new(|reply: &ServerMessage| {
                 matches!(
                     reply, ServerMessage::CommandResult(_) | ServerMessage::Event(_)
                 )
@@ -281,7 +281,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::UnsubscribeEvents(message), expect).await
@@ -322,7 +324,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::FireEvent(message), expect).await
@@ -363,7 +367,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::CallService(message), expect).await
@@ -404,7 +410,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::GetStates(message), expect).await
@@ -445,7 +453,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::GetConfig(message), expect).await
@@ -486,7 +496,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::GetServices(message), expect).await
@@ -527,7 +539,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::CommandResult(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::CommandResult(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::GetPanels(message), expect).await
@@ -568,7 +582,9 @@ impl<Half> HomeClient<runtime::Open, Half> {
     ) -> Result<ServerMessage, runtime::Failure<ClientMessage>> {
         let expect = runtime::Expect {
             id: runtime::value(&message.id),
-            accepts: Box::new(|reply| matches!(reply, ServerMessage::Pong(_))),
+            accepts: Box::new(|reply: &ServerMessage| {
+                matches!(reply, ServerMessage::Pong(_))
+            }),
             ..runtime::Expect::default()
         };
         self.talk.request_one(ClientMessage::Ping(message), expect).await
@@ -715,7 +731,7 @@ impl HomeBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -728,7 +744,7 @@ impl HomeBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -789,12 +805,8 @@ impl runtime::Session for HomeSession {
             "{}/api/websocket", self.options.base_url_or("ws://homeassistant.local:8123")
         );
         let target = runtime::Target::new(url);
-        match self.options.credential_or_env(&["HOME_ASSISTANT_TOKEN"]) {
-            Some(credential) => {
-                Ok(target.auth(&runtime::AuthWay::FirstMessage, &credential))
-            }
-            None => Ok(target),
-        }
+        let way = runtime::AuthWay::FirstMessage;
+        Ok(self.options.authenticated(target, &way, &["HOME_ASSISTANT_TOKEN"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {

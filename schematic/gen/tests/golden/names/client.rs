@@ -16,7 +16,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect() -> Result<Self, runtime::Error> {
         Self::connect_with(runtime::Options::new()).await
     }
@@ -24,7 +24,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         options: runtime::Options,
     ) -> Result<Self, runtime::Error> {
@@ -34,7 +34,7 @@ impl TalkClient<runtime::Open, runtime::Incoming<TalkSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         options: runtime::Options,
         transport: T,
@@ -246,7 +246,7 @@ impl TalkBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -259,7 +259,7 @@ impl TalkBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,

@@ -30,7 +30,7 @@ impl RealtimeClient<runtime::Open, runtime::Incoming<RealtimeSession>> {
     /// Connects, with credentials from the definition's environment variables.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(params: RealtimeParams) -> Result<Self, runtime::Error> {
         Self::connect_with(params, runtime::Options::new()).await
     }
@@ -38,7 +38,7 @@ impl RealtimeClient<runtime::Open, runtime::Incoming<RealtimeSession>> {
     /// Connects to another server, with another credential or another policy.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_with(
         params: RealtimeParams,
         options: runtime::Options,
@@ -49,7 +49,7 @@ impl RealtimeClient<runtime::Open, runtime::Incoming<RealtimeSession>> {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         params: RealtimeParams,
         options: runtime::Options,
@@ -1240,7 +1240,7 @@ impl RealtimeBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect(
         self,
     ) -> Result<
@@ -1253,7 +1253,7 @@ impl RealtimeBuilder {
     /// Connects over a transport of the caller.
     ///
     /// # Errors
-    /// When the connection cannot be opened, or a credential is missing.
+    /// When the connection cannot be opened.
     pub async fn connect_over<T>(
         self,
         transport: T,
@@ -1311,20 +1311,15 @@ impl runtime::Session for RealtimeSession {
         let url = format!(
             "{}/v1/realtime", self.options.base_url_or("wss://api.openai.com")
         );
-        let credential = self.options.required_credential(&["OPENAI_API_KEY"])?;
-        Ok(
-            runtime::Target::new(url)
-                .query_if_some("model", self.params.model.as_ref())
-                .query_if_some("intent", self.params.intent.as_ref())
-                .query_if_some("call_id", self.params.call_id.as_ref())
-                .auth(
-                    &runtime::AuthWay::Header {
-                        name: String::from("Authorization"),
-                        prefix: String::from("Bearer "),
-                    },
-                    &credential,
-                ),
-        )
+        let target = runtime::Target::new(url)
+            .query_if_some("model", self.params.model.as_ref())
+            .query_if_some("intent", self.params.intent.as_ref())
+            .query_if_some("call_id", self.params.call_id.as_ref());
+        let way = runtime::AuthWay::Header {
+            name: String::from("Authorization"),
+            prefix: String::from("Bearer "),
+        };
+        Ok(self.options.authenticated(target, &way, &["OPENAI_API_KEY"]))
     }
 
     fn encode(message: &Self::Out) -> Result<runtime::Frame, runtime::Error> {
