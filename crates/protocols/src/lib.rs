@@ -11,7 +11,7 @@ pub mod session_chat;
 pub mod transcript;
 
 pub use frame::{Frame, Incoming};
-pub use session::{Opening, Protocol, Refusal, Session, Step, Ticket};
+pub use session::{Opening, Protocol, Refusal, Session, Step, Switches, Ticket};
 
 /// Every dialect that the server speaks.
-pub const ALL: &[Protocol] = &[session_chat::PROTOCOL];
+pub const ALL: &[Protocol] = &[session_chat::PROTOCOL, live_data::PROTOCOL];

@@ -4,6 +4,8 @@
 //! out what it gives back. A session never waits; where it wants to speak later, it names a deadline.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tidewire_engine::{Command, Error, Event, Reply};
@@ -53,6 +55,21 @@ pub struct Opening<'a> {
     pub query: &'a [(&'a str, &'a str)],
     /// When.
     pub now: Instant,
+    /// What can be switched while the server runs.
+    pub switches: &'a Arc<Switches>,
+}
+
+/// What an operator can switch while the server runs, for all conversations at once.
+#[derive(Debug)]
+pub struct Switches {
+    /// Whether `live_data` writes members as `{"type", "value"}`.
+    pub typed_values: AtomicBool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { typed_values: AtomicBool::new(true) }
+    }
 }
 
 impl Opening<'_> {
@@ -88,6 +105,8 @@ pub struct Protocol {
     pub max_message: usize,
     /// How often the socket pings (RFC 6455 §5.5.2).
     pub ping_every: Duration,
+    /// How long the socket sends no ping of its own to a client that has not spoken. Zero: as often as any other.
+    pub first_ping_after: Duration,
     /// Written conversations, by file name: examples for people, tests for every implementation.
     pub transcripts: &'static [(&'static str, &'static str)],
 }

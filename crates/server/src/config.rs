@@ -75,7 +75,7 @@ pub struct Provider {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// The largest message in bytes.
+    /// The largest message in bytes. A dialect may take less: a chat takes 1 MiB.
     pub message_bytes: usize,
     /// How many chat messages a session may send at once.
     pub message_burst: u32,
@@ -116,7 +116,7 @@ impl Default for Config {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message_bytes: 1024 * 1024,
+            message_bytes: 16 * 1024 * 1024,
             message_burst: 20,
             message_refill_ms: 3000,
             connections: 10_000,

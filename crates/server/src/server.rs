@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tidewire_engine::Engine;
 use tidewire_engine::collections::Desk;
 use tidewire_engine::model::Model;
-use tidewire_protocols::Protocol;
+use tidewire_protocols::{Protocol, Switches};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,8 @@ pub(crate) struct App {
     pub(crate) tickets: Tickets,
     /// Messages a session.
     pub(crate) messages: MessageLimit,
+    /// What can be switched while the server runs.
+    pub(crate) switches: Arc<Switches>,
     /// Places for sockets.
     pub(crate) slots: Arc<Semaphore>,
     /// What is counted.
@@ -85,6 +87,7 @@ impl App {
             door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
             messages: MessageLimit::new(&config.limits),
+            switches: Arc::default(),
             slots: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
             figures: Figures::new(),
             closing: auth.keys.closing().clone(),

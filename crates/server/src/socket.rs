@@ -114,7 +114,7 @@ impl Talk {
             rate_key,
             stay,
             waiting: VecDeque::new(),
-            heart: Heart::new(now, mount.protocol.ping_every),
+            heart: Heart::new(now, mount.protocol.ping_every, mount.protocol.first_ping_after),
             stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
             counted: (0, 0),
             app,
@@ -335,6 +335,8 @@ struct Heart {
     every: Duration,
     heard: Instant,
     pinged: Instant,
+    /// Until then a client that has not spoken is left in peace.
+    quiet_until: Option<Instant>,
 }
 
 enum Beat {
@@ -347,21 +349,24 @@ enum Beat {
 }
 
 impl Heart {
-    fn new(now: Instant, every: Duration) -> Self {
-        Self { every, heard: now, pinged: now }
+    fn new(now: Instant, every: Duration, first_after: Duration) -> Self {
+        let quiet_until = (!first_after.is_zero()).then_some(now + first_after);
+        Self { every, heard: now, pinged: now, quiet_until }
     }
 
     fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.quiet_until = None;
     }
 
-    /// After two pings and a half without any sign.
+    /// After two pings and a half without any sign; silence before the first ping does not count.
     fn dead_at(&self) -> Instant {
-        self.heard + self.every * 5 / 2
+        self.quiet_until.unwrap_or(self.heard) + self.every * 5 / 2
     }
 
     fn ping_at(&self) -> Instant {
-        self.heard.max(self.pinged) + self.every
+        let due = self.heard.max(self.pinged) + self.every;
+        self.quiet_until.map_or(due, |quiet| due.max(quiet))
     }
 
     fn next(&self) -> Instant {
@@ -417,7 +422,7 @@ mod tests {
     #[test]
     fn a_silent_client_is_pinged_twice_and_then_given_up() {
         let start = Instant::now();
-        let mut heart = Heart::new(start, Duration::from_secs(30));
+        let mut heart = Heart::new(start, Duration::from_secs(30), Duration::ZERO);
         let mut beat = |second| heart.beat(start + Duration::from_secs(second));
         assert!(matches!(beat(29), Beat::Quiet));
         assert!(matches!(beat(30), Beat::Ping));
@@ -428,9 +433,24 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_may_begin_in_peace_is_pinged_when_it_has_spoken_or_been_silent_for_long() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut silent = Heart::new(start, 15 * second, 60 * second);
+        assert!(matches!(silent.beat(start + 59 * second), Beat::Quiet));
+        assert!(matches!(silent.beat(start + 60 * second), Beat::Ping));
+        assert!(matches!(silent.beat(start + 97 * second), Beat::Ping));
+        assert!(matches!(silent.beat(start + 98 * second), Beat::Dead));
+        let mut speaks = Heart::new(start, 15 * second, 60 * second);
+        speaks.heard(start + 10 * second);
+        assert!(matches!(speaks.beat(start + 24 * second), Beat::Quiet));
+        assert!(matches!(speaks.beat(start + 25 * second), Beat::Ping));
+    }
+
+    #[test]
     fn a_client_that_answers_lives() {
         let start = Instant::now();
-        let mut heart = Heart::new(start, Duration::from_secs(30));
+        let mut heart = Heart::new(start, Duration::from_secs(30), Duration::ZERO);
         for turn in 1..10 {
             let now = start + Duration::from_secs(30 * turn);
             assert!(matches!(heart.beat(now), Beat::Ping));

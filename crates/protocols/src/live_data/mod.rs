@@ -3,15 +3,70 @@
 //! Records are read, written and watched, and chats led, by programs. Clients written against the public crate
 //! `ekodb_client` work unchanged; ours resume watches by offset and chats by sequence number.
 
+pub mod ask;
+pub mod chats;
+mod codec;
+mod correlate;
+pub mod filter;
+pub mod input;
+mod notify;
+pub mod pack;
+pub mod schema;
+pub mod spell;
+pub mod typed;
 // The generator lays its lines out itself.
 #[rustfmt::skip]
 pub mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::session::{Opening, Protocol, Refusal, Session};
+
+pub use codec::LiveData;
+
+/// The dialect as a value.
+pub const PROTOCOL: Protocol = Protocol {
+    name: "live_data",
+    path: "/api/ws",
+    open,
+    rate_key: None,
+    origin_close_code: 4003,
+    max_message: 16 * 1024 * 1024,
+    ping_every: Duration::from_secs(15),
+    // Clients take whatever comes first for the answer to their Hello.
+    first_ping_after: Duration::from_secs(60),
+    transcripts: TRANSCRIPTS,
+};
+
+fn open(opening: Opening<'_>) -> Result<Box<dyn Session>, Refusal> {
+    Ok(Box::new(LiveData::new(Arc::clone(opening.switches), opening.now)))
+}
+
+macro_rules! transcripts {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("transcripts/", $name, ".txt")))),*]
+    };
+}
+
+const TRANSCRIPTS: &[(&str, &str)] = transcripts![
+    "batches",
+    "chat",
+    "chat_follow",
+    "collections",
+    "errors",
+    "hello",
+    "records",
+    "replies_without_ids",
+    "subscriptions",
+];
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
     use super::wire::{ClientMessage, ServerMessage};
+    use crate::transcript::{Line, parse};
 
     fn examples(direction: schematic_define::MessageDirection) -> Vec<Value> {
         let definition = tidewire_definitions::live_data::definition();
@@ -34,6 +89,38 @@ mod tests {
         for example in examples(schematic_define::MessageDirection::ServerToClient) {
             let read = ServerMessage::decode(&example.to_string()).unwrap();
             check(&example, &read.message.unwrap().encode(read.id.as_deref()));
+        }
+    }
+
+    /// A written frame with its names filled, or nothing if only a part of it is written.
+    fn filled(frame: Value) -> Option<Value> {
+        match frame {
+            Value::String(name) if name.starts_with("$#") => Some(7.into()),
+            Value::Object(members) if members.contains_key("…") => None,
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| Some((name, filled(value)?))).collect()
+            }
+            Value::Array(items) => items.into_iter().map(filled).collect(),
+            other => Some(other),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_decoded_and_encoded_to_the_same() {
+        for (name, text) in super::TRANSCRIPTS {
+            for line in parse(text).unwrap_or_else(|error| panic!("{name}: {error}")) {
+                match line {
+                    Line::Send(text) => assert!(ClientMessage::decode(&text).is_ok(), "{name}: {text}"),
+                    Line::Expect(frame) => {
+                        let Some(frame) = filled(frame) else { continue };
+                        let read = ServerMessage::decode(&frame.to_string()).unwrap();
+                        let message = read.message.unwrap_or_else(|error| panic!("{name}: {error}"));
+                        assert!(!matches!(message, ServerMessage::Unknown { .. }), "{name}: {frame}");
+                        check(&frame, &message.encode(read.id.as_deref()));
+                    }
+                    Line::Tab(_) | Line::Partials => {}
+                }
+            }
         }
     }
 

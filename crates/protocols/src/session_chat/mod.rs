@@ -26,6 +26,7 @@ pub const PROTOCOL: Protocol = Protocol {
     origin_close_code: 4003,
     max_message: 1024 * 1024,
     ping_every: Duration::from_secs(30),
+    first_ping_after: Duration::ZERO,
     transcripts: TRANSCRIPTS,
 };
 

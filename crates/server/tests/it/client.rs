@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tidewire_protocols::live_data::pack;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
@@ -55,10 +56,19 @@ impl Client {
         next.expect("the server says something").and_then(Result::ok)
     }
 
-    /// The next JSON frame, without the dialect's heartbeat.
+    /// Sends the same in a binary frame, as MessagePack.
+    pub(crate) async fn send_packed(&mut self, text: &str) {
+        let packed = pack::from_json(text.as_bytes()).unwrap();
+        self.socket.send(Message::binary(packed)).await.unwrap();
+    }
+
+    /// The next frame as JSON, without the dialect's heartbeat.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
             match self.message().await.expect("the connection is open") {
+                Message::Binary(bytes) => {
+                    return serde_json::from_str(&pack::to_json(&bytes).unwrap()).unwrap();
+                }
                 Message::Text(text) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     if frame["type"] != "ping" {
@@ -66,8 +76,7 @@ impl Client {
                     }
                 }
                 Message::Close(frame) => panic!("closed with {frame:?}"),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("{other:?} is no text"),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }

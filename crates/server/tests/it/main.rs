@@ -10,5 +10,6 @@ mod drain;
 mod house;
 mod http;
 mod import;
+mod live_data;
 mod talk;
 mod transcripts;

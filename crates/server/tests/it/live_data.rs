@@ -1,0 +1,42 @@
+//! What `live_data` promises of the socket itself, beside its written conversations.
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::Client;
+use crate::house::House;
+
+/// Clients of this dialect take frames up to 16 MiB and messages up to 64 MiB, which is what tungstenite takes.
+#[tokio::test]
+async fn an_answer_of_twenty_mebibytes_arrives_at_a_client_with_usual_limits() {
+    let house = House::open().await;
+    let mut client = Client::connect(house.address, "/api/ws").await;
+    let text = "x".repeat(1 << 20 >> 1);
+    for number in 0..42 {
+        let record = json!({"id": format!("r{number:02}"), "text": text});
+        let insert = json!({"type": "Insert", "messageId": number, "payload": {"collection": "large", "record": record}});
+        client.send(insert).await;
+        assert_eq!(client.next().await["type"], "Success");
+    }
+    client.send(json!({"type": "FindAll", "messageId": "all", "payload": {"collection": "large"}})).await;
+    let Message::Text(answer) = client.message().await.unwrap() else { panic!("no text came") };
+    assert!(answer.len() > 20 << 20, "{}", answer.len());
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let records = answer["payload"]["data"].as_array().unwrap();
+    assert_eq!((records.len(), &records[41]["id"]), (42, &json!("r41")));
+}
+
+/// A client of this dialect takes whatever comes first for the answer to its Hello.
+#[tokio::test]
+async fn nothing_is_sent_before_the_client_speaks() {
+    let house = House::open().await;
+    let mut silent = Client::connect(house.address, "/api/ws").await;
+    let mut other = Client::connect(house.address, "/api/ws").await;
+    other
+        .send(json!({"type": "Insert", "messageId": "1", "payload": {"collection": "c", "record": {}}}))
+        .await;
+    assert_eq!(other.next().await["type"], "Success");
+    silent.send(json!({"type": "Hello", "payload": {"formats": ["json"]}})).await;
+    let Message::Text(first) = silent.message().await.unwrap() else { panic!("no text came first") };
+    assert!(first.contains("Welcome"), "{first}");
+}
