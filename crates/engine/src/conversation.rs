@@ -54,7 +54,7 @@ pub enum Role {
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AnswerStatus {
-    /// It is still being given.
+    /// It is still being given. Such an answer is an event of its chat; lists of messages show it when it has ended.
     Running,
     /// By itself.
     Finished,

@@ -91,6 +91,10 @@ pub struct Limits {
     pub answer_seconds: u64,
     /// How many seconds a tool has.
     pub tool_seconds: u64,
+    /// How many seconds a client has for a call of a tool that it brought.
+    pub client_tool_seconds: u64,
+    /// How many seconds a person has to agree to a call.
+    pub approval_seconds: u64,
 }
 
 impl Default for Config {
@@ -124,6 +128,8 @@ impl Default for Limits {
             stall_seconds: 10,
             answer_seconds: 30,
             tool_seconds: 10,
+            client_tool_seconds: 60,
+            approval_seconds: 300,
         }
     }
 }
@@ -248,6 +254,8 @@ impl Limits {
             ("stall_seconds", self.stall_seconds > 0),
             ("answer_seconds", self.answer_seconds > 0),
             ("tool_seconds", self.tool_seconds > 0),
+            ("client_tool_seconds", self.client_tool_seconds > 0),
+            ("approval_seconds", self.approval_seconds > 0),
         ];
         match positive.iter().find(|(_, fits)| !fits) {
             Some((name, _)) => Err(ConfigError(format!("limits.{name} must be at least 1"))),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidewire_engine::agent::explorer::{Explorer, demo};
 use tidewire_engine::agent::run_loop::Limits as RunLimits;
-use tidewire_engine::agent::{SharedRecords, Tool};
+use tidewire_engine::agent::{SharedRecords, Tool, Waits};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::identity::Subject;
@@ -61,7 +61,7 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
         models: Models::new(Arc::clone(&model)),
         embedder,
         clock,
-        settings: Settings { direct: run_limits(&config), ..Settings::default() },
+        settings: settings(&config),
     };
     let engine = Engine::start(parts).await?;
     Ok(Started { house: House { config, engine, records, model, auth }, store })
@@ -78,6 +78,15 @@ pub async fn load_demo(store: &dyn Store) -> Result<()> {
         .into_iter()
         .map(|entry| Write::new(entry.collection, RecordId(entry.id), Operation::InsertIfAbsent(entry.body)));
     store.commit(&Subject::SYSTEM.into(), SystemClock.now(), batch.collect()).await.map(|_| ())
+}
+
+fn settings(config: &Config) -> Settings {
+    let limits = &config.limits;
+    let waits = Waits {
+        client: Duration::from_secs(limits.client_tool_seconds),
+        person: Duration::from_secs(limits.approval_seconds),
+    };
+    Settings { waits, direct: run_limits(config), ..Settings::default() }
 }
 
 fn run_limits(config: &Config) -> RunLimits {

@@ -3,6 +3,7 @@
 mod answers;
 mod faults;
 mod memory;
+mod outside;
 
 use std::sync::Arc;
 use std::time::Duration;
