@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -319,6 +320,9 @@ impl Place {
         };
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // A chat's statements need no plan of their own for each position that is bound, and are read all the time.
+        let stable = schema.file == schema::CHATS.file;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, stable)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }

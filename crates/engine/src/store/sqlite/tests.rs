@@ -403,3 +403,45 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn a_chats_statements_are_planned_once() {
+    let chats = Place::Memory(String::from("planned-once")).writer(schema::CHATS).unwrap();
+    let sql = "SELECT first FROM entries WHERE chat = ? AND last > ? ORDER BY last LIMIT ?";
+    let mut statement = chats.prepare(sql).unwrap();
+    for position in [1, 1_000, 5, 70_000] {
+        assert!(statement.query_row([1, position, 10], |_| Ok(())).is_err(), "there is none");
+    }
+    assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+}
+
+#[test]
+fn an_older_chat_file_becomes_like_todays_and_keeps_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let file = dir.path().join(schema::CHATS.file);
+    std::fs::remove_file(&file).unwrap();
+    let old = Layout { file: schema::CHATS.file, migrations: &schema::CHATS.migrations[..1] };
+    let connection = Connection::open(&file).unwrap();
+    old.migrate(&connection).unwrap();
+    let chat = ChatId::new();
+    connection
+        .execute(
+            "INSERT INTO chats (id, owner, session, title, last_seq, epoch, created_at, updated_at, used_at) \
+             VALUES (?, 'ann', 's', 'Tea?', 1, 1, 5, 6, 6)",
+            [chat.as_bytes()],
+        )
+        .unwrap();
+    connection
+        .execute("INSERT INTO entries (chat, last, first, epoch, at, mark, body) VALUES (1, 1, 1, 1, 5, 1, x'7b7d')", [])
+        .unwrap();
+    drop(connection);
+    let store = open(dir.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let head = store.chat(chat).await.unwrap().unwrap();
+        assert_eq!((head.title.as_str(), head.parent), ("Tea?", None));
+        assert_eq!(head.settings, crate::conversation::ChatSettings::default());
+        assert_eq!(store.message_entries(chat, Seq(u64::MAX), 9).await.unwrap().len(), 1);
+    });
+}
