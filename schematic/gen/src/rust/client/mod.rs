@@ -10,6 +10,7 @@ mod methods;
 mod params;
 mod policy;
 mod session;
+mod signs;
 mod target;
 
 use proc_macro2::{Ident, TokenStream};
