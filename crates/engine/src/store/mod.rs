@@ -139,6 +139,8 @@ pub enum Committed {
         version: u64,
         /// Under which name the record's key is shown.
         primary_key: Arc<str>,
+        /// The last offset of the collection's log from now on; a drop takes one.
+        last_offset: Offset,
     },
 }
 

@@ -162,7 +162,7 @@ impl Post {
                 }
                 Some(News::Changes { topic, batch, weight })
             }
-            Committed::Schema { collection, version, primary_key } => {
+            Committed::Schema { collection, version, primary_key, last_offset: _ } => {
                 let topic = self.hub.known(&collection)?;
                 Some(News::Schema { topic, version, primary_key })
             }

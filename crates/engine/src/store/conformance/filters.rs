@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{code, insert};
 use crate::error::Code;
-use crate::query::{Filter, Operator, Query, Sort};
+use crate::query::{Filter, Join, Operator, Projection, Query, Sort};
 use crate::store::Store;
 
 async fn fitting(store: &impl Store, filter: Filter) -> String {
@@ -198,4 +198,106 @@ pub(super) async fn unusable_filters_are_refused(store: &impl Store) {
     let wide = Filter::Or((0..200).map(|number| is(Operator::Eq, number)).collect());
     assert_eq!(store.count("c", Some(&wide)).await.unwrap(), 0);
     assert_eq!(store.count("c", Some(&is(Operator::In, vec!["x"; 9_000]))).await.unwrap(), 0);
+}
+
+pub(super) async fn answers_are_projected_and_joined(store: &impl Store) {
+    for (id, value) in [
+        ("o1", json!({"buyer": "b1", "lines": ["t1", "t2", "t1"], "n": {"x": 1, "y": 2}})),
+        ("o2", json!({"buyer": "b9", "n": {"x": 3}})),
+        ("o3", json!({"buyer": null})),
+    ] {
+        insert(store, "c", id, value).await;
+    }
+    insert(store, "buyers", "b1", json!({"name": "Ann", "code": 1.0})).await;
+    for (id, value) in [("t1", json!({"name": "tea"})), ("t2", json!({"name": "cup"}))] {
+        insert(store, "things", id, value).await;
+    }
+    let ask = async |projection, join| {
+        let query = Query { projection, join, ..Query::all("c", usize::MAX) };
+        let found = store.query(&query).await.unwrap();
+        found.into_iter().map(|record| Value::Object(record.body)).collect::<Vec<_>>()
+    };
+    let only = |names: &[&str]| Projection::Only(names.iter().map(|name| (*name).to_owned()).collect());
+    let found = ask(only(&["id", "n.x"]), None).await;
+    assert_eq!(found, [json!({"n": {"x": 1}}), json!({"n": {"x": 3}}), json!({})]);
+    let join = |collections: &[&str], local: &str, foreign: &str| {
+        Some(Join {
+            collections: collections.iter().map(|name| (*name).to_owned()).collect(),
+            local_field: local.into(),
+            foreign_field: foreign.into(),
+            as_field: "found".into(),
+        })
+    };
+    let found = ask(only(&[]), join(&["buyers", "things"], "buyer", "id")).await;
+    let ann = json!({"id": "b1", "name": "Ann", "code": 1.0});
+    assert_eq!(found, [json!({"found": [ann]}), json!({"found": []}), json!({"found": []})]);
+    let found = ask(only(&[]), join(&["things"], "lines", "_id")).await;
+    let (tea, cup) = (json!({"id": "t1", "name": "tea"}), json!({"id": "t2", "name": "cup"}));
+    assert_eq!(found[0], json!({"found": [tea, cup]}), "an array joins by each of its values");
+    let found = ask(only(&["buyer"]), join(&["buyers"], "n.x", "code")).await;
+    assert_eq!(found[0], json!({"buyer": "b1", "found": [ann]}), "1 is 1.0");
+    let query = Query { join: join(&["nothing"], "id", "buyer"), ..Query::all("buyers", 10) };
+    assert_eq!(store.query(&query).await.unwrap()[0].body["found"], json!([]));
+    for bad in [join(&[], "a", "b"), join(&["c"], "", "b"), join(&["c"], "a", "")] {
+        let query = Query { join: bad, ..Query::all("c", 10) };
+        assert_eq!(code(store.query(&query).await), Some(Code::Invalid));
+    }
+}
+
+pub(super) async fn distinct_values_are_sorted(store: &impl Store) {
+    let values = [
+        json!("b"),
+        json!(10),
+        json!("a"),
+        json!(2),
+        json!(2.0),
+        json!(true),
+        json!(null),
+        json!([1]),
+        json!("Z"),
+    ];
+    for (number, value) in values.iter().enumerate() {
+        insert(store, "c", &number.to_string(), json!({"v": {"w": value}})).await;
+    }
+    insert(store, "c", "x", json!({})).await;
+    let distinct = async |field: &str, filter: Option<Filter>| {
+        store.distinct("c", field, filter.as_ref()).await.unwrap()
+    };
+    let expected = [json!(true), json!(2), json!(10), json!("Z"), json!("a"), json!("b"), json!([1])];
+    assert_eq!(distinct("v.w", None).await, expected);
+    let texts = Filter::compare("v.w", Operator::Gte, "a");
+    assert_eq!(distinct("v.w", Some(texts)).await, [json!("a"), json!("b")]);
+    assert_eq!(distinct("_id", Some(Filter::eq("id", "x"))).await, [json!("x")]);
+    assert!(store.distinct("nothing", "v", None).await.unwrap().is_empty());
+}
+
+pub(super) async fn deep_filters_are_refused(store: &impl Store) {
+    let deep = |levels: usize| {
+        (0..levels).fold(Filter::eq("a", 1), |inner, level| match level % 3 {
+            0 => Filter::Not(Box::new(inner)),
+            1 => Filter::And(vec![inner]),
+            _ => Filter::Or(vec![Filter::eq("b", 2), inner]),
+        })
+    };
+    assert_eq!(store.count("c", Some(&deep(31))).await.unwrap(), 0);
+    for levels in [32, 10_000] {
+        let filter = deep(levels);
+        assert_eq!(code(store.count("c", Some(&filter)).await), Some(Code::Invalid));
+        assert_eq!(code(store.distinct("c", "a", Some(&filter)).await), Some(Code::Invalid));
+        assert_eq!(code(store.query(&Query::all("c", 1).filter(filter)).await), Some(Code::Invalid));
+    }
+}
+
+pub(super) async fn an_answer_has_a_limit(store: &impl Store) {
+    let text = "x".repeat(1_000_000);
+    for number in 0..64 {
+        insert(store, "c", &number.to_string(), json!({"text": text, "n": number})).await;
+    }
+    let error = store.query(&Query::all("c", usize::MAX)).await.unwrap_err();
+    assert_eq!(error.code, Code::TooLarge);
+    assert!(error.message.contains("limit and skip"), "{}", error.message);
+    assert_eq!(store.query(&Query::all("c", 50)).await.unwrap().len(), 50);
+    let projection = Projection::Only(vec!["n".into()]);
+    let query = Query { projection, ..Query::all("c", usize::MAX) };
+    assert_eq!(store.query(&query).await.unwrap().len(), 64, "what is not given does not count");
 }

@@ -1,6 +1,7 @@
 //! What every store must do. An implementation's test hands in how to make an empty one and runs [`check`].
 
 mod chats;
+mod collections;
 mod edits;
 mod filters;
 mod records;
@@ -40,6 +41,17 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     edits::twenty_thousand_edits_are_one_command(&make().await).await;
     edits::an_action_sequence_is_one_change(&make().await).await;
     edits::who_listens_hears_every_change_in_order(make().await).await;
+    collections::schemas_are_made_read_and_changed(&make().await).await;
+    collections::records_are_what_the_schema_says(&make().await).await;
+    collections::unique_values_are_unique(&make().await).await;
+    collections::a_schema_is_refused_if_a_record_does_not_fit(&make().await).await;
+    collections::a_dropped_collection_leaves_versions_and_offsets(&make().await).await;
+    collections::indexes_change_no_answer(&make().await).await;
+    collections::pairs_are_kept(&make().await).await;
+    filters::answers_are_projected_and_joined(&make().await).await;
+    filters::distinct_values_are_sorted(&make().await).await;
+    filters::deep_filters_are_refused(&make().await).await;
+    filters::an_answer_has_a_limit(&make().await).await;
     filters::filters_follow_json_types(&make().await).await;
     filters::sorts_limits_and_skips(&make().await).await;
     filters::names_are_never_syntax(&make().await).await;

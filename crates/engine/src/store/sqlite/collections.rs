@@ -127,6 +127,14 @@ pub(super) fn list(connection: &Connection, now: Timestamp) -> Result<Vec<Collec
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The last offset of a name's log, whether there is a collection of that name or it was dropped.
+pub(super) fn last_offset(connection: &Connection, name: &str) -> Result<Offset> {
+    let last: i64 = connection
+        .prepare_cached("SELECT last_offset FROM collections WHERE name = ?")?
+        .query_row([name], |row| row.get(0))?;
+    Ok(Offset(last.unsigned_abs()))
+}
+
 /// Version and times of a schema, as they lie in the collection's row.
 #[derive(Debug, Clone, Copy, Default)]
 struct Times {

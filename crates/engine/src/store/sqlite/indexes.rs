@@ -83,6 +83,12 @@ fn prefix(collection: i64) -> String {
     format!("member_{collection}_")
 }
 
+/// The name of a member's index. The member's own is in hex: whatever a client calls it, it is a plain name here.
+pub(super) fn name(collection: i64, field: &str, unique: bool) -> String {
+    let hex: String = field.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}{}_{hex}", prefix(collection), if unique { "u" } else { "o" })
+}
+
 fn remove(connection: &Connection, name: &str) -> Result<()> {
     connection.execute_batch(&format!("DROP INDEX {name}"))?;
     connection.execute("DELETE FROM sqlite_stat1 WHERE idx = ?", [name])?;
@@ -93,16 +99,11 @@ impl Wanted {
     fn new(collection: i64, field: &str, unique: bool) -> Self {
         let path = literal(&json_path(field));
         let (rank, value) = (rank(&path), value(&path));
-        // The member's name in hex: whatever a client calls it, it is a plain name here.
-        let hex: String = field.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let (kind, unique, tie, statistics) = if unique {
-            ("u", "UNIQUE ", "", "100000 50000 1")
-        } else {
-            ("o", "", ", id", "100000 50000 10 1")
-        };
-        let name = format!("{}{kind}_{hex}", prefix(collection));
+        let (unique_sql, tie, statistics) =
+            if unique { ("UNIQUE ", "", "100000 50000 1") } else { ("", ", id", "100000 50000 10 1") };
+        let name = name(collection, field, unique);
         let sql = format!(
-            "CREATE {unique}INDEX {name} ON records ({rank}, {value}{tie}) WHERE collection = {collection}"
+            "CREATE {unique_sql}INDEX {name} ON records ({rank}, {value}{tie}) WHERE collection = {collection}"
         );
         Self { name, field: field.to_owned(), statistics, sql }
     }

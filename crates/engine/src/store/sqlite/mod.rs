@@ -21,6 +21,8 @@ mod pages;
 mod pairs;
 mod query;
 mod readers;
+#[cfg(test)]
+mod record_tests;
 mod records;
 mod schema;
 mod search;
@@ -219,7 +221,7 @@ impl Sqlite {
             clock: Arc::clone(&clock),
             schemas: schemas.clone(),
             listeners: listeners.clone(),
-            round: 0,
+            round: 1,
         };
         let records = place.writer(schema::RECORDS)?;
         records.pragma_update(None, "synchronous", "FULL")?;
@@ -488,7 +490,7 @@ impl Store for Sqlite {
         let work = move |c: &Connection, news: &mut Vec<News>| {
             expire(c, &schemas, at, news)?;
             let made = collections::create(c, &schemas, &name, schema.as_ref(), at)?;
-            news.push(News::schema(&name, &made));
+            news.push(News::schema(&name, &made, collections::last_offset(c, &name)?));
             Ok(made)
         };
         self.records.writer.call(work).await
@@ -498,7 +500,8 @@ impl Store for Sqlite {
         let (name, schemas) = (collection.to_owned(), self.schemas.clone());
         let work = move |c: &Connection, news: &mut Vec<News>| {
             let version = collections::drop(c, &schemas, &name)?;
-            news.push(News::Schema { collection: name.clone(), version, primary_key: "id".to_owned() });
+            let (collection, last_offset) = (name.clone(), collections::last_offset(c, &name)?);
+            news.push(News::Schema { collection, version, primary_key: "id".to_owned(), last_offset });
             Ok(())
         };
         self.records.writer.call(work).await
@@ -518,7 +521,7 @@ impl Store for Sqlite {
         let (name, schemas) = (collection.to_owned(), self.schemas.clone());
         let work = move |c: &Connection, news: &mut Vec<News>| {
             let changed = collections::change(c, &schemas, &name, &fields, at)?;
-            news.push(News::schema(&name, &changed));
+            news.push(News::schema(&name, &changed, collections::last_offset(c, &name)?));
             Ok(changed)
         };
         self.records.writer.call(work).await

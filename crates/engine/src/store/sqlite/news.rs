@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change::ChangeBatch;
+use crate::id::Offset;
 use crate::schema::Schema;
 use crate::store::{Change, Committed, Listener};
 
@@ -13,19 +14,16 @@ use crate::store::{Change, Committed, Listener};
 pub(super) enum News {
     /// Changes, of any collections.
     Changes(Vec<Change>),
-    /// A schema.
-    Schema { collection: String, version: u64, primary_key: String },
+    /// A schema, and the last offset of the collection's log.
+    Schema { collection: String, version: u64, primary_key: String, last_offset: Offset },
 }
 
 impl News {
     /// A schema as it is from now on.
-    pub(super) fn schema(collection: &str, schema: &Schema) -> Self {
+    pub(super) fn schema(collection: &str, schema: &Schema, last_offset: Offset) -> Self {
         let Schema { version, primary_key, .. } = schema;
-        Self::Schema {
-            collection: collection.to_owned(),
-            version: *version,
-            primary_key: primary_key.clone(),
-        }
+        let (collection, primary_key) = (collection.to_owned(), primary_key.clone());
+        Self::Schema { collection, version: *version, primary_key, last_offset }
     }
 }
 
@@ -84,10 +82,15 @@ fn gather(news: Vec<News>) -> Vec<Committed> {
             News::Changes(changes) => {
                 changes.into_iter().for_each(|change| add(&mut pieces, &mut open, change))
             }
-            News::Schema { collection, version, primary_key } => {
+            News::Schema { collection, version, primary_key, last_offset } => {
                 open.remove(&collection);
                 let (collection, primary_key) = (collection.into(), primary_key.into());
-                pieces.push(Piece::Schema(Committed::Schema { collection, version, primary_key }));
+                pieces.push(Piece::Schema(Committed::Schema {
+                    collection,
+                    version,
+                    primary_key,
+                    last_offset,
+                }));
             }
         }
     }
