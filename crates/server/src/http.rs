@@ -31,6 +31,8 @@ use crate::limits::TICKET_LIFE;
 use crate::server::{App, Mount};
 
 const HEALTH: &str = "/api/health";
+/// What the page and `tidewire import` ask: errors are spelled as objects there.
+const PAGES: [&str; 5] = [HEALTH, "/api/catalog", "/api/chats", "/api/tickets", import::PATH];
 /// A JSON body is no longer than this.
 const MAX_BODY: usize = 64 * 1024;
 /// So many chats are listed.
@@ -47,11 +49,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(crate::auth::http::router())
         .route("/api/{*rest}", any(no_such_address))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .merge(imports());
+        .merge(imports())
+        .merge(crate::calls::router());
     for protocol in tidewire_protocols::ALL {
         router = router.merge(sockets(app, protocol));
     }
     router
+        .method_not_allowed_fallback(wrong_method)
         .fallback(crate::assets::serve)
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
         .with_state(Arc::clone(app))
@@ -95,10 +99,11 @@ impl Caller {
     fn of(app: &App, request: &Request) -> Self {
         let (headers, uri) = (request.headers(), request.uri());
         let peer = request.extensions().get::<Peer>();
+        let in_body = uri.path().starts_with(crate::auth::http::PREFIX);
         let ticket = uri.query().is_some_and(|query| query.contains("ticket="));
         Self {
             sender: peer.and_then(|peer| app.auth.attempts.sender(*peer, headers)),
-            shows: headers.contains_key(AUTHORIZATION) || ticket || is_flat(uri.path()),
+            shows: headers.contains_key(AUTHORIZATION) || ticket || in_body,
         }
     }
 
@@ -158,9 +163,9 @@ pub(crate) fn flat_response(error: &Error) -> Response {
     respond(error, json!({"code": code, "message": message, "error": message}))
 }
 
-/// Whether errors under this path are flat.
+/// Whether errors under this path are flat: all but those of what the page asks.
 fn is_flat(path: &str) -> bool {
-    path.starts_with(crate::auth::http::PREFIX)
+    path.starts_with("/api/") && !PAGES.contains(&path)
 }
 
 /// An error as it is spelled under this path.
@@ -216,12 +221,21 @@ fn no_store() -> [(HeaderName, &'static str); 1] {
 }
 
 async fn no_such_address(State(app): State<Arc<App>>) -> Failed {
-    fail(&app, &Error::not_found("there is no such address; see the reference for those that there are"))
+    fail_flat(&app, &Error::not_found("there is no such address; see the reference for those that there are"))
+}
+
+/// The engine has no code for it: it is a matter of HTTP alone.
+async fn wrong_method(method: Method) -> Response {
+    let message = format!("{method} is not understood at this address; see the reference for what is");
+    let body = json!({"code": 405, "message": message, "error": message});
+    (StatusCode::METHOD_NOT_ALLOWED, no_store(), Json(body)).into_response()
 }
 
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+    /// Whether all that was to be written since the start could be.
+    integrity_ok: bool,
     version: &'static str,
     model: String,
     /// Whether it runs in this process, so that nothing leaves the machine.
@@ -236,6 +250,7 @@ async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let health = Health {
         status: if draining { "draining" } else { "ok" },
+        integrity_ok: app.engine.stats().append_failures_total == 0,
         version: env!("CARGO_PKG_VERSION"),
         model: app.model.name().to_owned(),
         embedded: app.config.model == "embedded",

@@ -8,6 +8,7 @@
 //! The binary `tidewire` is a thin shell around [`cli`]. Tests start [`serve`] in their own process.
 
 pub mod assets;
+mod calls;
 pub mod cli;
 
 pub mod config;

@@ -230,7 +230,7 @@ pub fn answer(
 }
 
 /// What is said in an answer.
-enum Data {
+pub(super) enum Data {
     Record(Box<Edited>),
     Records(Vec<Edited>),
     Hits(Vec<tidewire_engine::query::Hit>),
@@ -238,7 +238,8 @@ enum Data {
 }
 
 impl Data {
-    fn put(&self, out: &mut Vec<u8>, values: Values) {
+    /// Writes it behind what is there.
+    pub(super) fn put(&self, out: &mut Vec<u8>, values: Values) {
         match self {
             Self::Record(record) => put_record(out, record, values),
             Self::Records(records) => spell::put_records(out, records, values),
@@ -248,7 +249,8 @@ impl Data {
     }
 }
 
-fn data(about: About, reply: Reply) -> Result<Data> {
+/// What a reply is about, taken from it.
+pub(super) fn data(about: About, reply: Reply) -> Result<Data> {
     match (about, reply) {
         (About::Record, Reply::Record(record)) => Ok(Data::Record(Box::new(record))),
         (About::Records, Reply::Records(records)) => Ok(Data::Records(records)),
@@ -279,6 +281,14 @@ fn data(about: About, reply: Reply) -> Result<Data> {
 
 fn json<T: serde::Serialize>(value: &T) -> Result<Data> {
     serde_json::to_value(value).map(Data::Json).map_err(Error::internal)
+}
+
+/// The record that one edit left.
+pub(super) fn edited(reply: Reply) -> Result<Edited> {
+    match reply {
+        Reply::Edited(outcomes) => only(outcomes),
+        other => Err(unexpected(&About::Edited, &other)),
+    }
 }
 
 fn only(outcomes: Vec<Result<Edited>>) -> Result<Edited> {

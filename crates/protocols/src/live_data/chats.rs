@@ -450,7 +450,7 @@ impl RunView {
 }
 
 /// From the run's birth, which its id tells, to the event.
-fn milliseconds(event: &ChatEvent, run: RunId) -> u64 {
+pub(super) fn milliseconds(event: &ChatEvent, run: RunId) -> u64 {
     let [a, b, c, d, e, f, ..] = *run.as_bytes();
     let born = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
     u64::try_from(event.at.0 / 1000).unwrap_or_default().saturating_sub(born)
@@ -464,18 +464,23 @@ pub fn stream_error(name: &str, error: &Error, seq: Option<u64>, format: Format)
         error_kind: error_kind(error).map(str::to_owned),
         provider: None,
         provider_status: None,
-        retry_after_secs: match error.detail {
-            Detail::RetryAfter(after) => Some(after.as_secs().max(1)),
-            Detail::None | Detail::Field(_) | Detail::Timeout(_) | Detail::Tool(_) => None,
-        },
+        retry_after_secs: retry_after_s(error),
         code: Some(error.code.http_status().into()),
         seq,
     };
     spell::message(&wire::ServerMessage::ChatStreamError(failed), format)
 }
 
+/// When to come back, in seconds, if the error says it.
+pub(super) fn retry_after_s(error: &Error) -> Option<u64> {
+    match error.detail {
+        Detail::RetryAfter(after) => Some(after.as_secs().max(1)),
+        Detail::None | Detail::Field(_) | Detail::Timeout(_) | Detail::Tool(_) => None,
+    }
+}
+
 /// What kind of provider's failure it is, if it is one.
-fn error_kind(error: &Error) -> Option<&'static str> {
+pub(super) fn error_kind(error: &Error) -> Option<&'static str> {
     match error.code {
         Code::RateLimited => Some("provider_rate_limited"),
         Code::Upstream | Code::Unavailable => Some("provider_unavailable"),

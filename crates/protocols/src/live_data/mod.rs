@@ -8,6 +8,7 @@ pub mod chats;
 mod codec;
 mod correlate;
 pub mod filter;
+pub mod http;
 pub mod input;
 mod notify;
 pub mod pack;

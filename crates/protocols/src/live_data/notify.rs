@@ -32,6 +32,9 @@ const WAITING_CHANGES: usize = 4096;
 /// This dialect's numbers for [`ChangeBatch::spelled`] begin here.
 const FIRST_VARIANT: u32 = 0x0200;
 
+/// What is before a notification's payload.
+const BEFORE_PAYLOAD: &[u8] = b"{\"type\":\"MutationNotification\",\"payload\":";
+
 /// How a connection reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variant {
@@ -131,7 +134,8 @@ impl Growing {
 
     fn written_json(&self, collection: &str) -> (Vec<u8>, usize, usize) {
         let mut out = Vec::with_capacity(self.ids.len() + self.records.len() + 256);
-        out.extend_from_slice(b"{\"type\":\"MutationNotification\",\"payload\":{\"collection\":");
+        out.extend_from_slice(BEFORE_PAYLOAD);
+        out.extend_from_slice(b"{\"collection\":");
         put_json(&mut out, collection);
         out.extend_from_slice(b",\"event\":");
         put_json(&mut out, event(self.kind));
@@ -290,6 +294,23 @@ fn spell_runs(batch: &ChangeBatch, selection: &Selection, variant: Variant) -> V
         done.push(last.finish(&batch.collection));
     }
     done
+}
+
+/// The notifications of a batch without the message around them, each with the last offset that it covers.
+pub(super) fn payloads(
+    batch: &ChangeBatch,
+    selection: &Selection,
+    values: Values,
+    mut put: impl FnMut(&[u8], u64),
+) {
+    for run in runs(batch, selection, Variant { format: Format::Json, values }).iter() {
+        let message = match &run.frame {
+            Frame::Text(message) => message,
+            Frame::Binary(_) | Frame::Close { .. } => continue,
+        };
+        let payload = message.strip_prefix(BEFORE_PAYLOAD).and_then(|rest| rest.strip_suffix(b"}"));
+        put(payload.unwrap_or(message), run.to);
+    }
 }
 
 /// What waits for the window's end.

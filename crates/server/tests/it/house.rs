@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tidewire_engine::agent::Tool;
+use tidewire_engine::model::Embedder;
 use tidewire_engine::model::choose::Chosen;
 use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::Sqlite;
@@ -33,13 +34,14 @@ pub(crate) struct Plan {
     pub(crate) model: ScriptedModel,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) demo: bool,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let mut config = Config { drain_seconds: 5, ..Config::default() };
         config.limits.message_burst = 1000;
-        Self { config, model: ScriptedModel::demo(), tools: Vec::new(), demo: false }
+        Self { config, model: ScriptedModel::demo(), tools: Vec::new(), demo: false, embedder: None }
     }
 }
 
@@ -58,7 +60,7 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let model = Arc::new(plan.model);
-        let chosen = Chosen { model: Arc::clone(&model) as _, embedder: None };
+        let chosen = Chosen { model: Arc::clone(&model) as _, embedder: plan.embedder };
         let Started { house, store } = start_with(plan.config, chosen, plan.tools).await.unwrap();
         if plan.demo {
             load_demo(store.as_ref()).await.unwrap();

@@ -11,5 +11,6 @@ mod house;
 mod http;
 mod import;
 mod live_data;
+mod live_http;
 mod talk;
 mod transcripts;
