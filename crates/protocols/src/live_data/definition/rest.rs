@@ -238,7 +238,7 @@ fn records() -> Vec<Endpoint> {
                 "SubscribeToRecords",
                 RestMethod::Get,
                 "/api/subscribe/{collection}",
-                "Changes as they happen: events `mutation`, `schema_changed`, `gap` and `snapshot`",
+                "Changes as they happen: first the event `subscribed`, then `mutation`, `schema_changed`, `gap` and `snapshot`; an event `error` is the last one",
                 events("MutationNotification"),
             ),
             [

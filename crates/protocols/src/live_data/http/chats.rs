@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::conversation::RunOptions;
-use tidewire_engine::event::{Source, TextSpan, Usage};
+use tidewire_engine::event::{Amendment, Source, TextSpan, Usage};
 use tidewire_engine::{
     AgentEvent, Answer as Said, ChatBody, ChatEvent, ChatId, ChatRef, Command, Detail, Error, Event,
     RecordId, Reply, Result, RunId,
@@ -179,6 +179,9 @@ impl Talk {
         match &event.body {
             ChatBody::Run { run, event: said, text } if Some(*run) == self.run => {
                 self.run_event(event, *run, said, text.as_ref(), out)
+            }
+            ChatBody::Amended { amendment: Amendment::ChatDeleted, .. } => {
+                Err(Error::not_found("the chat was deleted before it could answer"))
             }
             ChatBody::Run { .. } | ChatBody::UserMessage { .. } | ChatBody::Amended { .. } => {
                 Ok(Next::Listen)

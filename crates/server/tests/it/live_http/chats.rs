@@ -218,3 +218,25 @@ async fn chats_are_branched_merged_and_compacted() {
     let again = api.done("POST", &compact, json!({"keep_recent": 100})).await;
     assert_eq!((&again["already_compact"], &again["summary_message_id"]), (&json!(true), &Value::Null));
 }
+
+#[tokio::test]
+async fn a_chat_that_is_deleted_while_it_answers_ends_the_stream() {
+    let house = House::with(|plan| {
+        plan.model = ScriptedModel::new().otherwise(Script::new().words("one word").hang());
+    })
+    .await;
+    let api = Api::of(&house);
+    let chat = open(&api).await;
+    let path = format!("/api/chat/{chat}/messages/stream");
+    let request = api.request("POST", &path).json(&json!({"message": "hello"}));
+    let mut events = Events::of(request.send().await.unwrap());
+    let first = events.next().await.unwrap().data;
+    assert!(first["token"].as_str().unwrap().starts_with("one"), "{first}");
+    api.done("DELETE", &format!("/api/chat/{chat}"), Value::Null).await;
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event.data);
+    }
+    let last = last.expect("it says how it ended");
+    assert!(last.get("content").is_some() || last["code"] == 404, "{last}");
+}
