@@ -272,6 +272,9 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
     figures.set_total("tidewire_log_appends_total", stats.appends_total);
     figures.set_total("tidewire_log_append_failures_total", stats.append_failures_total);
     figures.set_total("tidewire_fell_behind_total", stats.fell_behind_total);
+    figures.set("tidewire_watches", stats.watches as f64);
+    figures.set_total("tidewire_notices_total", stats.notices_total);
+    figures.set_total("tidewire_watches_fell_behind_total", stats.watches_fell_behind_total);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render()))
 }
 

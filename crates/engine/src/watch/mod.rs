@@ -76,6 +76,8 @@ enum News {
         topic: Arc<Topic>,
         version: u64,
         primary_key: Arc<str>,
+        /// The last offset after it.
+        last: Offset,
     },
 }
 
@@ -162,9 +164,9 @@ impl Post {
                 }
                 Some(News::Changes { topic, batch, weight })
             }
-            Committed::Schema { collection, version, primary_key, last_offset: _ } => {
+            Committed::Schema { collection, version, primary_key, last_offset } => {
                 let topic = self.hub.known(&collection)?;
-                Some(News::Schema { topic, version, primary_key })
+                Some(News::Schema { topic, version, primary_key, last: last_offset })
             }
         }
     }
@@ -178,7 +180,10 @@ impl Postman {
                 topic.deliver(&batch, weight, self.limits)
             }
             News::Grown { topic, to } => topic.grow(to),
-            News::Schema { topic, version, primary_key } => topic.tell_schema(version, &primary_key),
+            News::Schema { topic, version, primary_key, last } => {
+                topic.tell_schema(version, &primary_key);
+                topic.grow(last)
+            }
         };
         self.counters.watchers_fell_behind.fetch_add(fell_behind, Ordering::Relaxed);
     }

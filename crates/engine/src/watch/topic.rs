@@ -77,16 +77,9 @@ impl Topic {
         self.lock().grow(self, to)
     }
 
-    /// Tells everybody of the collection's schema, and lets them look whether the log still is what it was: it may
-    /// have been dropped. Returns how many were live.
-    pub(super) fn tell_schema(&self, version: u64, primary_key: &Arc<str>) -> u64 {
-        let state = self.lock();
-        let written = state.written.unwrap_or_default();
-        let tell = |inbox: &Arc<Inbox>| {
-            inbox.tell_schema(self, version, primary_key);
-            u64::from(inbox.fall_behind_in(self, written))
-        };
-        state.listeners().map(tell).sum()
+    /// Tells everybody of the collection's schema.
+    pub(super) fn tell_schema(&self, version: u64, primary_key: &Arc<str>) {
+        self.lock().listeners().for_each(|inbox| inbox.tell_schema(self, version, primary_key));
     }
 
     /// What is kept of the log after an offset.

@@ -32,10 +32,8 @@ async fn live_data_is_spoken_as_written_in_binary_frames() {
 }
 
 async fn play_live_data(packed: bool) {
-    let mut transcripts = read("live_data");
-    // The engine does not serve watches yet.
-    transcripts.retain(|(name, _)| name != "subscriptions");
-    assert!(transcripts.len() >= 8, "only {} transcripts were found", transcripts.len());
+    let transcripts = read("live_data");
+    assert!(transcripts.len() >= 9, "only {} transcripts were found", transcripts.len());
     for (name, text) in transcripts {
         let house = House::open().await;
         // How the two agree on a format is written as it is.
