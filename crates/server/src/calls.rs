@@ -186,7 +186,11 @@ impl Pump {
         let first = self.call.begin()?;
         let turn = match self.take(first) {
             Some(turn) => turn,
-            None => self.turn(&mut out).await?,
+            None => match self.turn(&mut out).await {
+                Ok(turn) => turn,
+                Err(error) if out.is_empty() => return Err(error),
+                Err(error) => Turn::Written(self.fail(&error, out)),
+            },
         };
         match turn {
             Turn::Answer(answer) => Ok(whole(answer)),
@@ -312,14 +316,17 @@ impl Pump {
         match self.turn(&mut out).await {
             Ok(Turn::Written(bytes)) => Some(bytes.into()),
             Ok(Turn::Answer(_) | Turn::End) => None,
-            Err(error) => {
-                self.over = true;
-                self.app.figures.count_error(error.code);
-                crate::telemetry::log_error(&error, "http");
-                self.call.failed(&error, &mut out);
-                Some(out.into())
-            }
+            Err(error) => Some(self.fail(&error, out).into()),
         }
+    }
+
+    /// The end of a stream by an error, behind what was not written yet.
+    fn fail(&mut self, error: &Error, mut out: Vec<u8>) -> Vec<u8> {
+        self.over = true;
+        self.app.figures.count_error(error.code);
+        crate::telemetry::log_error(error, "http");
+        self.call.failed(error, &mut out);
+        out
     }
 }
 

@@ -475,9 +475,26 @@ fn unbuilt(area: &str, id: &str, method: RestMethod, path: &str) -> Endpoint {
 
 type Route = (&'static str, RestMethod, &'static str);
 
-use RestMethod::{Delete, Get, Post, Put};
+use RestMethod::{Delete, Get, Patch, Post, Put};
 
 const NOT_BUILT: &[(&str, &[Route])] = &[
+    (
+        "Single permissions of a key",
+        &[
+            ("ListCollectionGrants", Get, "/api/auth/keys/{key}/permissions/collections"),
+            ("GetCollectionGrant", Get, "/api/auth/keys/{key}/permissions/collections/{collection}"),
+            ("SetCollectionGrant", Put, "/api/auth/keys/{key}/permissions/collections/{collection}"),
+            ("ChangeCollectionGrant", Patch, "/api/auth/keys/{key}/permissions/collections/{collection}"),
+            ("RemoveCollectionGrant", Delete, "/api/auth/keys/{key}/permissions/collections/{collection}"),
+            ("ListKvGrants", Get, "/api/auth/keys/{key}/permissions/kv"),
+            ("GetKvGrant", Get, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
+            ("SetKvGrant", Put, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
+            ("ChangeKvGrant", Patch, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
+            ("RemoveKvGrant", Delete, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
+            ("GetPermissionsOld", Get, "/api/auth/permissions"),
+            ("SetPermissionsOld", Put, "/api/auth/permissions"),
+        ],
+    ),
     (
         "Transactions",
         &[

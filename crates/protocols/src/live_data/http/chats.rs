@@ -12,6 +12,7 @@ use tidewire_engine::{
     RecordId, Reply, Result, RunId,
 };
 
+use super::tools::{self, ToolConfig};
 use super::{Call, Next, Request, Started, Style, managed, sse, step};
 use crate::live_data::chats::{chat_ref, milliseconds};
 use crate::live_data::codec::tool_answer;
@@ -48,7 +49,9 @@ fn talk(request: &Request<'_>, way: Way) -> Started {
         content: m.message,
         while_running: WhileRunning::Queue(QUEUE),
     };
-    Ok(Box::new(Talk::new(chat, command, way)))
+    let mut talk = Talk::new(chat, command, way);
+    talk.config = m.tool_config.map(ToolConfig::read).transpose()?;
+    Ok(Box::new(talk))
 }
 
 /// `POST /api/chat/{chat_id}/messages`
@@ -104,6 +107,9 @@ enum Way {
 struct Talk {
     chat: ChatRef,
     command: Option<Command>,
+    /// Which tools may be used, if the message says it. Otherwise the chat may say it.
+    config: Option<ToolConfig>,
+    allowed: Vec<String>,
     way: Way,
     id: Option<ChatId>,
     run: Option<RunId>,
@@ -121,6 +127,8 @@ impl Talk {
         Self {
             chat,
             command: Some(command),
+            config: None,
+            allowed: Vec::new(),
             way,
             id: None,
             run: None,
@@ -133,19 +141,37 @@ impl Talk {
 }
 
 impl Call for Talk {
-    /// It listens first, so that nothing of the answer is missed.
     fn begin(&mut self) -> Result<Next> {
-        Ok(Next::Execute(Command::FollowChat { chat: self.chat.clone(), after: None }))
+        let says = matches!(self.command, Some(Command::SendMessage { .. }));
+        match (self.config.take(), &self.chat) {
+            (Some(config), _) => Ok(self.configure(&config)),
+            (None, ChatRef::Id(chat)) if says => Ok(Next::Execute(Command::GetChat { chat: *chat })),
+            (None, ChatRef::Id(_) | ChatRef::Session(_)) => Ok(self.follow()),
+        }
     }
 
     fn reply(&mut self, reply: Result<Reply>, _now: Instant, out: &mut Vec<u8>) -> Result<Next> {
         match reply? {
+            Reply::Chat(mut info) => {
+                // What was kept may be older than what is read today.
+                let config = info.settings.extra.remove("tool_config").map(ToolConfig::read);
+                Ok(self.configure(&config.and_then(Result::ok).unwrap_or_default()))
+            }
+            Reply::Tools(tools) => {
+                let allowed = std::mem::take(&mut self.allowed);
+                self.with_options(|options| tools::exclude(options, tools, &allowed));
+                Ok(self.follow())
+            }
             Reply::Following { chat, .. } => {
                 self.id = Some(chat);
                 Ok(self.command.take().map_or(Next::End, Next::Execute))
             }
             Reply::Accepted { run, .. } => {
                 self.run = Some(run);
+                if self.is_stream() {
+                    // What goes wrong from here on goes wrong in the answer.
+                    out.extend_from_slice(sse::ACCEPTED);
+                }
                 for event in std::mem::take(&mut self.early) {
                     match self.hear(&event, out)? {
                         Next::Listen => {}
@@ -175,6 +201,29 @@ impl Call for Talk {
 }
 
 impl Talk {
+    fn with_options(&mut self, change: impl FnOnce(&mut RunOptions)) {
+        if let Some(Command::SendMessage { options, .. }) = &mut self.command {
+            change(options);
+        }
+    }
+
+    /// Which tools may be used. Those that may not have to be known by name.
+    fn configure(&mut self, config: &ToolConfig) -> Next {
+        self.with_options(|options| config.limit_rounds(options));
+        match config.allowed() {
+            Some(allowed) => {
+                self.allowed = allowed;
+                Next::Execute(Command::ListTools)
+            }
+            None => self.follow(),
+        }
+    }
+
+    /// It listens before it speaks, so that nothing of the answer is missed.
+    fn follow(&self) -> Next {
+        Next::Execute(Command::FollowChat { chat: self.chat.clone(), after: None })
+    }
+
     fn hear(&mut self, event: &ChatEvent, out: &mut Vec<u8>) -> Result<Next> {
         match &event.body {
             ChatBody::Run { run, event: said, text } if Some(*run) == self.run => {

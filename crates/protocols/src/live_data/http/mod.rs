@@ -17,6 +17,7 @@ mod sse;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;

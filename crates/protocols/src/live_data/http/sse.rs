@@ -8,6 +8,9 @@ use crate::live_data::typed::put_json;
 /// What is written into a stream in which nothing happens: a comment, which readers pass over.
 pub const KEEP_ALIVE: &[u8] = b": nothing happened\n\n";
 
+/// What begins a stream before there is anything to tell.
+pub(super) const ACCEPTED: &[u8] = b": accepted\n\n";
+
 /// Writes an event. `data` writes one line; JSON always is one.
 pub(super) fn put(out: &mut Vec<u8>, name: Option<&str>, id: Option<u64>, data: impl FnOnce(&mut Vec<u8>)) {
     if let Some(name) = name {

@@ -107,7 +107,41 @@ async fn an_answer_is_streamed_and_ends_with_its_facts() {
     assert!(end["message_id"].is_string() && end["execution_time_ms"].is_u64(), "{end}");
     assert_eq!((&end["token_usage"]["prompt_tokens"], &end["tool_call_history"]), (&json!(7), &json!([])));
     assert!(events.next().await.is_none());
-    assert_eq!(api.refused(502, "POST", &path, json!({"message": "fail"})).await, "the provider is down");
+    // It was accepted, so what goes wrong is told in the stream.
+    let failing = api.request("POST", &path).json(&json!({"message": "fail"})).send().await.unwrap();
+    let mut failing = Events::of(failing);
+    let last = failing.expect("error").await.data;
+    assert_eq!((&last["error"], &last["code"]), (&json!("the provider is down"), &json!(502)));
+    assert!(failing.next().await.is_none());
+    api.refused(400, "POST", &path, json!({"message": ""})).await;
+}
+
+#[tokio::test]
+async fn tools_are_allowed_by_a_message_or_by_the_chat() {
+    let house = house().await;
+    let api = Api::of(&house);
+    let offered = || -> Vec<String> {
+        let requests = house.model.requests();
+        requests.last().unwrap().tools.iter().map(|tool| tool.name.clone()).collect()
+    };
+    let path = format!("/api/chat/{}/messages", open(&api).await);
+    let say = |config: Value| json!({"message": "hello", "tool_config": config});
+    api.done("POST", &path, say(Value::Null)).await;
+    let all = offered();
+    assert!(all.len() > 1, "{all:?}");
+    api.done("POST", &path, say(json!({"enabled": true, "allowed_tools": [all[0]], "max_iterations": 2})))
+        .await;
+    assert_eq!(offered(), all[..1]);
+    api.done("POST", &path, say(json!({"enabled": false}))).await;
+    assert_eq!(offered(), Vec::<String>::new());
+    let sentence = api.refused(400, "POST", &path, say(json!({"allowed_tools": 7}))).await;
+    assert!(sentence.contains("tool_config is"), "{sentence}");
+
+    let settings = json!({"llm_provider": "openai", "collections": [], "tool_config": {"enabled": true, "allowed_tools": [all[1]]}});
+    let opened = api.done("POST", "/api/chat", settings).await;
+    let path = format!("/api/chat/{}/messages", opened["chat_id"].as_str().unwrap());
+    api.done("POST", &path, json!({"message": "hello"})).await;
+    assert_eq!(offered(), all[1..2]);
 }
 
 #[tokio::test]
