@@ -39,15 +39,21 @@ fn write(path: &str, text: &str) -> Result {
 /// Every generated file: its path from the root, and its text.
 fn files() -> Result<Vec<File>> {
     let session_chat = tidewire_definitions::session_chat::definition();
-    // Seen from a client, the definition is in another folder.
-    let from_afar = Provenance::new(COMMAND, "crates/protocols/src/session_chat/definition.rs");
-    let client = typescript::client(&session_chat, &from_afar).map_err(|problems| list(&problems))?;
+    let live_data = tidewire_definitions::live_data::definition();
     Ok([
         dialect("session_chat", &session_chat)?,
-        dialect("live_data", &tidewire_definitions::live_data::definition())?,
-        below("clients/typescript/src/generated", client),
+        dialect("live_data", &live_data)?,
+        client("session_chat", &session_chat)?,
+        client("live_data", &live_data)?,
     ]
     .concat())
+}
+
+/// The TypeScript client of a dialect. Seen from it, the definition is in another folder.
+fn client(name: &str, definition: &Definition) -> Result<Vec<File>> {
+    let provenance = Provenance::new(COMMAND, &format!("crates/protocols/src/{name}/definition.rs"));
+    let files = typescript::client(definition, &provenance).map_err(|problems| list(&problems))?;
+    Ok(below("clients/typescript/src/generated", files))
 }
 
 /// What every dialect has: its wire types beside its definition, and its reference.

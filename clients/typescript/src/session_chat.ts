@@ -30,6 +30,7 @@ import {
   type User,
 } from "./generated/session_chat.js";
 import { Outbox } from "./outbox.js";
+import { asStatus, withTicket, type LinkStatus } from "./link.js";
 import { Timeline } from "./timeline.js";
 
 /** What the server says, as one flat object a frame; `type` tells them apart. */
@@ -47,18 +48,7 @@ export type ChatFrame =
   | { readonly type: "unknown"; readonly tag?: string; readonly raw: string | Uint8Array };
 
 /** How things stand with the connection. */
-export type ChatStatus =
-  | { readonly state: "idle" }
-  | { readonly state: "connecting"; readonly attempt: number }
-  | { readonly state: "online" }
-  /** Lost; the next attempt comes by itself at `retryAt`, in milliseconds since 1970. */
-  | { readonly state: "waiting"; readonly attempt: number; readonly retryAt: number; readonly code: number; readonly reason: string }
-  /** Given up for now: `retryNow` goes on, and so does a sign that the network is back. */
-  | { readonly state: "failed"; readonly attempts: number; readonly code: number; readonly reason: string }
-  /** The server, or the check of the address, will not have this connection; `retryNow` tries all the same. */
-  | { readonly state: "refused"; readonly code: number; readonly reason: string; readonly error?: SchematicError }
-  /** Closed by its owner. */
-  | { readonly state: "closed" };
+export type ChatStatus = LinkStatus;
 
 /** Where a message is: waiting here, under way, confirmed by the server, or refused by it. */
 export type OutboxStatus = "queued" | "sent" | "delivered" | "refused";
@@ -298,10 +288,7 @@ export class SessionChat {
 }
 
 async function target(options: SessionChatOptions): Promise<Target> {
-  const url = new URL(address(options));
-  const ticket = await options.ticket?.();
-  if (ticket !== undefined) url.searchParams.set("ticket", ticket);
-  return { url: url.href, headers: options.headers };
+  return withTicket(address(options), options);
 }
 
 function address({ url, baseUrl, sessionId }: SessionChatOptions): string {
@@ -314,25 +301,6 @@ function randomId(): string {
   // `randomUUID` is missing in pages that are not served securely; random bytes are always there.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function asStatus(state: ConnectionState): ChatStatus | undefined {
-  switch (state.status) {
-    case "idle":
-      return { state: "idle" };
-    case "connecting":
-      return { state: "connecting", attempt: state.attempt };
-    case "open":
-      return { state: "online" };
-    case "waiting":
-      return { state: "waiting", attempt: state.attempt, retryAt: state.retry_at, code: state.cause.code, reason: state.cause.reason };
-    case "failed":
-      return { state: "failed", attempts: state.attempts, code: state.cause.code, reason: state.cause.reason };
-    case "closing":
-      return undefined;
-    case "closed":
-      return { state: "refused", ...state.cause };
-  }
 }
 
 function asFrame(message: ServerMessage): ChatFrame {

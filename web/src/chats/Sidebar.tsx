@@ -5,8 +5,8 @@ import { ConnectionDot } from '../connection/ConnectionBanner';
 import type { Words } from '../connection/words';
 import type { ChatSummary, Health } from '../server/resources';
 import { Busy, IconButton } from '../shell/controls';
-import { MoonIcon, PlusIcon, SearchIcon, SunIcon } from '../shell/icons';
-import { toggleTheme, useTheme } from '../shell/theme';
+import { PlusIcon, SearchIcon } from '../shell/icons';
+import { Mark, Places, ThemeButton } from '../shell/places';
 import { groupChats } from './groups';
 import { addressOf } from './session';
 
@@ -47,6 +47,7 @@ export const Sidebar = memo(function Sidebar({ chats, current, failed, health, w
         ))}
         {failed && chats.length <= 1 && <p className="px-3 pt-3 text-sm text-muted">The list of chats cannot be read at the moment</p>}
       </div>
+      <Places current="chats" />
       <div className="flex h-14 shrink-0 items-center gap-2 border-t border-line pr-3 pl-4">
         <div className="min-w-0 flex-1">
           <ConnectionDot words={words} />
@@ -71,22 +72,5 @@ function ChatLink({ chat, current, onChosen }: { chat: ChatSummary; current: boo
         {chat.running && <span title="An answer is being written"><Busy /><span className="sr-only">, an answer is being written</span></span>}
       </a>
     </li>
-  );
-}
-
-function ThemeButton() {
-  const theme = useTheme();
-  return (
-    <IconButton label={theme === 'dark' ? 'Light theme' : 'Dark theme'} onClick={toggleTheme}>
-      {theme === 'dark' ? <SunIcon /> : <MoonIcon />}
-    </IconButton>
-  );
-}
-
-function Mark() {
-  return (
-    <svg width="20" height="20" viewBox="0 0 20 20" aria-hidden="true" className="text-accent">
-      <path d="M1.5 7c2.8 0 2.8 2.5 5.6 2.5S10 7 12.8 7s2.9 2.5 5.7 2.5M1.5 12.5c2.8 0 2.8 2.5 5.6 2.5s2.9-2.5 5.7-2.5 2.9 2.5 5.7 2.5" fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" />
-    </svg>
   );
 }

@@ -1,6 +1,7 @@
 //! Which chat the address names: `#/c/<session_id>`.
 
 import { useSyncExternalStore } from 'react';
+import { isData } from '../data/address';
 
 const ADDRESS = /^#\/c\/([^/?]+)$/;
 
@@ -41,9 +42,12 @@ function subscribe(listener: () => void): () => void {
   return () => removeEventListener('hashchange', listener);
 }
 
+/** The chat that was open before the data was looked at. */
+let before: string | undefined;
+
 function currentSession(): string {
-  const named = sessionOf(location.hash);
-  if (named !== undefined) return named;
+  const named = sessionOf(location.hash) ?? (isData(location.hash) ? before : undefined);
+  if (named !== undefined) return (before = named);
   const fresh = newSessionId();
   history.replaceState(null, '', addressOf(fresh));
   return fresh;

@@ -16,8 +16,8 @@ export function openPort(sessionId: string): ChatPort {
   return new SessionChat({ sessionId, baseUrl: location.origin, ticket: obtainTicket });
 }
 
-/** Browsers do not say that an upgrade was refused with 401, so the page asks before. */
-async function obtainTicket(): Promise<string | undefined> {
+/** A ticket for one socket. Browsers do not say that an upgrade was refused with 401, so the page asks before. */
+export async function obtainTicket(): Promise<string | undefined> {
   if (await needsKey()) throw new SchematicError('auth', 'Sign in with a key');
   return takeTicket();
 }

@@ -1,14 +1,19 @@
 //! The page: signs in if the server asks for it, then shows the chat that the address names.
 
-import { useEffect, useMemo } from 'react';
+import { lazy, Suspense, useEffect, useMemo } from 'react';
 import { useSessionId } from '../chats/session';
 import { openPort } from '../connection/port';
 import { ConversationStore } from '../conversation/store';
+import { isData, useHash } from '../data/address';
 import { useAccess } from '../server/access';
 import { useCatalog, useChats, useHealth } from '../server/resources';
+import { rememberPlace } from './places';
 import { SignIn } from './SignIn';
 import { localStore } from './storage';
 import { Workspace } from './Workspace';
+
+/** Who only chats does not load the tables. */
+const DataView = lazy(() => import('../data/DataView'));
 
 /** Everything. */
 export function App() {
@@ -16,6 +21,13 @@ export function App() {
 }
 
 function SignedIn() {
+  const hash = useHash();
+  const place = isData(hash) ? 'data' : 'chats';
+  useEffect(() => rememberPlace(place, location.hash), [place, hash]);
+  return place === 'data' ? <Suspense fallback={null}><DataView /></Suspense> : <Chats />;
+}
+
+function Chats() {
   const sessionId = useSessionId();
   const catalog = useCatalog();
   const chats = useChats();

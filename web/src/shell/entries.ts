@@ -3,6 +3,7 @@
 import { useMemo } from 'react';
 import type { CanvasState } from '../canvas/state';
 import { openChat, startChat } from '../chats/session';
+import { goTo } from '../data/address';
 import { currentKey, signOut } from '../server/access';
 import type { Catalog, ChatSummary } from '../server/resources';
 import type { Entry } from './finding';
@@ -31,6 +32,7 @@ function actions({ stop, changeCanvas, focus }: EntryParts): Entry[] {
     action('New chat', startChat),
     action('Show the diagram', () => changeCanvas({ open: true, tab: 'diagram' })),
     action('Show the tables', () => changeCanvas({ open: true, tab: 'tables' })),
+    action('Go to the data', () => goTo({})),
     action('Change between light and dark', toggleTheme),
     // After the dialog has given the focus back to where it came from.
     action('Write a question', () => setTimeout(focus)),

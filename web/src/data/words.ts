@@ -1,0 +1,26 @@
+//! How a table stands with the server, in words.
+
+import type { LinkStatus } from '@tidewire/client/live-data';
+import { inSeconds, type Words } from '../connection/words';
+
+/** Says whether what is shown is what is. */
+export function describeLive(status: LinkStatus, live: boolean, now: number): Words {
+  switch (status.state) {
+    case 'idle':
+    case 'connecting':
+      return { tone: 'busy', short: 'Connecting' };
+    case 'online':
+      return live ? { tone: 'good', short: 'Live' } : { tone: 'busy', short: 'Catching up' };
+    case 'waiting':
+    case 'failed':
+      return { tone: 'busy', short: 'Reconnecting', sentence: `The connection was lost; what you see may be old. ${nextTry(status, now)}`, action: 'retry' };
+    case 'refused':
+      return { tone: 'bad', short: 'Refused', sentence: status.error?.message ?? `The server ended the connection (${status.code}${status.reason ? `, ${status.reason}` : ''})`, action: 'retry' };
+    case 'closed':
+      return { tone: 'bad', short: 'Closed' };
+  }
+}
+
+function nextTry(status: LinkStatus, now: number): string {
+  return status.state === 'waiting' ? `Next try ${inSeconds(status.retryAt - now)}` : 'Try again when the network is back';
+}
