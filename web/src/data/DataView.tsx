@@ -36,7 +36,7 @@ export default function DataView() {
       ) : (
         <Sheet side="left" title="Collections" open={listOpen} onOpenChange={setListOpen}>{sidebar}</Sheet>
       )}
-      {name === undefined ? <Choice menu={menu} collections={collections} /> : <OpenTable key={name} place={place} name={name} menu={menu} />}
+      {name === undefined ? <Choice menu={menu} collections={collections} /> : <OpenTable key={name} place={place} name={name} menu={menu} collections={collections} />}
     </div>
   );
 }
@@ -54,11 +54,19 @@ function Choice({ menu, collections }: { menu: ReactNode; collections: Collectio
   );
 }
 
-function OpenTable({ place, name, menu }: { place: DataPlace; name: string; menu: ReactNode }) {
+interface OpenTableProps {
+  place: DataPlace;
+  name: string;
+  menu: ReactNode;
+  collections: Collections;
+}
+
+function OpenTable({ place, name, menu, collections }: OpenTableProps) {
   const hasPane = useMedia('(min-width: 1080px)');
   const { table, trouble } = useTable(name, place);
   useSyncExternalStore(table.subscribe, table.version);
   const words = useLiveWords(table.live);
+  useCounting(table, collections);
   const [opened, setOpened] = useState<Opened>();
   const field = useRef<HTMLInputElement>(null);
   useKeys((event) => {
@@ -106,6 +114,20 @@ function useTable(collection: string, { filter, sort }: DataPlace): { table: Tab
     return () => table.close();
   }, [table]);
   return { table, trouble: 'trouble' in read ? read.trouble : undefined };
+}
+
+/** Keeps the list's figure in step, and the list itself where a collection has just come to be. */
+function useCounting(table: Table, { list, counted, refresh }: Collections): void {
+  const { collection, filter } = table.query;
+  const { count, exact } = table.total;
+  const known = table.isRead && exact && !filter ? count : undefined;
+  const isNew = (known ?? 0) > 0 && list !== undefined && !list.some((each) => each.name === collection);
+  useEffect(() => {
+    if (known !== undefined) counted(collection, known);
+  }, [collection, known, counted]);
+  useEffect(() => {
+    if (isNew) refresh();
+  }, [isNew, refresh]);
 }
 
 function useLiveWords(live: boolean): Words {

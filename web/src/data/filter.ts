@@ -70,7 +70,7 @@ function readCondition(scanner: Scanner): Condition {
 function readOperand(scanner: Scanner, operator: Operator, field: string): unknown {
   if (operator === 'Exists') return scanner.word('false') ? false : (scanner.word('true'), true);
   if (operator === 'In' || operator === 'NotIn') return readList(scanner, field);
-  const value = readValue(scanner, /.+?(?=\s+and\s|\s*$)/iy);
+  const value = readValue(scanner, /.+?(?=\s+and(?:\s|$)|\s*$)/iy);
   if (value === undefined) throw new Trouble(`Write a value after ${field}`);
   // Parts of a text are texts, also where they look like numbers.
   return operator === 'Contains' || operator.endsWith('With') ? String(value.value) : value.value;

@@ -46,6 +46,8 @@ export interface Collections {
   readonly list: readonly Listed[] | undefined;
   readonly trouble: string | undefined;
   readonly refresh: () => void;
+  /** The open table knows better how many records there are. */
+  readonly counted: (name: string, count: number) => void;
 }
 
 /** Collections that are counted; more of them are listed without figures. */
@@ -63,17 +65,20 @@ export function useCollections(): Collections {
       (names) => {
         setTrouble(undefined);
         setList((before) => names.map((name) => ({ name, count: before?.find((each) => each.name === name)?.count })));
-        void counted(names).then(show);
+        void countAll(names).then(show);
       },
       (thrown: unknown) => mine === newest.current && setTrouble(thrown instanceof Error ? thrown.message : String(thrown)),
     );
   }, []);
   useEffect(() => pageLive().onStatus((status) => status.state === 'online' && refresh()), [refresh]);
   useEffect(() => pageLive().connect(), []);
-  return { list, trouble, refresh };
+  const counted = useCallback((name: string, count: number) => {
+    setList((before) => (before?.some((each) => each.name === name) ? before.map((each) => (each.name === name ? { name, count } : each)) : before));
+  }, []);
+  return { list, trouble, refresh, counted };
 }
 
-async function counted(names: readonly string[]): Promise<readonly Listed[]> {
+async function countAll(names: readonly string[]): Promise<readonly Listed[]> {
   const counts = await Promise.all(names.slice(0, COUNTED).map(async (name) => (await readFacts(name))?.count));
   return names.map((name, index) => ({ name, count: counts[index] }));
 }

@@ -62,6 +62,7 @@ export class Table {
   #watch: Watch | undefined;
   #columns: readonly Column[] = [];
   #fields: Readonly<Record<string, FieldSchema>> = {};
+  #hasRows = false;
   #live = false;
   #refusal: Error | undefined;
   #trouble: Trouble | undefined;
@@ -207,7 +208,10 @@ export class Table {
   }
 
   #loaded(): void {
-    this.#columns = columnsOf(this.#windows.sample(), this.#fields, this.#columns);
+    // Before there are rows nobody knows how wide columns are.
+    const known = this.#hasRows ? this.#columns : [];
+    this.#hasRows ||= this.#windows.size > 0;
+    this.#columns = columnsOf(this.#windows.sample(), this.#fields, known);
     this.#tell();
   }
 
@@ -382,6 +386,7 @@ export function sentenceOf(thrown: unknown): string {
   return capital(thrown instanceof Error ? thrown.message : String(thrown));
 }
 
+/** Begins a sentence as people do; names of fields and quoted words stay as they are. */
 function capital(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+  return /^[a-z]+ /.test(sentence) ? sentence.charAt(0).toUpperCase() + sentence.slice(1) : sentence;
 }

@@ -91,7 +91,7 @@ export class Windows {
 
   /** The first rows that have been read. */
   sample(): readonly DataRecord[] {
-    const first = Math.min(...this.#pages.keys());
+    const first = this.#pages.size > 0 ? Math.min(...this.#pages.keys()) : 0;
     return this.#pages.get(first)?.rows ?? [];
   }
 
