@@ -51,7 +51,7 @@ fn files() -> Result<Vec<File>> {
 
 /// The TypeScript client of a dialect. Seen from it, the definition is in another folder.
 fn client(name: &str, definition: &Definition) -> Result<Vec<File>> {
-    let provenance = Provenance::new(COMMAND, &format!("crates/protocols/src/{name}/definition.rs"));
+    let provenance = Provenance::new(COMMAND, format!("crates/protocols/src/{name}/definition.rs"));
     let files = typescript::client(definition, &provenance).map_err(|problems| list(&problems))?;
     Ok(below("clients/typescript/src/generated", files))
 }
