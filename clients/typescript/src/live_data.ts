@@ -74,6 +74,11 @@ export interface LiveDataOptions extends LinkCredentials {
 /** Comes back for as long as it takes; half a minute at most between two attempts. */
 const RECONNECT = { initial_ms: 500, max_ms: 30_000, jitter: 0.5, max_attempts: Infinity, min_uptime_ms: 5_000 };
 
+/** Time between two questions that only ask whether the server is still there, and for the answer, in milliseconds. */
+const BEAT = { heartbeat_ms: 25_000, heartbeat_reply_ms: 10_000 };
+/** The id of such a question. */
+const BEAT_ID = "beat";
+
 type Incoming = ServerMessage | Unknown;
 type Request = Exclude<ClientMessage, Unknown>;
 
@@ -94,10 +99,15 @@ export class LiveData {
         target: () => withTicket(address, options),
         // Ids lie in the envelope, beside the body.
         replyId: (message) => ("id" in message ? message.id : undefined),
+        // Pages never see the server's pings, so a line that is cut somewhere between is noticed by asking.
+        heartbeat: {
+          ping: () => ({ name: "GetCollections", body: {}, id: BEAT_ID }),
+          isBeat: (message) => "id" in message && message.id === BEAT_ID,
+        },
         transport,
         clock,
         wake,
-        policy: { reconnect: RECONNECT, ...policy },
+        policy: { reconnect: RECONNECT, ...BEAT, ...policy },
       },
     );
     this.#client.connection.on("state", (state) => this.#state(state));

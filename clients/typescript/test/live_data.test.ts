@@ -107,6 +107,19 @@ it("goes on from the last offset after a reconnect, and tells each change once",
   expect(asked.map(({ payload }) => payload["after_offset"])).toEqual([undefined, 41]);
 });
 
+it("notices a line that is dead without a word, and comes back", async () => {
+  let deaf = false;
+  const { clock, told, peers } = watching((frame, peer) => {
+    if (!deaf) success(peer, frame, frame.type === "Subscribe" ? subscribed(1) : []);
+  });
+  await clock.advance(120_000);
+  expect(told).toEqual(["live"]);
+  deaf = true;
+  await clock.advance(40_000);
+  expect(told).toEqual(["live", "not live"]);
+  expect(peers.length).toBeGreaterThan(1);
+});
+
 it("begins anew after a gap and says that everything has to be read again", async () => {
   const { clock, told, asked } = watching(
     (frame, peer) => {

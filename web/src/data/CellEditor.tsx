@@ -1,6 +1,6 @@
 //! A cell that is being edited: Enter keeps, Tab keeps and goes on, Esc takes back.
 
-import { useId, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
 import type { Column } from './columns';
 import type { Table } from './table';
 import { editText, kindOf, readText, sameValue, type Kind } from './values';
@@ -24,6 +24,10 @@ export function CellEditor({ table, id, column, text, place, onDone }: CellEdito
   const [trouble, setTrouble] = useState<string>();
   const over = useRef(false);
   const sentence = useId();
+  useEffect(() => {
+    table.hold(true);
+    return () => table.hold(false);
+  }, [table]);
   const keep = (move: 'stay' | 'next', written = typed) => {
     if (over.current) return;
     const read = written === editText(value) ? { value } : readText(written, kind);
@@ -52,7 +56,7 @@ export function CellEditor({ table, id, column, text, place, onDone }: CellEdito
     value: typed,
     onKeyDown,
     onBlur: () => keep('stay'),
-    className: `h-full w-full border-2 bg-page px-2.5 text-sm text-ink outline-none ${trouble === undefined ? 'border-accent' : 'border-bad'}`,
+    className: `h-full w-full border-2 bg-page px-2.5 text-sm text-ink outline-none ${kind === 'number' ? 'text-right' : ''} ${trouble === undefined ? 'border-accent' : 'border-bad'}`,
   };
   return (
     <div className="absolute z-[1] h-9" style={{ left: place.left, top: place.top, width: Math.max(place.width, 120) }}>

@@ -1,6 +1,7 @@
 //! The collections, beside the table or, where none is chosen, in its place.
 
-import { Busy, TextButton } from '../shell/controls';
+import { Busy, IconButton, TextButton } from '../shell/controls';
+import { SearchIcon } from '../shell/icons';
 import { Mark, Places, ThemeButton } from '../shell/places';
 import { addressOf } from './address';
 import type { Collections, Listed } from './live';
@@ -13,12 +14,13 @@ interface ListProps {
 }
 
 /** The left column. */
-export function DataSidebar(props: ListProps) {
+export function DataSidebar({ onFind, ...props }: ListProps & { onFind(): void }) {
   return (
     <nav aria-label="Collections" className="flex h-full min-h-0 flex-col bg-side">
       <div className="flex h-14 shrink-0 items-center gap-2 pr-3 pl-4">
         <Mark />
         <span className="flex-1 font-semibold">Tidewire</span>
+        <IconButton label="Find collections and actions (Ctrl K)" onClick={onFind}><SearchIcon /></IconButton>
         <ThemeButton />
       </div>
       <div className="min-h-0 flex-1 overflow-y-auto px-3 pb-4">

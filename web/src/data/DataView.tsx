@@ -3,16 +3,21 @@
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { ConnectionDot } from '../connection/ConnectionBanner';
 import type { Words } from '../connection/words';
+import { currentKey, signOut } from '../server/access';
 import { IconButton, TextButton } from '../shell/controls';
+import type { Entry } from '../shell/finding';
 import { useHandler, useKeys, useMedia, useNow, isWriting } from '../shell/hooks';
 import { CloseIcon, MenuIcon, PlusIcon } from '../shell/icons';
+import { Palette } from '../shell/Palette';
+import { homeOf } from '../shell/places';
 import { Sheet } from '../shell/Sheet';
+import { toggleTheme } from '../shell/theme';
 import { goTo, placeOf, useHash, type DataPlace } from './address';
 import { CollectionList, DataSidebar } from './DataSidebar';
 import { FilterBar } from './FilterBar';
 import { readFilter } from './filter';
 import { Grid } from './Grid';
-import { pageLive, pageSource, useCollections, type Collections } from './live';
+import { leaveLive, pageLive, pageSource, useCollections, type Collections } from './live';
 import { RecordPane, type Opened } from './RecordPane';
 import { Table, type TableQuery } from './table';
 import { describeLive } from './words';
@@ -20,6 +25,7 @@ import { describeLive } from './words';
 /** Everything about data. */
 export default function DataView() {
   const place = placeOf(useHash());
+  useEffect(() => leaveLive, []);
   const hasSidebar = useMedia('(min-width: 768px)');
   const collections = useCollections();
   const [listOpen, setListOpen] = useState(false);
@@ -27,7 +33,15 @@ export default function DataView() {
   useEffect(() => {
     document.title = `${name ?? 'Data'} · Tidewire`;
   }, [name]);
-  const sidebar = <DataSidebar collections={collections} current={name} onChosen={() => setListOpen(false)} />;
+  const [finding, setFinding] = useState(false);
+  useKeys((event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'k') return;
+    event.preventDefault();
+    setFinding((open) => !open);
+  });
+  const entries = useMemo(() => (finding ? entriesOf(collections) : []), [finding]);
+  const find = () => (setListOpen(false), setFinding(true));
+  const sidebar = <DataSidebar collections={collections} current={name} onFind={find} onChosen={() => setListOpen(false)} />;
   const menu = hasSidebar ? null : <IconButton label="Collections" onClick={() => setListOpen(true)}><MenuIcon /></IconButton>;
   return (
     <div className="flex h-full" data-testid="data">
@@ -37,19 +51,38 @@ export default function DataView() {
         <Sheet side="left" title="Collections" open={listOpen} onOpenChange={setListOpen}>{sidebar}</Sheet>
       )}
       {name === undefined ? <Choice menu={menu} collections={collections} /> : <OpenTable key={name} place={place} name={name} menu={menu} collections={collections} />}
+      <Palette open={finding} onOpenChange={setFinding} entries={entries} things="collections, actions" />
     </div>
   );
 }
 
+/** What Ctrl/⌘ K finds here. */
+function entriesOf({ list = [], refresh }: Collections): readonly Entry[] {
+  const action = (title: string, run: () => void): Entry => ({ id: `action ${title}`, kind: 'Action', title, run });
+  return [
+    ...list.map(({ name, count }): Entry => ({ id: `collection ${name}`, kind: 'Collection', title: name, ...(count === undefined ? {} : { detail: rowsInWords(count) }), run: () => goTo({ collection: name, filter: '' }) })),
+    action('Write a filter', () => setTimeout(() => document.querySelector<HTMLElement>('[data-testid=filter]')?.focus())),
+    action('Read the list of collections again', refresh),
+    action('Go to the chats', () => (location.hash = homeOf('chats'))),
+    action('Change between light and dark', toggleTheme),
+    ...(currentKey() === null ? [] : [action('Sign out', signOut)]),
+  ];
+}
+
+function rowsInWords(count: number): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? 'row' : 'rows'}`;
+}
+
+/** No collection is chosen: beside the list a hint, without it the list. */
 function Choice({ menu, collections }: { menu: ReactNode; collections: Collections }) {
   return (
     <main aria-label="Data" className="flex min-w-0 flex-1 flex-col">
       <header className="flex h-14 shrink-0 items-center gap-2 border-b border-line px-4 max-sm:px-2">{menu}<h1 className="font-medium">Data</h1></header>
-      <div className="mx-auto w-full max-w-xl flex-1 overflow-y-auto p-6 max-sm:p-4">
-        <h2 className="text-lg font-semibold">Which collection?</h2>
-        <p className="mb-4 text-sm text-muted">Tables are live: what others change shows here at once</p>
-        <CollectionList collections={collections} current={undefined} onChosen={() => undefined} />
-      </div>
+      {menu === null ? (
+        <p className="m-auto max-w-72 p-6 text-center text-sm text-muted">Choose a collection. Tables are live: what others change shows here at once</p>
+      ) : (
+        <div className="flex-1 overflow-y-auto p-2"><CollectionList collections={collections} current={undefined} onChosen={() => undefined} /></div>
+      )}
     </main>
   );
 }
@@ -141,7 +174,7 @@ function Count({ table }: { table: Table }) {
   const { count, exact } = table.total;
   if (!table.isRead) return null;
   const known = exact ? count : Math.max(0, count - 100);
-  return <span data-testid="count" className="shrink-0 text-sm text-muted tabular-nums">{known.toLocaleString('en')}{exact ? '' : '+'} {known === 1 ? 'row' : 'rows'}</span>;
+  return <span data-testid="count" className="shrink-0 text-sm text-muted tabular-nums">{exact ? rowsInWords(known) : `${known.toLocaleString('en')}+ rows`}</span>;
 }
 
 function LiveBanner({ words }: { words: Words }) {

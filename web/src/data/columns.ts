@@ -25,9 +25,13 @@ export const MAX_COLUMNS = 60;
 /** Records that are looked at for kinds and widths. */
 const SAMPLE = 100;
 const CHARACTER = 7.4;
-const PADDING = 28;
+/** Of the font for ids and JSON. */
+const MONO = 7.9;
+const PADDING = 34;
 const NARROWEST = 72;
 const WIDEST = 320;
+/** Long ids are alike in their beginnings and rarely read. */
+const WIDEST_ID = 220;
 /** Room for the mark beside a sorted column's name. */
 const MARK = 20;
 
@@ -45,7 +49,7 @@ function newColumn(name: string, sample: readonly DataRecord[], field: FieldSche
   const values = sample.map((record) => record[name]);
   const kind = (field && kindOfSchema(field)) ?? mostly(values);
   const choices = field?.enums?.length ? { choices: field.enums } : {};
-  return { name, kind, width: name === 'id' ? 132 : widthOf(name, values), ...choices };
+  return { name, kind, width: widthOf(name, kind, values), ...choices };
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -70,9 +74,10 @@ function mostly(values: readonly unknown[]): Kind {
 }
 
 /** Wide enough for nine values of ten, within bounds. */
-function widthOf(name: string, values: readonly unknown[]): number {
+function widthOf(name: string, kind: Kind, values: readonly unknown[]): number {
+  const isId = name === 'id';
   const lengths = values.map((value) => cellText(value).length).sort((a, b) => a - b);
   const usual = lengths[Math.floor(lengths.length * 0.9)] ?? 0;
-  const wanted = Math.max(usual * CHARACTER + PADDING, name.length * CHARACTER + PADDING + MARK);
-  return Math.round(Math.min(WIDEST, Math.max(NARROWEST, wanted)));
+  const wanted = Math.max(usual * (isId || kind === 'json' ? MONO : CHARACTER) + PADDING, name.length * CHARACTER + PADDING + MARK);
+  return Math.round(Math.min(isId ? WIDEST_ID : WIDEST, Math.max(NARROWEST, wanted)));
 }

@@ -9,9 +9,15 @@ import type { CollectionFacts, TableSource } from './table';
 
 let opened: LiveData | undefined;
 
-/** The connection; it is made when the data is first looked at, and stays. */
+/** The connection; it is made when the data is first looked at. */
 export function pageLive(): LiveData {
   return (opened ??= new LiveData({ baseUrl: location.origin, ticket: obtainTicket }));
+}
+
+/** Ends the connection: nobody looks at data any more, or somebody else signs in. */
+export function leaveLive(): void {
+  opened?.close();
+  opened = undefined;
 }
 
 /** What tables of the page stand on. */

@@ -75,6 +75,7 @@ test('new and deleted rows are counted, and a storm of them is read once', async
     rows.push({ id: `x${index}` });
     change('insert', [`x${index}`], [{ id: `x${index}` }]);
   }
+  await table.pin('a');
   rows.shift();
   change('delete', ['a']);
   expect(table.total.count).toBe(51);
@@ -94,6 +95,19 @@ test('a change of what rows are sorted by reads them again, another does not', a
   change('update', ['a'], [{ id: 'a', n: 5, city: 'Bari' }]);
   await pass(500);
   expect(world.queries).toHaveLength(2);
+});
+
+test('rows keep their places while somebody writes in one of them', async () => {
+  const { table, rows, pass, change, world } = bench();
+  await pass(0);
+  table.hold(true);
+  rows.unshift({ id: '0' });
+  change('insert', ['0'], [{ id: '0' }]);
+  await pass(5_000);
+  expect(world.queries).toHaveLength(1);
+  table.hold(false);
+  await pass(0);
+  expect(table.row(0)?.id).toBe('0');
 });
 
 test('under a filter a record that begins to fit is fetched, and the count is not guessed', async () => {

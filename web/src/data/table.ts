@@ -44,6 +44,11 @@ export interface Trouble {
 export const GLOW_MS = 1_600;
 /** Changes of an order are shown together, at most so often. */
 const RENEW_MS = 300;
+/** Changes of others are drawn together, at most so often. */
+const TELL_MS = 30;
+const DIM_MS = 200;
+/** Rows that came and went are counted anew after this. */
+const RECOUNT_MS = 2_000;
 /** Stands for all fields of a record. */
 const ALL = '*';
 
@@ -57,8 +62,11 @@ export class Table {
   readonly #glowing = new Map<string, Map<string, number>>();
   /** What was typed and is not yet confirmed, by record and field. */
   readonly #edits = new Map<string, Map<string, unknown>>();
-  readonly #gone = new Set<string>();
+  /** What is done a little later. */
+  readonly #planned = new Set<string>();
   #pinned: DataRecord | undefined;
+  /** Whether the pinned record was deleted. */
+  #isGone = false;
   #watch: Watch | undefined;
   #columns: readonly Column[] = [];
   #fields: Readonly<Record<string, FieldSchema>> = {};
@@ -66,7 +74,9 @@ export class Table {
   #live = false;
   #refusal: Error | undefined;
   #trouble: Trouble | undefined;
-  #renewing = false;
+  #held = false;
+  /** Rows are to be read again when they are no longer held. */
+  #owed = false;
   #version = 0;
 
   constructor(source: TableSource, query: TableQuery) {
@@ -131,13 +141,14 @@ export class Table {
     return row && this.#edited(row);
   }
 
-  /** Whether a record was deleted while the table was open. */
+  /** Whether the pinned record was deleted. */
   isGone(id: string): boolean {
-    return this.#gone.has(id);
+    return this.#isGone && this.#pinned?.id === id;
   }
 
   /** Keeps a record at hand, also when its row is scrolled away, and reads it if it is not there. */
   async pin(id: string): Promise<void> {
+    this.#isGone = false;
     this.#pinned = this.#windows.find(id);
     if (!this.#pinned) this.#pinned = await this.#try(() => this.#source.live.get(this.query.collection, id));
   }
@@ -245,7 +256,17 @@ export class Table {
   #change({ event, ids, records }: Change): void {
     if (event === 'update') for (const record of records) this.#updated(record);
     else this.#moved(event === 'insert' ? 1 : -1, ids);
-    this.#tell();
+    this.#soon('tell', TELL_MS, () => this.#tell());
+  }
+
+  /** Does something a little later, once for however many reasons there are until then. */
+  #soon(what: string, delayMs: number, work: () => void): void {
+    if (this.#planned.has(what)) return;
+    this.#planned.add(what);
+    this.#source.schedule(() => {
+      this.#planned.delete(what);
+      work();
+    }, delayMs);
   }
 
   #updated(record: DataRecord): void {
@@ -259,18 +280,13 @@ export class Table {
   }
 
   #moved(by: 1 | -1, ids: readonly string[]): void {
-    for (const id of ids) {
-      if (by === -1) this.#gone.add(id);
-      else this.#appeared(id);
-    }
+    if (by === 1) for (const id of ids) this.#glow(id, [ALL]);
+    if (this.#pinned && ids.includes(this.#pinned.id)) this.#isGone = by === -1;
+    // Between the count and the watch something may have happened that both tell, or neither.
+    this.#soon('count', RECOUNT_MS, () => void this.#readFacts());
     // Deletions are told of all records, also of those that the filter leaves out.
     if (!this.query.filter) this.#windows.addToTotal(by * ids.length);
     this.#renewIf(true);
-  }
-
-  #appeared(id: string): void {
-    this.#gone.delete(id);
-    this.#glow(id, [ALL]);
   }
 
   get #isArranged(): boolean {
@@ -284,12 +300,18 @@ export class Table {
   }
 
   #renewIf(needed: boolean): void {
-    if (!needed || this.#renewing) return;
-    this.#renewing = true;
-    this.#source.schedule(() => {
-      this.#renewing = false;
-      this.#windows.renew();
-    }, RENEW_MS);
+    if (needed) this.#soon('renew', RENEW_MS, () => this.#renew());
+  }
+
+  #renew(): void {
+    this.#owed = this.#held;
+    if (!this.#held) this.#windows.renew();
+  }
+
+  /** Rows keep their places while somebody writes in one of them; what changed meanwhile is shown afterwards. */
+  hold(held: boolean): void {
+    this.#held = held;
+    if (!held && this.#owed) this.#renew();
   }
 
   #glow(id: string, fields: readonly string[]): void {
@@ -298,10 +320,11 @@ export class Table {
     const glowing = this.#glowing.get(id) ?? new Map<string, number>();
     for (const field of fields) glowing.set(field, until);
     this.#glowing.set(id, glowing);
-    this.#source.schedule(() => this.#dim(), GLOW_MS + 20);
+    this.#soon('dim', DIM_MS, () => this.#dim());
   }
 
   #dim(): void {
+    if (this.#glowing.size > 0) this.#soon('dim', DIM_MS, () => this.#dim());
     const now = this.#source.now();
     for (const [id, fields] of this.#glowing) {
       for (const [field, until] of fields) if (until <= now) fields.delete(field);

@@ -9,10 +9,12 @@ interface PaletteProps {
   open: boolean;
   onOpenChange(open: boolean): void;
   entries: readonly Entry[];
+  /** What it can find. */
+  things?: string;
 }
 
 /** The dialog. Its list is made anew each time it opens. */
-export function Palette({ open, onOpenChange, entries }: PaletteProps) {
+export function Palette({ open, onOpenChange, entries, things = 'chats, tables, actions' }: PaletteProps) {
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
@@ -21,15 +23,15 @@ export function Palette({ open, onOpenChange, entries }: PaletteProps) {
           aria-describedby={undefined}
           className="appear fixed top-[12vh] left-1/2 z-30 flex max-h-[70vh] w-[min(36rem,calc(100vw-2rem))] -translate-x-1/2 flex-col overflow-hidden rounded-xl border border-edge bg-page"
         >
-          <Dialog.Title className="sr-only">Find chats, tables and actions</Dialog.Title>
-          <Finder entries={entries} onDone={() => onOpenChange(false)} />
+          <Dialog.Title className="sr-only">Find {things}</Dialog.Title>
+          <Finder entries={entries} things={things} onDone={() => onOpenChange(false)} />
         </Dialog.Content>
       </Dialog.Portal>
     </Dialog.Root>
   );
 }
 
-function Finder({ entries, onDone }: { entries: readonly Entry[]; onDone(): void }) {
+function Finder({ entries, things, onDone }: { entries: readonly Entry[]; things: string; onDone(): void }) {
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const found = useMemo(() => findEntries(entries, typed), [entries, typed]);
@@ -66,7 +68,7 @@ function Finder({ entries, onDone }: { entries: readonly Entry[]; onDone(): void
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
           onKeyDown={onKeyDown}
-          placeholder="Find chats, tables, actions…"
+          placeholder={`Find ${things}…`}
           className="h-12 flex-1 bg-transparent text-base text-ink outline-none placeholder:text-muted"
         />
       </label>
@@ -81,7 +83,7 @@ function Finder({ entries, onDone }: { entries: readonly Entry[]; onDone(): void
             onClick={() => choose(entry)}
             className="flex h-9 cursor-pointer items-center gap-3 rounded-lg px-3 text-sm aria-selected:bg-hover"
           >
-            <span className={`truncate ${entry.kind === 'Table' ? 'font-mono' : ''}`}>{entry.title}</span>
+            <span className={`truncate ${entry.kind === 'Table' || entry.kind === 'Collection' ? 'font-mono' : ''}`}>{entry.title}</span>
             {entry.detail !== undefined && <span className="truncate text-muted">{entry.detail}</span>}
             <span className="ml-auto shrink-0 text-muted">{entry.kind}</span>
           </li>

@@ -3,7 +3,7 @@
 /** Something that the palette can find. */
 export interface Entry {
   readonly id: string;
-  readonly kind: 'Action' | 'Chat' | 'Table';
+  readonly kind: 'Action' | 'Chat' | 'Table' | 'Collection';
   readonly title: string;
   /** Said in grey beside the title. */
   readonly detail?: string;

@@ -16,6 +16,11 @@ export function rememberPlace(place: Place, hash: string): void {
   tabStore.setItem(`tidewire.${place}`, hash);
 }
 
+/** Where somebody was last in that half. */
+export function homeOf(place: Place): string {
+  return tabStore.getItem(`tidewire.${place}`) ?? HOME[place];
+}
+
 /** The two links. */
 export function Places({ current }: { current: Place }) {
   return (
@@ -27,10 +32,9 @@ export function Places({ current }: { current: Place }) {
 }
 
 function PlaceLink({ place, current, children }: { place: Place; current: Place; children: React.ReactNode }) {
-  const href = tabStore.getItem(`tidewire.${place}`) ?? HOME[place];
   return (
     <a
-      href={href}
+      href={homeOf(place)}
       data-testid={`place-${place}`}
       aria-current={place === current ? 'true' : undefined}
       className="flex min-h-9 items-center gap-2 rounded-lg px-3 text-sm text-muted hover:bg-hover hover:text-ink aria-[current=true]:font-medium aria-[current=true]:text-ink"
