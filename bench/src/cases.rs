@@ -1,8 +1,12 @@
 //! The cases, one file each.
 
+mod fanout;
 mod idle;
 mod latency;
+mod notify;
 mod partials;
+mod records;
+mod stalled;
 mod tokens;
 
 use std::future::Future;
@@ -27,6 +31,10 @@ const ALL: &[Case] = &[
     Case { name: "partials", run: |settings| Box::pin(partials::run(settings)) },
     Case { name: "latency", run: |settings| Box::pin(latency::run(settings)) },
     Case { name: "idle", run: |settings| Box::pin(idle::run(settings)) },
+    Case { name: "records", run: |settings| Box::pin(records::run(settings)) },
+    Case { name: "notify", run: |settings| Box::pin(notify::run(settings)) },
+    Case { name: "fanout", run: |settings| Box::pin(fanout::run(settings)) },
+    Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)) },
 ];
 
 /// The cases that were asked for, or all.

@@ -119,8 +119,25 @@ fn header(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+/// Where `needle` is in `haystack`.
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+impl Client {
+    /// Asks in the live-data dialect and waits for the reply; notifications that come before it are passed over.
+    pub(crate) async fn ask(&mut self, request: &str) -> io::Result<Vec<u8>> {
+        self.send(request).await?;
+        loop {
+            let message = self.next().await?;
+            if find(&message, b"\"type\":\"Success\"").is_some() {
+                return Ok(message);
+            }
+            if find(&message, b"\"type\":\"Error\"").is_some() {
+                return Err(io::Error::other(String::from_utf8_lossy(&message).into_owned()));
+            }
+        }
+    }
 }
 
 /// Whether the message is of this type, without parsing it.

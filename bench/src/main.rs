@@ -4,8 +4,10 @@
 //! unit, read from `/proc`, and ratios between servers that were measured in turn (A B A B …), because machines are
 //! noisy. Each case answers with rows; all of them together are `docs/benchmarks.md`.
 
+mod bare;
 mod cases;
 mod client;
+mod http;
 mod peers;
 mod process;
 mod report;
@@ -18,7 +20,7 @@ use clap::Parser;
 /// Measures cases and prints what they gave.
 #[derive(Parser)]
 pub(crate) struct Settings {
-    /// Which cases: tokens, partials, idle, latency. All if none is named.
+    /// Which cases: tokens, partials, idle, latency, records, notify, fanout, stalled. All if none is named.
     cases: Vec<String>,
     /// How many pairs of runs are compared.
     #[arg(long, default_value_t = 5)]

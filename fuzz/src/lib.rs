@@ -1,9 +1,15 @@
-//! A conversation that takes whatever a fuzzer says: nothing panics, and what is asked is answered once.
+//! What takes whatever a fuzzer says. A conversation: nothing panics, and what is asked is answered once. A filter:
+//! the store and the watches agree about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use tidewire_engine::Error;
+use serde_json::{Value, json};
+use tidewire_engine::collections::matches::Matcher;
+use tidewire_engine::query::{Body, Filter};
+use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_engine::store::{Operation, Store, Write};
+use tidewire_engine::{Error, RecordId, Timestamp};
 use tidewire_protocols::live_data::LiveData;
 use tidewire_protocols::{Incoming, Session, Switches};
 
@@ -18,3 +24,47 @@ pub fn live_data(frame: Incoming<'_>) {
     }
     assert!(replies.len() <= 2, "{replies:?}");
 }
+
+/// Reads a filter, and asks the store and the matcher of watches which records fit.
+pub fn filter(text: &str) {
+    let Ok(written) = serde_json::from_str::<Value>(text) else { return };
+    let Ok(Some(filter)) = tidewire_protocols::live_data::filter::filter(Some(written)) else { return };
+    let counted = SHELF.runtime.block_on(SHELF.store.count("c", Some(&filter)));
+    let matched = Matcher::new(&filter).map(|matcher| SHELF.fitting(&matcher));
+    assert_eq!(counted.ok(), matched.ok(), "{filter:?}");
+    drop::<Filter>(filter);
+}
+
+/// A store with a record of each kind.
+struct Shelf {
+    runtime: tokio::runtime::Runtime,
+    store: Sqlite,
+    records: Vec<(RecordId, Body)>,
+}
+
+impl Shelf {
+    fn fitting(&self, matcher: &Matcher) -> u64 {
+        let fits = |(id, body): &&(RecordId, Body)| matcher.fits(id, body);
+        self.records.iter().filter(fits).count().try_into().unwrap_or(u64::MAX)
+    }
+}
+
+static SHELF: LazyLock<Shelf> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let store = Sqlite::in_memory().expect("a store opens");
+    let bodies = [
+        json!({"a": 1, "b": "text", "c": [1, "x", null], "d": {"e": true}}),
+        json!({"a": 1.5, "b": null, "c": [], "d": {"e": {"f": "deep"}}}),
+        json!({"a": "1", "b": "Text with more", "c": {"x": 1}, "d": 0}),
+        json!({"a": -9_007_199_254_740_993_i64, "b": "", "c": false}),
+        json!({}),
+    ];
+    let records: Vec<(RecordId, Body)> = bodies
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, body)| Some((RecordId(format!("r{number}")), body.as_object()?.clone())))
+        .collect();
+    let batch = records.iter().map(|(id, body)| Write::new("c", id.clone(), Operation::Insert(body.clone()))).collect();
+    runtime.block_on(store.commit(&"fuzz".into(), Timestamp(0), batch)).expect("the records are written");
+    Shelf { runtime, store, records }
+});

@@ -20,7 +20,7 @@ const MAX_VALUES: usize = 10_000;
 
 /// A filter that was understood once, to be held against many records.
 #[derive(Debug)]
-pub(crate) struct Matcher(Test);
+pub struct Matcher(Test);
 
 #[derive(Debug)]
 enum Test {
@@ -103,13 +103,13 @@ enum Found<'a> {
 
 impl Matcher {
     /// Understands a filter. Fails as the store does where the filter says what cannot be asked, or is too large.
-    pub(crate) fn new(filter: &Filter) -> Result<Self> {
+    pub fn new(filter: &Filter) -> Result<Self> {
         let mut budget = Budget { comparisons: MAX_COMPARISONS, values: MAX_VALUES };
         test(filter, MAX_DEPTH, &mut budget).map(Self)
     }
 
     /// Whether a record fits.
-    pub(crate) fn fits(&self, id: &RecordId, body: &Body) -> bool {
+    pub fn fits(&self, id: &RecordId, body: &Body) -> bool {
         self.0.holds(id, body)
     }
 }

@@ -4,7 +4,7 @@
 //! begin with `_` are the house's own: nobody but the house reads or writes them.
 
 pub mod import;
-pub(crate) mod matches;
+pub mod matches;
 mod pairs;
 mod schemas;
 #[cfg(test)]

@@ -443,7 +443,7 @@ impl Store for Sqlite {
 
     async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>> {
         let (name, key, now) = (collection.to_owned(), id.clone(), self.clock.now());
-        let got = self.records.readers.call(move |c| records::get(c, &name, &key, now)).await?;
+        let got = self.records.readers.small(move |c| records::get(c, &name, &key, now)).await?;
         let Some(records::Got { mut record, renewed_by }) = got else { return Ok(None) };
         if let Some(renewed_by) = renewed_by {
             record.expires_at = self.renew(collection, &record, (now, renewed_by)).await?;
@@ -533,7 +533,7 @@ impl Store for Sqlite {
 
     async fn kv_get(&self, keys: Vec<String>) -> Result<Vec<Option<Value>>> {
         let now = self.clock.now();
-        self.records.readers.call(move |c| pairs::get(c, &keys, now)).await
+        self.records.readers.small(move |c| pairs::get(c, &keys, now)).await
     }
 
     async fn kv_delete(&self, keys: Vec<String>) -> Result<Vec<bool>> {
@@ -609,7 +609,7 @@ impl Store for Sqlite {
     }
 
     async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>> {
-        self.chats.readers.call(move |c| chats::chat(c, chat)).await
+        self.chats.readers.small(move |c| chats::chat(c, chat)).await
     }
 
     async fn chats(&self, owner: &Subject, limit: usize) -> Result<Vec<ChatSummary>> {
@@ -631,7 +631,7 @@ impl Store for Sqlite {
 
     async fn find_message(&self, chat: ChatId, message_id: &str) -> Result<Option<LogEntry>> {
         let message_id = message_id.to_owned();
-        self.chats.readers.call(move |c| chats::find_message(c, chat, &message_id)).await
+        self.chats.readers.small(move |c| chats::find_message(c, chat, &message_id)).await
     }
 
     async fn collapse(&self, chat: ChatId, run: RunId) -> Result<()> {
@@ -644,7 +644,7 @@ impl Store for Sqlite {
 
     async fn knows(&self, chat: ChatId, position: Position) -> Result<bool> {
         let epoch = self.epoch;
-        self.chats.readers.call(move |c| chats::knows(c, epoch, chat, position)).await
+        self.chats.readers.small(move |c| chats::knows(c, epoch, chat, position)).await
     }
 
     async fn open_chat(&self, chat: NewChat, at: Timestamp) -> Result<ChatHead> {

@@ -2,11 +2,15 @@
 //!
 //! Readers never wait for the writer (WAL) and never block the runtime: each read has a connection for itself on a
 //! thread that may block. A read whose asker went away is interrupted.
+//!
+//! Small reads (a record by its key) share: those that came while one thread was at it are read together by that
+//! thread, in one transaction. A hundred askers then cost a few changes of threads, not a hundred.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, InterruptHandle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::failure;
 use crate::error::{Error, Result};
@@ -17,6 +21,23 @@ pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
     count: u32,
+    small: Arc<Mutex<Small>>,
+}
+
+/// A small read; it answers its asker itself.
+type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Small reads that wait, and whether a thread is about to read them.
+#[derive(Default)]
+struct Small {
+    waiting: Vec<Job>,
+    is_served: bool,
+}
+
+impl std::fmt::Debug for Small {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} small reads", self.waiting.len())
+    }
 }
 
 impl Readers {
@@ -24,7 +45,7 @@ impl Readers {
     pub(super) fn new(connections: Vec<Connection>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
         let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
-        Self { idle: Arc::new(Mutex::new(connections)), permits, count }
+        Self { idle: Arc::new(Mutex::new(connections)), permits, count, small: Arc::default() }
     }
 
     /// Does `work` with a connection of its own, in one read transaction: all that it reads is of one moment.
@@ -43,12 +64,78 @@ impl Readers {
         outcome
     }
 
+    /// Does a small read, together with others that wait. It sees everything that was committed before the call.
+    pub(super) async fn small<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // One that panics disturbs no other.
+            let done = catch_unwind(AssertUnwindSafe(|| work(connection)));
+            let outcome =
+                done.unwrap_or_else(|_| Err(Error::internal(std::io::Error::other("a read panicked"))));
+            reply.send(outcome).ok(); // the asker may have gone
+        });
+        let begin = {
+            let mut small = lock(&self.small);
+            small.waiting.push(job);
+            !std::mem::replace(&mut small.is_served, true)
+        };
+        if begin {
+            tokio::spawn(serve(Arc::clone(&self.small), Arc::clone(&self.permits), Arc::clone(&self.idle)));
+        }
+        answer.await.map_err(|_| failure::closed())?
+    }
+
     /// Waits for the reads that go on and closes all connections.
     pub(super) async fn close(&self) {
         let Ok(_all) = self.permits.acquire_many(self.count).await else { return };
         self.permits.close();
         lock(&self.idle).clear();
     }
+}
+
+/// Reads what waits until nothing does.
+async fn serve(small: Arc<Mutex<Small>>, permits: Arc<Semaphore>, idle: Arc<Mutex<Vec<Connection>>>) {
+    let Ok(permit) = permits.acquire_owned().await else { return give_up(&small) };
+    let Ok(lent) = Lent::take(&idle, &Reading::default(), permit) else { return give_up(&small) };
+    let reads = Arc::clone(&small);
+    let done = tokio::task::spawn_blocking(move || {
+        lent.connection().is_ok_and(|connection| drain(&reads, connection))
+    });
+    if !done.await.unwrap_or(false) {
+        give_up(&small);
+    }
+}
+
+/// Whether all that waited was read.
+fn drain(small: &Mutex<Small>, connection: &Connection) -> bool {
+    loop {
+        let jobs = {
+            let mut small = lock(small);
+            small.is_served = !small.waiting.is_empty();
+            std::mem::take(&mut small.waiting)
+        };
+        if jobs.is_empty() {
+            return true;
+        }
+        let together = in_transaction(connection, |connection| {
+            jobs.into_iter().for_each(|job| job(connection));
+            Ok(())
+        });
+        if together.is_err() {
+            return false;
+        }
+    }
+}
+
+/// Answers those who wait that the store is closed, by dropping what would have answered them.
+fn give_up(small: &Mutex<Small>) {
+    let mut small = lock(small);
+    small.is_served = false;
+    small.waiting.clear();
 }
 
 fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

@@ -243,6 +243,31 @@ async fn a_command_that_panics_is_a_failure_and_nothing_more() {
     assert_eq!(store.count("c", None).await.unwrap(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_reads_share_a_thread_and_each_sees_what_was_committed_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()));
+    let readers = (0..8).map(|reader| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for number in 0..50 {
+                let id = RecordId(format!("{reader} {number}"));
+                put(&store, id.0.clone(), "tea").await.unwrap();
+                let (found, again) = tokio::join!(store.get("c", &id), store.get("c", &id));
+                assert!(found.unwrap().is_some() && again.unwrap().is_some());
+            }
+        })
+    });
+    futures_util::future::try_join_all(readers).await.unwrap();
+    let faulty = store.records.readers.small(|_| -> Result<()> { panic!("a read with a fault") });
+    let known = RecordId("0 0".into());
+    let (faulty, found) = tokio::join!(faulty, store.get("c", &known));
+    assert_eq!(faulty.unwrap_err().code, Code::Internal);
+    assert!(found.unwrap().is_some());
+    store.close().await.unwrap();
+    assert_eq!(store.get("c", &known).await.unwrap_err().code, Code::Draining);
+}
+
 #[tokio::test]
 async fn a_read_that_nobody_waits_for_is_interrupted() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! The servers that are compared: ours, and what others would have written.
 
+pub(crate) mod pocketbase;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,24 @@ pub(crate) fn fastapi(settings: &Settings, tokens: usize) -> io::Result<Server> 
         command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
         command.args(["--ws", "websockets-sansio", "--log-level", "critical"]);
         command.env("TOKENS", tokens.to_string());
+        command
+    })
+}
+
+const BUN: &str = "bun@1.4.5";
+
+/// Starts Bun's publisher, installing it first if needed.
+pub(crate) fn bun(settings: &Settings) -> io::Result<Server> {
+    let folder = settings.cache.join("bench-bun");
+    if !folder.join("installed").exists() {
+        eprintln!("   installing Bun");
+        std::fs::create_dir_all(&folder)?;
+        succeed(Command::new("npm").args(["install", "--silent", "--prefix"]).arg(&folder).arg(BUN))?;
+        std::fs::write(folder.join("installed"), "")?;
+    }
+    Server::start(|address: SocketAddr| {
+        let mut command = Command::new(folder.join("node_modules/bun/bin/bun.exe"));
+        command.arg(peers_folder().join("bun_publish.js")).env("PORT", address.port().to_string());
         command
     })
 }
