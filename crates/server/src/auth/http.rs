@@ -160,7 +160,7 @@ pub(super) struct RegisterRequest {
     pub(super) collection_permissions: Permissions,
 }
 
-/// The key itself, this once, and what is known of it.
+/// The key itself, when it was just made, and what is known of it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Registered {
     pub(super) key: String,
@@ -193,7 +193,15 @@ impl From<RegisterRequest> for NewKey {
 }
 
 async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
-    answer(&app, admin(&app, &headers).map(|_| app.auth.keys.list()))
+    answer(
+        &app,
+        admin(&app, &headers).map(|_| app.auth.keys.list().into_iter().map(listed).collect::<Vec<_>>()),
+    )
+}
+
+/// Clients want a `key` in a list too. The key is not kept, and its id does wherever a key is asked for.
+fn listed(info: KeyInfo) -> Registered {
+    Registered { key: info.id.clone(), info }
 }
 
 async fn revoke(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>) -> Answer {

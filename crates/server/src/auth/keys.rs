@@ -319,7 +319,7 @@ fn narrow(grants: Grants, narrower: Vec<Grant>) -> Grants {
 fn configured_key(key: &str) -> (KeyInfo, Digest) {
     let digest = key.strip_prefix("sha256:").and_then(unhex).unwrap_or_else(|| sha256(key));
     let info = KeyInfo {
-        id: crate::hex(&digest[..4]),
+        id: crate::hex(&digest[..16]),
         label: String::from("from the configuration"),
         subject: String::from(ADMIN_SUBJECT),
         is_admin: true,
