@@ -137,6 +137,7 @@ describe('a live table', () => {
     await page.getByTestId('cell-editor').fill('Turku');
     await page.keyboard.press('Tab');
     await expect.poll(() => text(page, 'o000001', 'city')).toBe('Turku');
+    expect(await page.locator('[aria-selected=true]').getAttribute('data-field')).toBe('status');
     await page.keyboard.press('Enter');
     await page.keyboard.press('Escape');
     await page.keyboard.press('Space');
@@ -233,5 +234,50 @@ describe('a hundred thousand rows', () => {
     await page.keyboard.press('Control+End');
     await expect.poll(() => page.locator('[data-field=total]').last().innerText()).toBe('0');
     expect(await page.getByTestId('row').count()).toBeLessThan(MOST_ROWS);
+  });
+});
+
+describe('a server with keys', () => {
+  const admin = 'an-admin-key-for-this-test-alone';
+  let guarded: TidewireServer;
+  let reader: string;
+
+  beforeAll(async () => {
+    guarded = await TidewireServer.start('scripted', { TIDEWIRE_API_KEYS: admin, TIDEWIRE_API_KEY: admin });
+    for (const collection of ['notes', 'secrets']) {
+      await call(guarded.url, 'POST', `/api/insert/${collection}`, { id: 'n1', text: 'hello' }, admin);
+    }
+    reader = guarded.command('keys', 'add', '--grant', 'notes:read');
+  });
+  afterAll(() => guarded?.stop());
+
+  async function signIn(page: Page, key: string): Promise<void> {
+    await page.getByTestId('sign-in').waitFor();
+    await page.getByLabel('Key').fill(key);
+    await page.keyboard.press('Enter');
+  }
+
+  it('shows what the key may read, refuses what it may not, and forgets it at the end', async () => {
+    const page = await (await browser.newContext()).newPage();
+    pages.push(page);
+    await page.goto(`${guarded.url}/#/d/notes`);
+    await signIn(page, reader);
+    await live(page);
+    await expect.poll(() => page.getByTestId('collections').innerText()).toMatch(/^notes\s*1$/);
+    await type(page, 'n1', 'text', 'mine');
+    await page.getByTestId('trouble').waitFor();
+    await expect.poll(() => text(page, 'n1', 'text')).toBe('hello');
+    await page.goto(`${guarded.url}/#/d/secrets`);
+    await expect.poll(() => page.getByTestId('placeholder').innerText()).toContain('secrets');
+    expect(await page.getByTestId('row').count()).toBe(0);
+    await page.locator('[data-testid=live][data-short="Not live"]').waitFor();
+    await picture(page, '25-data-forbidden');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox').fill('sign out');
+    await page.keyboard.press('Enter');
+    await signIn(page, admin);
+    await cell(page, 'n1', 'text').waitFor();
+    await type(page, 'n1', 'text', 'changed');
+    await expect.poll(() => call(guarded.url, 'GET', '/api/find/secrets/n1', undefined, admin)).toMatchObject({ text: { value: 'changed' } });
   });
 });

@@ -33,9 +33,9 @@ export async function seedOrders(url: string, collection: string, count: number)
 }
 
 /** One call of the server's HTTP API. */
-export async function call(url: string, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-  const sent = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-  const response = await fetch(`${url}${path}`, { method, ...sent });
+export async function call(url: string, method: string, path: string, body?: unknown, key?: string): Promise<Record<string, unknown>> {
+  const headers = { 'content-type': 'application/json', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };
+  const response = await fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as Record<string, unknown>;
 }

@@ -1,6 +1,6 @@
 //! The real server under the page: the binary that `TIDEWIRE_BIN` names, a fresh data folder, the demo catalogue.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -18,11 +18,12 @@ export class TidewireServer {
   private constructor(
     readonly port: number,
     private readonly model: string,
+    private readonly extra: Readonly<Record<string, string>>,
   ) {}
 
   /** Starts one. `model` is as in the configuration: `embedded` answers for real, `scripted` counts tokens. */
-  static async start(model: 'embedded' | 'scripted'): Promise<TidewireServer> {
-    const server = new TidewireServer(await freePort(), model);
+  static async start(model: 'embedded' | 'scripted', env: Readonly<Record<string, string>> = {}): Promise<TidewireServer> {
+    const server = new TidewireServer(await freePort(), model, env);
     await server.restart();
     return server;
   }
@@ -31,13 +32,21 @@ export class TidewireServer {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  private get data(): string {
+    return join(this.folder, 'data');
+  }
+
+  /** What another command of the binary writes, done on this server's data. */
+  command(...args: readonly string[]): string {
+    const env = { ...process.env, ...this.extra };
+    return execFileSync(binary(), [...args, '--data', this.data], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  }
+
   /** Starts it again on the same port and data. */
   async restart(): Promise<void> {
-    const binary = process.env.TIDEWIRE_BIN;
-    if (!binary) throw new Error('TIDEWIRE_BIN is not set; run `cargo xtask test`, or name the tidewire binary');
-    const args = ['serve', '--demo', '--listen', `127.0.0.1:${this.port}`, '--data', join(this.folder, 'data')];
-    const env = { ...process.env, TIDEWIRE_MODEL: this.model };
-    this.process = spawn(binary, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const args = ['serve', '--demo', '--listen', `127.0.0.1:${this.port}`, '--data', this.data];
+    const env = { ...process.env, TIDEWIRE_MODEL: this.model, ...this.extra };
+    this.process = spawn(binary(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.output += chunk.toString();
@@ -82,6 +91,12 @@ export class TidewireServer {
       return false; // not listening yet
     }
   }
+}
+
+function binary(): string {
+  const named = process.env.TIDEWIRE_BIN;
+  if (!named) throw new Error('TIDEWIRE_BIN is not set; run `cargo xtask test`, or name the tidewire binary');
+  return named;
 }
 
 function freePort(): Promise<number> {

@@ -20,7 +20,9 @@ export function CellEditor({ table, id, column, text, place, onDone }: CellEdito
   const value = table.find(id)?.[column.name];
   // A text in a column of numbers stays a text that can be mended.
   const kind = kindOf(value) ?? column.kind;
-  const [typed, setTyped] = useState(text ?? editText(value));
+  const choices = choicesOf(column, kind);
+  // What is chosen from a list cannot be begun by typing.
+  const [typed, setTyped] = useState(choices ? editText(value) : (text ?? editText(value)));
   const [trouble, setTrouble] = useState<string>();
   const over = useRef(false);
   const sentence = useId();
@@ -46,7 +48,6 @@ export function CellEditor({ table, id, column, text, place, onDone }: CellEdito
     event.preventDefault();
     event.stopPropagation();
   };
-  const choices = choicesOf(column, kind);
   const shared = {
     'data-testid': 'cell-editor',
     autoFocus: true,

@@ -98,7 +98,7 @@ function OpenTable({ place, name, menu, collections }: OpenTableProps) {
   const hasPane = useMedia('(min-width: 1080px)');
   const { table, trouble } = useTable(name, place);
   useSyncExternalStore(table.subscribe, table.version);
-  const words = useLiveWords(table.live);
+  const words = useLiveWords(table);
   useCounting(table, collections);
   const [opened, setOpened] = useState<Opened>();
   const field = useRef<HTMLInputElement>(null);
@@ -124,7 +124,7 @@ function OpenTable({ place, name, menu, collections }: OpenTableProps) {
           <TextButton data-testid="add-row" onClick={() => setOpened({})}><PlusIcon /><span className="max-sm:sr-only">Add row</span></TextButton>
         </header>
         <FilterBar key={place.filter} field={field} text={place.filter} trouble={trouble} fields={table.columns} onApply={(filter) => goTo({ ...place, filter })} />
-        <LiveBanner words={words} />
+        <LiveBanner words={words} onRetry={() => (table.blocked === undefined ? pageLive().retryNow() : table.retry())} />
         <TroubleBanner table={table} />
         <Grid table={table} sort={place.sort} onSort={(sort) => goTo(sort ? { ...place, sort } : { collection: name, filter: place.filter })} onOpen={setOpened} opened={opened?.id} />
       </main>
@@ -163,11 +163,11 @@ function useCounting(table: Table, { list, counted, refresh }: Collections): voi
   }, [isNew, refresh]);
 }
 
-function useLiveWords(live: boolean): Words {
+function useLiveWords({ live, blocked, isRead }: Table): Words {
   const subscribe = useCallback((listener: () => void) => pageLive().onStatus(listener), []);
   const status = useSyncExternalStore(subscribe, () => pageLive().status);
   const now = useNow(status.state === 'waiting');
-  return useMemo(() => describeLive(status, live, now), [status, live, now]);
+  return useMemo(() => describeLive(status, { live, blocked, isRead }, now), [status, live, blocked, isRead, now]);
 }
 
 function Count({ table }: { table: Table }) {
@@ -177,14 +177,14 @@ function Count({ table }: { table: Table }) {
   return <span data-testid="count" className="shrink-0 text-sm text-muted tabular-nums">{exact ? rowsInWords(known) : `${known.toLocaleString('en')}+ rows`}</span>;
 }
 
-function LiveBanner({ words }: { words: Words }) {
+function LiveBanner({ words, onRetry }: { words: Words; onRetry(): void }) {
   return (
     <>
       <span role="status" className="sr-only">{words.short}</span>
       {words.sentence !== undefined && (
         <Banner tone={words.tone === 'bad' ? 'bad' : 'busy'}>
           <span className="flex-1 tabular-nums">{words.sentence}</span>
-          <TextButton data-testid="try-now" onClick={() => pageLive().retryNow()}>Try now</TextButton>
+          <TextButton data-testid="try-now" onClick={onRetry}>Try now</TextButton>
         </Banner>
       )}
     </>

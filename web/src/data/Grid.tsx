@@ -77,7 +77,7 @@ function Rows({ table, sort, onSort, onOpen, opened }: GridProps) {
   const done = (move: 'stay' | 'next') => {
     setEditing(undefined);
     box.current?.focus();
-    if (move === 'next') go(step(cell, 'Tab', total.count, columns.length, 1) ?? cell);
+    if (move === 'next') go(step(cell, 'ArrowRight', total.count, columns.length, 1) ?? cell);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (editing || event.target !== box.current) return;

@@ -9,7 +9,7 @@ const ALL: TableQuery = { collection: 'orders', filter: undefined, filtered: [],
 /** A collection in memory, whose changes the test tells. */
 function bench(query: Partial<TableQuery> = {}) {
   const rows: DataRecord[] = [{ id: 'a', n: 1, city: 'Rome' }, { id: 'b', n: 2, city: 'Oslo' }];
-  const world = { now: 0, queries: [] as QueryOptions[], refuse: undefined as Error | undefined };
+  const world = { now: 0, queries: [] as QueryOptions[], watches: 1, refuse: undefined as Error | undefined };
   let listener: WatchListener = {};
   const later: { at: number; callback: () => void }[] = [];
   const live: TableSource['live'] = {
@@ -20,7 +20,7 @@ function bench(query: Partial<TableQuery> = {}) {
     },
     watch: (_, told) => {
       listener = told;
-      return { stop: () => undefined } as never;
+      return { stop: () => undefined, begin: () => (world.watches += 1) } as never;
     },
     update: (_, id, changes) => (world.refuse ? Promise.reject(world.refuse) : Promise.resolve({ ...(rows.find((row) => row.id === id) as DataRecord), ...changes })),
     insert: () => (world.refuse ? Promise.reject(world.refuse) : Promise.resolve('new')),
@@ -164,11 +164,13 @@ test('after a gap everything is read again', async () => {
   expect(table.row(2)?.id).toBe('c');
 });
 
-test('a refused watch is said instead of an empty table', async () => {
-  const { table, pass, told } = bench();
+test('a refused watch is said instead of an empty table, and is begun again when asked', async () => {
+  const { table, pass, told, world } = bench();
   await pass(0);
   told().refused?.(new LiveDataError(403, 'this key may not read orders'));
   expect(table.blocked).toBe('This key may not read orders');
+  table.retry();
+  expect([table.blocked, world.watches]).toEqual([undefined, 2]);
 });
 
 test('an open record is followed where its row is not', async () => {

@@ -203,6 +203,7 @@ export class Table {
 
   /** Tries again what failed. */
   retry(): void {
+    if (this.#refusal) this.#watch?.begin();
     this.#refusal = undefined;
     this.#windows.retry();
     this.#tell();
@@ -237,6 +238,7 @@ export class Table {
 
   #setLive(live: boolean): void {
     this.#live = live;
+    if (live) this.#refusal = undefined;
     if (live && this.#windows.trouble) this.#windows.retry();
     this.#tell();
   }
