@@ -23,8 +23,15 @@ function firstLoad() {
   return [...found];
 }
 
+/** Words that only the client for live data has: who only chats does not pay for the tables. */
+const LIVE_DATA = 'MutationNotification';
+
 let total = 0;
 for (const path of firstLoad()) {
+  if (path.endsWith('.js') && read(path).includes(LIVE_DATA)) {
+    console.error(`${path} brings the client for live data into the first load; import it from src/data alone`);
+    process.exit(1);
+  }
   const size = gzipSync(read(path), { level: 9 }).length;
   total += size;
   console.log(`${(size / 1000).toFixed(1).padStart(7)} kB  ${path}`);
