@@ -45,6 +45,7 @@ fn files() -> Result<Vec<File>> {
         dialect("live_data", &live_data)?,
         client("session_chat", &session_chat)?,
         client("live_data", &live_data)?,
+        below("clients/rust/src/generated", rust_client("live_data", &live_data)?),
     ]
     .concat())
 }
@@ -54,6 +55,14 @@ fn client(name: &str, definition: &Definition) -> Result<Vec<File>> {
     let provenance = Provenance::new(COMMAND, format!("crates/protocols/src/{name}/definition.rs"));
     let files = typescript::client(definition, &provenance).map_err(|problems| list(&problems))?;
     Ok(below("clients/typescript/src/generated", files))
+}
+
+/// The wire types of a dialect and a client of its socket.
+fn rust_client(name: &str, definition: &Definition) -> Result<Vec<File>> {
+    let provenance = Provenance::new(COMMAND, format!("crates/protocols/src/{name}/definition.rs"));
+    let wire = rust::wire_types(definition, &provenance).map_err(|problems| list(&problems))?;
+    let client = rust::client(definition, &provenance).map_err(|problems| list(&problems))?;
+    Ok([wire, client].concat())
 }
 
 /// What every dialect has: its wire types beside its definition, and its reference.

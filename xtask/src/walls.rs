@@ -30,6 +30,11 @@ const WALLS: &[(&str, &[&str], &str)] = &[
         &["tidewire", "tokio", "schematic-gen"],
         "the words know nothing of those who use them",
     ),
+    (
+        "clients/rust/Cargo.toml",
+        &["tidewire-server", "tidewire-engine", "tidewire-protocols"],
+        "a client knows the wire alone; the server's command line uses it, and never the other way",
+    ),
     ("schematic/gen/Cargo.toml", &["tidewire"], "Schematic knows nothing of Tidewire"),
     (
         "crates/protocols/definitions/Cargo.toml",

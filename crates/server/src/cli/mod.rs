@@ -1,6 +1,7 @@
 //! The command line: what each subcommand is called and takes. What it does lies beside this file.
 
 mod chat;
+mod data;
 mod doctor;
 mod import;
 mod keys;
@@ -30,6 +31,8 @@ enum Command {
     Serve(ServeArgs),
     /// Talk to a running server from this terminal.
     Chat(chat::ChatArgs),
+    /// Read, write and watch the records of a running server.
+    Data(data::DataArgs),
     /// Turn a file's rows into records, each exactly once.
     Import(import::ImportArgs),
     /// Make, show and revoke API keys.
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Chat(args) => chat::run(args),
+        Command::Data(args) => data::run(args),
         Command::Import(args) => import::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),

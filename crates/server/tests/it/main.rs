@@ -5,6 +5,8 @@ mod bad_input;
 mod binary;
 mod client;
 mod cuts;
+mod data_cli;
+mod data_client;
 mod door;
 mod drain;
 mod house;
