@@ -2232,7 +2232,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Hello` and gives what answers it */
   helloReply(body: Hello): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Hello", body });
+    return this.askOne({ name: "Hello", body, id: this.nextId() });
   }
 
   /** All records of a collection */
@@ -2242,7 +2242,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `FindAll` and gives what answers it */
   findAllReply(body: FindAll): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "FindAll", body });
+    return this.askOne({ name: "FindAll", body, id: this.nextId() });
   }
 
   /** One record */
@@ -2252,7 +2252,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `FindById` and gives what answers it */
   findByIdReply(body: FindById): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "FindById", body });
+    return this.askOne({ name: "FindById", body, id: this.nextId() });
   }
 
   /** Records that fit, in an order */
@@ -2262,7 +2262,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Query` and gives what answers it */
   queryReply(body: Query): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Query", body });
+    return this.askOne({ name: "Query", body, id: this.nextId() });
   }
 
   /** Writes a new record; answered with its id */
@@ -2272,7 +2272,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Insert` and gives what answers it */
   insertReply(body: Insert): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Insert", body });
+    return this.askOne({ name: "Insert", body, id: this.nextId() });
   }
 
   /** Changes members of a record; answered with the whole record */
@@ -2282,7 +2282,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Update` and gives what answers it */
   updateReply(body: Update): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Update", body });
+    return this.askOne({ name: "Update", body, id: this.nextId() });
   }
 
   /** Removes a record; answered with the record as it was */
@@ -2292,7 +2292,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Delete` and gives what answers it */
   deleteReply(body: Delete): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Delete", body });
+    return this.askOne({ name: "Delete", body, id: this.nextId() });
   }
 
   /** Writes records, each for itself */
@@ -2302,7 +2302,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `BatchInsert` and gives what answers it */
   batchInsertReply(body: BatchInsert): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "BatchInsert", body });
+    return this.askOne({ name: "BatchInsert", body, id: this.nextId() });
   }
 
   /** Changes records, each for itself */
@@ -2312,7 +2312,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `BatchUpdate` and gives what answers it */
   batchUpdateReply(body: BatchUpdate): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "BatchUpdate", body });
+    return this.askOne({ name: "BatchUpdate", body, id: this.nextId() });
   }
 
   /** Removes records, each for itself */
@@ -2322,7 +2322,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `BatchDelete` and gives what answers it */
   batchDeleteReply(body: BatchDelete): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "BatchDelete", body });
+    return this.askOne({ name: "BatchDelete", body, id: this.nextId() });
   }
 
   /** Searches by words */
@@ -2332,7 +2332,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `TextSearch` and gives what answers it */
   textSearchReply(body: TextSearch): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "TextSearch", body });
+    return this.askOne({ name: "TextSearch", body, id: this.nextId() });
   }
 
   /** The different values of a member, sorted */
@@ -2342,7 +2342,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `DistinctValues` and gives what answers it */
   distinctValuesReply(body: DistinctValues): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "DistinctValues", body });
+    return this.askOne({ name: "DistinctValues", body, id: this.nextId() });
   }
 
   /** Changes a member by what it is; answered with the whole record */
@@ -2352,7 +2352,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `UpdateWithAction` and gives what answers it */
   updateWithActionReply(body: UpdateWithAction): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "UpdateWithAction", body });
+    return this.askOne({ name: "UpdateWithAction", body, id: this.nextId() });
   }
 
   /** Makes a collection; without a schema it takes any record */
@@ -2362,7 +2362,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `CreateCollection` and gives what answers it */
   createCollectionReply(body: CreateCollection): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "CreateCollection", body });
+    return this.askOne({ name: "CreateCollection", body, id: this.nextId() });
   }
 
   /** Removes a collection with its records */
@@ -2372,7 +2372,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `DeleteCollection` and gives what answers it */
   deleteCollectionReply(body: DeleteCollection): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "DeleteCollection", body });
+    return this.askOne({ name: "DeleteCollection", body, id: this.nextId() });
   }
 
   /** The names of the collections that the asker may read */
@@ -2382,7 +2382,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `GetCollections` and gives what answers it */
   getCollectionsReply(body: GetCollections): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "GetCollections", body });
+    return this.askOne({ name: "GetCollections", body, id: this.nextId() });
   }
 
   /** Sends a notification for each change from now on, or since an offset */
@@ -2392,7 +2392,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Subscribe` and gives what answers it */
   subscribeReply(body: Subscribe): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Subscribe", body });
+    return this.askOne({ name: "Subscribe", body, id: this.nextId() });
   }
 
   /** Ends all subscriptions of a collection on this connection */
@@ -2402,7 +2402,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Unsubscribe` and gives what answers it */
   unsubscribeReply(body: Unsubscribe): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Unsubscribe", body });
+    return this.askOne({ name: "Unsubscribe", body, id: this.nextId() });
   }
 
   /** Says something in a chat; chunks follow, then exactly one end or error. A run that goes on is stopped first */
@@ -2422,7 +2422,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `ChatFollow` and gives what answers it */
   chatFollowReply(body: ChatFollow): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "ChatFollow", body });
+    return this.askOne({ name: "ChatFollow", body, id: this.nextId() });
   }
 
   /** Lets the chat's agent use tools of this client until the connection ends */
@@ -2432,7 +2432,7 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `RegisterClientTools` and gives what answers it */
   registerClientToolsReply(body: RegisterClientTools): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "RegisterClientTools", body });
+    return this.askOne({ name: "RegisterClientTools", body, id: this.nextId() });
   }
 
   /** Answers a ClientToolCall. Never answered itself */
@@ -2447,6 +2447,6 @@ export class LiveClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `RawComplete` and gives what answers it */
   rawCompleteReply(body: RawComplete): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "RawComplete", body });
+    return this.askOne({ name: "RawComplete", body, id: this.nextId() });
   }
 }

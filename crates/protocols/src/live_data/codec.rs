@@ -468,7 +468,10 @@ impl Session for LiveData {
                 return self.correlation.answered(ticket, way, reply, out);
             }
             What::Subscribe { collection, watch } => self.subscribed(&collection, watch, result, now),
-            What::Unsubscribe { collection } => unsubscribed(&collection, result),
+            What::Unsubscribe { collection } => {
+                self.notifications.unsubscribed(&collection);
+                unsubscribed(&collection, result)
+            }
             What::Follow { chat } => self.followed(&chat, result),
             What::Quietly { chat } => match result {
                 Ok(Reply::Unfollowed) => Ok(Value::Null),

@@ -316,7 +316,23 @@ pub(super) fn payloads(
 /// What waits for the window's end.
 enum Waiting {
     Changes { batch: Arc<ChangeBatch>, selection: Selection, variant: Variant },
-    Frames(Vec<Frame>),
+    Frames { of: Arc<str>, frames: Vec<Frame> },
+}
+
+impl Waiting {
+    fn collection(&self) -> &str {
+        match self {
+            Self::Changes { batch, .. } => &batch.collection,
+            Self::Frames { of, .. } => of,
+        }
+    }
+
+    fn changes(&self) -> usize {
+        match self {
+            Self::Changes { batch, .. } => batch.changes.len(),
+            Self::Frames { .. } => 0,
+        }
+    }
 }
 
 /// One connection's notifications.
@@ -342,16 +358,27 @@ impl Notifications {
         self.not_before = Some(now + FIRST_AFTER);
     }
 
+    /// The last subscription of a collection ended: what waits of it is not said any more. Who subscribes again from an
+    /// offset would otherwise take it for an answer to that.
+    pub(super) fn unsubscribed(&mut self, collection: &str) {
+        self.waiting.retain(|waiting| waiting.collection() != collection);
+        self.waiting_changes = self.waiting.iter().map(Waiting::changes).sum();
+        if self.waiting.is_empty() {
+            self.since = None;
+        }
+    }
+
     /// The connection heard of something.
     pub(super) fn notice(&mut self, notice: &Notice, variant: Variant, now: Instant, out: &mut Vec<Frame>) {
         match notice {
             Notice::Changes { batch, selection } => self.changes(batch, selection, variant, now, out),
             Notice::Gap { collection, resume } => {
                 let gap = wire::Gap { collection: collection.to_string(), offset: resume.0 };
-                self.frames(vec![spell::message(&wire::ServerMessage::Gap(gap), variant.format)], now, out);
+                let frame = spell::message(&wire::ServerMessage::Gap(gap), variant.format);
+                self.frames(collection, vec![frame], now, out);
             }
             Notice::Snapshot { collection, records, last } => {
-                self.frames(snapshot(collection, records, *last, variant), now, out);
+                self.frames(collection, snapshot(collection, records, *last, variant), now, out);
             }
             Notice::Schema { collection, version, primary_key } => {
                 let changed = wire::SchemaChanged {
@@ -360,7 +387,7 @@ impl Notifications {
                     primary_key_alias: primary_key.to_string(),
                 };
                 let frame = spell::message(&wire::ServerMessage::SchemaChanged(changed), variant.format);
-                self.frames(vec![frame], now, out);
+                self.frames(collection, vec![frame], now, out);
             }
         }
     }
@@ -390,13 +417,13 @@ impl Notifications {
         }
     }
 
-    fn frames(&mut self, frames: Vec<Frame>, now: Instant, out: &mut Vec<Frame>) {
+    fn frames(&mut self, of: &Arc<str>, frames: Vec<Frame>, now: Instant, out: &mut Vec<Frame>) {
         self.open_window(now);
         if self.may_speak(now) {
             self.sent += frames.len();
             out.extend(frames);
         } else {
-            self.wait(Waiting::Frames(frames), now);
+            self.wait(Waiting::Frames { of: Arc::clone(of), frames }, now);
         }
     }
 
@@ -440,7 +467,7 @@ impl Notifications {
                     let key = Arc::clone(&batch.collection);
                     merging.entry(key).or_default().push((batch, selection, variant));
                 }
-                Waiting::Frames(frames) => {
+                Waiting::Frames { frames, .. } => {
                     write_all(&mut merging, out);
                     out.extend(frames);
                 }

@@ -76,6 +76,28 @@ impl Reader {
     }
 }
 
+#[test]
+fn what_waits_of_a_subscription_that_ended_is_not_said() {
+    let mut reader = Reader::new(JSON);
+    reader.notifications.subscribed(reader.now);
+    assert!(reader.hear(&notice(&batch(0, "i1 i2"))).is_empty(), "the client needs a moment first");
+    let other =
+        ChangeBatch::new("other".into(), vec![Change { collection: "other".into(), ..change(1, "i1") }]);
+    assert!(reader.hear(&notice(&Arc::new(other))).is_empty());
+    let gap = Notice::Gap { collection: "c".into(), resume: Offset(9) };
+    assert!(reader.hear(&gap).is_empty());
+    reader.notifications.unsubscribed("c");
+    let said = reader.wait();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(payload(&said[0])["collection"], "other");
+
+    reader.notifications.subscribed(reader.now);
+    assert!(reader.hear(&notice(&batch(2, "i3"))).is_empty());
+    reader.notifications.unsubscribed("c");
+    assert!(reader.wait().is_empty());
+    assert_eq!(reader.notifications.deadline(), None);
+}
+
 fn payload(frame: &Value) -> &Value {
     assert_eq!(frame["type"], "MutationNotification");
     &frame["payload"]

@@ -41,7 +41,7 @@ pub(super) struct ChatArgs {
     #[arg(long, default_value = "terminal")]
     session: String,
     /// A key, where the server has keys.
-    #[arg(long, env = "TIDEWIRE_KEY", hide_env_values = true)]
+    #[arg(long, env = "TIDEWIRE_API_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Ask this, show the answer, and leave.
     question: Vec<String>,

@@ -47,8 +47,14 @@ pub(super) fn declare(out: &mut Writer, api: &Api, endpoint: &Endpoint, scope: &
             out.line(format!("super({spec}, {{ ...params }}, options);"));
         });
         let mut methods = Scope::with(METHODS.iter().copied());
+        // Where the envelope says what answers what, a request has an id of its own.
+        let id = if api.envelope.as_ref().is_some_and(|envelope| envelope.id.is_some()) {
+            ", id: this.nextId()"
+        } else {
+            ""
+        };
         for message in &endpoint.client.messages {
-            method(out, endpoint, message, &mut methods);
+            method(out, endpoint, message, id, &mut methods);
         }
     });
 }
@@ -120,7 +126,7 @@ fn lifecycle(endpoint: &Endpoint) -> String {
     if parts.is_empty() { "{}".into() } else { format!("{{ {} }}", parts.join(", ")) }
 }
 
-fn method(out: &mut Writer, endpoint: &Endpoint, message: &Message, scope: &mut Scope) {
+fn method(out: &mut Writer, endpoint: &Endpoint, message: &Message, id: &str, scope: &mut Scope) {
     let wanted = message.name.to_lower_camel_case();
     let taken = METHODS.contains(&wanted.as_str());
     let wanted = if taken { format!("{}Message", message.name) } else { message.name.clone() };
@@ -145,7 +151,7 @@ fn method(out: &mut Writer, endpoint: &Endpoint, message: &Message, scope: &mut 
         format!("{name}(body: {body}): {result}<{} | runtime.Unknown> {{", endpoint.server.name),
         "}",
         |out| {
-            out.line(format!("return this.{call}({said});"));
+            out.line(format!("return this.{call}({{ name: {}, body{id} }});", quoted(&message.name)));
         },
     );
 }

@@ -115,7 +115,7 @@ export class TalkClient extends runtime.Endpoint<ServerMessage, ClientMessage> {
 
   /** Sends `Find` and gives what answers it */
   findReply(body: Find): Promise<ServerMessage | runtime.Unknown> {
-    return this.askOne({ name: "Find", body });
+    return this.askOne({ name: "Find", body, id: this.nextId() });
   }
 
   raw(body: Raw): runtime.Outgoing<ClientMessage | runtime.Unknown> {

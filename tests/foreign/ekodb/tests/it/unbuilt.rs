@@ -1,5 +1,7 @@
 //! Calls whose endpoints the server knows and has not built: each is answered with 501 and a sentence.
 
+#![allow(clippy::useless_conversion, reason = "one version takes a text, the other an option of it")]
+
 use serde_json::json;
 
 use super::ekodb::UserFunction;

@@ -263,7 +263,7 @@ async fn get_chat_message(seat: Seat) -> Refused {
     let chat = opened(&seat).await;
     let answer = say(&seat, &chat, "one").await;
     let message = raw(&seat.client.get_chat_message(&chat, &answer).await.unwrap());
-    assert_eq!(column(&[message.clone()], "content"), [json!("Hello there.")]);
+    assert_eq!(column(std::slice::from_ref(&message), "content"), [json!("Hello there.")]);
     assert_eq!(column(&[message], "role"), [json!("assistant")]);
     refused(seat.client.get_chat_message(&chat, "999999").await)
 }

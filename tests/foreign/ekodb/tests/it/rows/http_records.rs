@@ -109,7 +109,10 @@ async fn find(seat: Seat) -> Refused {
     let joined = person().eq("id", "a").join(join).build();
     let found = raws(&seat.client.find("people", joined, None).await.unwrap());
     let place = found[0]["place"].get("value").unwrap_or(&found[0]["place"])[0].clone();
-    assert_eq!((&place["id"], column(&[place.clone()], "river")), (&json!("t1"), vec![json!("Thames")]));
+    assert_eq!(
+        (&place["id"], column(std::slice::from_ref(&place), "river")),
+        (&json!("t1"), vec![json!("Thames")])
+    );
     refused(seat.client.find("people", person().raw_filter(json!({"type": "Nothing"})).build(), None).await)
 }
 
