@@ -183,7 +183,7 @@ export class Endpoint<In extends Named, Out extends Named> implements AsyncItera
     const reply = this.#spec.replies?.[message.name];
     if (!reply) throw new SchematicError("lifecycle", `${message.name} has no reply: send it without waiting for one`);
     this.#lifecycle.check(message.name);
-    const id = reply.request && lookUp(message.body, reply.request);
+    const id = reply.request ? lookUp(message.body, reply.request) : message.id;
     const named = (names: readonly string[] = []) => (m: In | Unknown) => names.includes(m.name);
     const { reconnect } = this.#spec;
     const survives = reconnect && "replay" in reconnect && reconnect.replay.subscriptions.some((each) => each.message === message.name);
@@ -363,5 +363,8 @@ function replyId<In extends Named, Out extends Named>(spec: EndpointSpec<In, Out
   for (const { messages, errors = [], until = [], reply } of Object.values(spec.replies ?? {})) {
     if (reply) for (const name of [...messages, ...errors, ...until]) paths.set(name, reply);
   }
-  return (message) => lookUp(body(message), paths.get(message.name) ?? [""]);
+  return (message) => {
+    const path = paths.get(message.name);
+    return path ? lookUp(body(message), path) : "id" in message ? message.id : undefined;
+  };
 }
