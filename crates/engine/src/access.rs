@@ -98,11 +98,11 @@ fn judge<'c>(identity: &Identity, command: &'c Command) -> Result<Chats<'c>> {
     }
 }
 
-/// A session is an alias in the asker's own namespace.
+/// A session is an alias in the asker's own namespace; a chat's id in its place is judged where it is looked up.
 fn named(chat: &ChatRef) -> Chats<'static> {
     match chat {
         ChatRef::Id(chat) => Chats::One(*chat),
-        ChatRef::Session(_) => Chats::None,
+        ChatRef::Session(_) | ChatRef::Known(_) => Chats::None,
     }
 }
 

@@ -18,8 +18,10 @@ use crate::schema::{FieldChange, Schema};
 pub enum ChatRef {
     /// By its id.
     Id(ChatId),
-    /// By its alias in the asker's namespace; it is opened when it does not exist yet.
+    /// By its alias in the asker's namespace, or by its id as text; it is opened when there is neither.
     Session(SessionId),
+    /// The same, but it is never opened: what is not there is not found.
+    Known(SessionId),
 }
 
 /// What happens to a message that arrives while a run goes on.
@@ -31,6 +33,9 @@ pub enum WhileRunning {
     Reject,
     /// The run is stopped first.
     Interrupt,
+    /// The run takes it into account where it can; otherwise it waits its turn, as many as a queue of this length
+    /// holds.
+    Steer(usize),
 }
 
 /// Everything that a client can ask.

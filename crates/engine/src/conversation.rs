@@ -13,6 +13,8 @@ pub struct ChatSettings {
     pub title: Option<String>,
     /// What the model is told before everything else.
     pub system_prompt: Option<String>,
+    /// Which agent answers.
+    pub agent: Option<String>,
     /// Which model answers.
     pub model: Option<String>,
     /// The collections that its agent reads for context; empty: all that the asker may read.
@@ -38,8 +40,33 @@ pub struct RunOptions {
     pub exclude: Vec<String>,
     /// At most so many rounds of model and tools.
     pub max_rounds: Option<u32>,
+    /// Which agent answers this one.
+    pub agent: Option<String>,
     /// Which model answers this one.
     pub model: Option<String>,
+    /// At most so many tokens of answer.
+    pub max_tokens: Option<u32>,
+    /// 0 is the most likely answer.
+    pub temperature: Option<f64>,
+    /// Whether and how documents are looked through.
+    pub retrieval: RetrievalWish,
+}
+
+/// How documents are to be looked through for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetrievalWish {
+    /// Whether at all; `None` leaves it to the agent.
+    pub enabled: Option<bool>,
+    /// At most so many passages; `None` leaves it to the agent.
+    pub passages: Option<u32>,
+    /// Whether the sources are told.
+    pub sources: bool,
+}
+
+impl Default for RetrievalWish {
+    fn default() -> Self {
+        Self { enabled: None, passages: None, sources: true }
+    }
 }
 
 /// Who said a message.

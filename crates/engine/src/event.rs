@@ -4,6 +4,7 @@
 //! from it is kept beside it ([`ChatEvent::spelled`]), so that a thousand readers cost one encoding.
 
 use std::any::Any;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::change::Notice;
 use crate::conversation::Role;
 use crate::error::Error;
-use crate::id::{ChatId, RunId, Seq, Timestamp};
+use crate::id::{ChatId, RecordId, RunId, Seq, Timestamp};
 use crate::identity::Subject;
 
 /// Everything that the server can say without being asked.
@@ -397,7 +398,7 @@ pub struct CatalogMetrics {
 }
 
 /// A document or record that an answer rests on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Source {
     /// Its id.
     pub id: String,
@@ -409,6 +410,14 @@ pub struct Source {
     pub url: Option<String>,
     /// 0 to 1.
     pub score: f64,
+    /// The collection and the record that it is, where it is one.
+    pub record: Option<(String, RecordId)>,
+    /// Where in the document: its headings from the outside in, as ` › ` joins them, or a page.
+    pub section: Option<String>,
+    /// The text that the answer rests on, shortened where it is long.
+    pub passage: String,
+    /// What in the passage answers: byte ranges on character boundaries, in order, without overlap.
+    pub highlights: Vec<Range<usize>>,
 }
 
 /// Tokens that a run cost, as the provider counted them.

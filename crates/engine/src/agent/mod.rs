@@ -23,6 +23,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::conversation::RetrievalWish;
 use crate::error::Result;
 use crate::event::AgentEvent;
 use crate::id::{ChatId, RunId, SystemClock};
@@ -89,6 +90,8 @@ pub struct Wishes {
     pub confirm: Vec<String>,
     /// The agent's tools that the model is not told of.
     pub exclude: Vec<String>,
+    /// Whether and how documents are looked through.
+    pub retrieval: RetrievalWish,
 }
 
 /// Who answers.

@@ -93,6 +93,7 @@ pub(super) fn merged(old: &ChatSettings, new: ChatSettings) -> ChatSettings {
     ChatSettings {
         title: new.title.or(old.title),
         system_prompt: new.system_prompt.or(old.system_prompt),
+        agent: new.agent.or(old.agent),
         model: new.model.or(old.model),
         collections: if new.collections.is_empty() { old.collections } else { new.collections },
         max_context_messages: new.max_context_messages.or(old.max_context_messages),

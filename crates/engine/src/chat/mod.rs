@@ -60,7 +60,7 @@ pub(crate) async fn follow(
         Some(_) => (Some(Seq::START), true),
     };
     let session = match chat {
-        ChatRef::Session(session) => Some(session),
+        ChatRef::Session(session) | ChatRef::Known(session) => Some(session),
         ChatRef::Id(_) => None,
     };
     let standing = connection.follow(&room, session, cursor)?;
@@ -76,7 +76,7 @@ pub(crate) async fn follow(
 /// `UnfollowChat`. What is not followed is not looked for, so that nothing is opened and nothing is learnt.
 pub(crate) async fn unfollow(core: &Core, connection: &Connection, chat: ChatRef) -> Result<Reply> {
     let room = match chat {
-        ChatRef::Session(session) => connection.followed_as(&session),
+        ChatRef::Session(session) | ChatRef::Known(session) => connection.followed_as(&session),
         ChatRef::Id(chat) => core.hub.room(&*core.store, chat).await?,
     };
     if let Some(room) = room {
@@ -204,8 +204,8 @@ fn check_place(core: &Core, state: &RoomState, while_running: WhileRunning) -> R
         WhileRunning::Reject => {
             Err(Error::new(Code::Conflict, "an answer is under way; wait for its end, or stop it"))
         }
-        WhileRunning::Queue(places) if state.runs.len() <= places => Ok(()),
-        WhileRunning::Queue(places) => Err(Error::new(
+        WhileRunning::Queue(places) | WhileRunning::Steer(places) if state.runs.len() <= places => Ok(()),
+        WhileRunning::Queue(places) | WhileRunning::Steer(places) => Err(Error::new(
             Code::RateLimited,
             format!("{places} messages wait for their turn already; wait until one has been answered"),
         )
@@ -245,6 +245,7 @@ async fn resolve(core: &Core, connection: &Connection, chat: &ChatRef) -> Result
     match chat {
         ChatRef::Id(chat) => by_id(core, connection.identity(), *chat).await,
         ChatRef::Session(session) => by_session(core, connection, session).await,
+        ChatRef::Known(session) => known(core, connection, session).await?.ok_or_else(no_such_chat),
     }
 }
 
@@ -259,11 +260,42 @@ fn no_such_chat() -> Error {
     Error::not_found("there is no such chat; list your chats, or open a session")
 }
 
+/// The chat that has this alias or this id, if there is one that the asker may use.
+async fn known(core: &Core, connection: &Connection, session: &SessionId) -> Result<Option<Arc<Room>>> {
+    let identity = connection.identity();
+    let now = core.clock.now();
+    if let Some(room) = core.hub.session(&identity.subject, session, now) {
+        move_follow(connection, session, &room)?;
+        return Ok(Some(room));
+    }
+    if let Some(room) = by_id_as_text(core, identity, session).await? {
+        return Ok(Some(room));
+    }
+    let found = core.store.find_session(&identity.subject, session, now).await?;
+    if found.is_none() {
+        return Ok(None);
+    }
+    by_session(core, connection, session).await.map(Some)
+}
+
+/// The chat of which this is the id, if the asker may use it.
+async fn by_id_as_text(core: &Core, identity: &Identity, text: &SessionId) -> Result<Option<Arc<Room>>> {
+    let Ok(chat) = text.as_str().parse::<ChatId>() else { return Ok(None) };
+    match by_id(core, identity, chat).await {
+        Ok(room) => Ok(Some(room)),
+        Err(error) if error.code == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 async fn by_session(core: &Core, connection: &Connection, session: &SessionId) -> Result<Arc<Room>> {
     let owner = &connection.identity().subject;
     let now = core.clock.now();
     if let Some(room) = core.hub.session(owner, session, now) {
         move_follow(connection, session, &room)?;
+        return Ok(room);
+    }
+    if let Some(room) = by_id_as_text(core, connection.identity(), session).await? {
         return Ok(room);
     }
     let room = loop {

@@ -164,7 +164,9 @@ impl Scene<'_> {
     }
 
     fn wishes(&self, settings: &ChatSettings, options: RunOptions, summary: Option<String>) -> Wishes {
-        let RunOptions { tools, confirm, exclude, max_rounds, model } = options;
+        let RunOptions {
+            tools, confirm, exclude, max_rounds, model, max_tokens, temperature, retrieval, ..
+        } = options;
         let model = model.as_ref().or(settings.model.as_ref()).and_then(|name| {
             let found = self.core.models.find(Some(name));
             // It was there when it was chosen; the server's configuration has changed since.
@@ -173,12 +175,13 @@ impl Scene<'_> {
         Wishes {
             system: told_first(settings.system_prompt.as_deref(), summary.as_deref()),
             model,
-            max_tokens: settings.max_tokens,
-            temperature: settings.temperature,
+            max_tokens: max_tokens.or(settings.max_tokens),
+            temperature: temperature.or(settings.temperature),
             max_rounds: max_rounds.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             client_tools: outside::brought(self.room, tools),
             confirm,
             exclude,
+            retrieval,
         }
     }
 

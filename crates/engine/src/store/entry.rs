@@ -552,6 +552,10 @@ mod tests {
             },
             AgentEvent::ApprovalResolved { call_id, approved: true, by: "ann".into() },
             AgentEvent::Sources(vec![Source {
+                record: Some(("documents".into(), "d-00001".into())),
+                section: Some("Guide › Keys".into()),
+                passage: "Schlüssel are hashed.".into(),
+                highlights: vec![0..10, 15..21],
                 id: "s".into(),
                 title: "t".into(),
                 source: "u".into(),

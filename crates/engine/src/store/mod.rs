@@ -298,6 +298,14 @@ pub trait Store: Send + Sync + 'static {
     /// The chat that `owner` knows under `session`, opened now if there is none or the old one expired.
     async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead>;
 
+    /// The chat that `owner` knows under `session`, or `None` if there is none or it expired.
+    async fn find_session(
+        &self,
+        owner: &Subject,
+        session: &SessionId,
+        at: Timestamp,
+    ) -> Result<Option<ChatHead>>;
+
     /// A chat's standing, or `None`.
     async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>>;
 

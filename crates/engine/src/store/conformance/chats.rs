@@ -80,6 +80,14 @@ pub(super) async fn a_session_is_an_alias_of_its_owner(store: &impl Store) {
     assert_ne!(store.open_session(&bob, &session("s"), Timestamp(6)).await.unwrap().chat, first.chat);
     assert_ne!(store.open_session(&ann, &session("t"), Timestamp(6)).await.unwrap().chat, first.chat);
     assert_eq!(store.chat(first.chat).await.unwrap(), Some(expected));
+    let known = async |owner, name| {
+        let found = store.find_session(owner, &session(name), Timestamp(7)).await.unwrap();
+        found.map(|head| head.chat)
+    };
+    assert_eq!(known(&ann, "s").await, Some(first.chat));
+    assert_ne!(known(&bob, "s").await, Some(first.chat));
+    assert_eq!(known(&bob, "never").await, None);
+    assert_eq!(known(&bob, "never").await, None, "looking for it does not open it");
     assert_eq!(store.chat(ChatId::new()).await.unwrap(), None);
 }
 
@@ -88,6 +96,7 @@ pub(super) async fn an_unused_session_expires(store: &impl Store) {
     let first = at(1).await;
     assert_eq!(at(24).await, first, "each opening is a use");
     assert_eq!(at(47).await, first);
+    assert_eq!(store.find_session(&who(), &session("s"), hours(72)).await.unwrap(), None, "it expired");
     let second = at(72).await;
     assert_ne!(second, first);
     assert!(store.chat(first).await.unwrap().is_some(), "archived, not gone");

@@ -1,12 +1,13 @@
 //! The parts of entries: errors, sources, usage and answers as they are kept.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Detail, Error};
 use crate::event::{Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Source, Usage};
-use crate::id::Timestamp;
+use crate::id::{RecordId, Timestamp};
 
 /// An error without its cause: causes are for the log alone.
 #[derive(Serialize, Deserialize)]
@@ -68,17 +69,42 @@ pub(super) struct KeptSource {
     url: Option<String>,
     #[serde(default)]
     score: Option<f64>,
+    /// Collection and record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    section: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    passage: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    highlights: Vec<(usize, usize)>,
 }
 
 impl KeptSource {
     pub(super) fn of(source: &Source) -> Self {
-        let Source { id, title, source, url, score } = source.clone();
-        Self { id, title, source, url, score: Some(score) }
+        let Source { id, title, source, url, score, record, section, passage, highlights } = source.clone();
+        let record = record.map(|(collection, id)| (collection, id.to_string()));
+        let highlights = highlights.into_iter().map(|range| (range.start, range.end)).collect();
+        Self { id, title, source, url, score: Some(score), record, section, passage, highlights }
     }
 
     pub(super) fn into_source(self) -> Source {
-        let Self { id, title, source, url, score } = self;
-        Source { id, title, source, url, score: score.unwrap_or_default() }
+        let Self { id, title, source, url, score, record, section, passage, highlights } = self;
+        let record = record.map(|(collection, id)| (collection, RecordId(id)));
+        // What a damaged log says must not cut a character in two.
+        let fits = |range: &Range<usize>| passage.get(range.clone()).is_some();
+        let highlights = highlights.into_iter().map(|(start, end)| start..end).filter(fits).collect();
+        Source {
+            id,
+            title,
+            source,
+            url,
+            score: score.unwrap_or_default(),
+            record,
+            section,
+            passage,
+            highlights,
+        }
     }
 }
 

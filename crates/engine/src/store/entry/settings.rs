@@ -15,6 +15,8 @@ struct KeptSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     system_prompt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     collections: Vec<String>,
@@ -34,6 +36,7 @@ pub fn encode_settings(settings: &ChatSettings) -> String {
     let kept = KeptSettings {
         title: settings.title,
         system_prompt: settings.system_prompt,
+        agent: settings.agent,
         model: settings.model,
         collections: settings.collections,
         max_context_messages: settings.max_context_messages,
@@ -54,6 +57,7 @@ pub fn decode_settings(json: Option<&str>) -> ChatSettings {
     ChatSettings {
         title: kept.title,
         system_prompt: kept.system_prompt,
+        agent: kept.agent,
         model: kept.model,
         collections: kept.collections,
         max_context_messages: kept.max_context_messages,
@@ -72,6 +76,7 @@ mod tests {
         let mut settings = ChatSettings {
             title: Some("Tea".into()),
             system_prompt: Some("Be brief.".into()),
+            agent: Some("explorer".into()),
             model: Some("scripted".into()),
             collections: vec!["orders".into()],
             max_context_messages: Some(3),

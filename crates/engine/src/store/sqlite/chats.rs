@@ -41,7 +41,7 @@ pub(super) fn open_session(
     session: &SessionId,
     at: Timestamp,
 ) -> Result<ChatHead> {
-    let expired = at.0.saturating_sub(i64::try_from(EXPIRY.as_micros()).unwrap_or(i64::MAX));
+    let expired = expired_before(at);
     connection
         .prepare_cached(
             "UPDATE chats SET archived = 1 WHERE owner = ? AND session = ? AND archived = 0 AND used_at < ?",
@@ -59,6 +59,25 @@ pub(super) fn open_session(
     ))?;
     let mut rows = statement.query([&*owner.0, session.as_str()])?;
     rows.next()?.ok_or_else(|| broken("a session that was just opened is gone")).and_then(head)
+}
+
+/// The chat that `owner` knows under `session`, unless it expired.
+pub(super) fn find_session(
+    connection: &Connection,
+    owner: &Subject,
+    session: &SessionId,
+    at: Timestamp,
+) -> Result<Option<ChatHead>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {HEAD} FROM chats WHERE owner = ? AND session = ? AND archived = 0 AND used_at >= ?"
+    ))?;
+    let mut rows = statement.query(params![&*owner.0, session.as_str(), expired_before(at)])?;
+    rows.next()?.map(head).transpose()
+}
+
+/// Sessions that were last used before are expired.
+fn expired_before(at: Timestamp) -> i64 {
+    at.0.saturating_sub(i64::try_from(EXPIRY.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A chat's standing, or `None`.

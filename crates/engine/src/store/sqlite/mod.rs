@@ -608,6 +608,16 @@ impl Store for Sqlite {
         self.chats.writer.call(move |c, _| chats::open_session(c, epoch, &owner, &session, at)).await
     }
 
+    async fn find_session(
+        &self,
+        owner: &Subject,
+        session: &SessionId,
+        at: Timestamp,
+    ) -> Result<Option<ChatHead>> {
+        let (owner, session) = (owner.clone(), session.clone());
+        self.chats.readers.small(move |c| chats::find_session(c, &owner, &session, at)).await
+    }
+
     async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>> {
         self.chats.readers.small(move |c| chats::chat(c, chat)).await
     }

@@ -81,6 +81,54 @@ async fn an_owner_and_an_admin_reach_a_chat_by_its_id() {
     }
 }
 
+async fn follow(engine: &Engine, connection: &Connection, chat: ChatRef) -> tidewire_engine::Result<ChatId> {
+    match engine.execute(connection, Command::FollowChat { chat, after: None }).await? {
+        Reply::Following { chat, .. } => Ok(chat),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_only_looked_for_is_never_opened() {
+    let house = House::new(counting(1)).await;
+    let (ann, bob) = (person(&house.engine, "ann"), person(&house.engine, "bob"));
+    let known = |name: &str| ChatRef::Known(name.parse().unwrap());
+    let missing = follow(&house.engine, &ann, known("s1")).await.unwrap_err();
+    assert_eq!(missing.code, Code::NotFound);
+    let chat = open(&house.engine, &ann).await;
+    assert_eq!(follow(&house.engine, &ann, known("s1")).await.unwrap(), chat);
+    let theirs = follow(&house.engine, &bob, known("s1")).await.unwrap_err();
+    assert_eq!((theirs.code, &theirs.message), (Code::NotFound, &missing.message));
+    let Reply::Chats(chats) = house.engine.execute(&bob, Command::ListChats { limit: 9 }).await.unwrap()
+    else {
+        panic!("a list is answered by Chats")
+    };
+    assert!(chats.is_empty());
+}
+
+#[tokio::test]
+async fn a_chats_id_is_a_name_for_it_to_who_may_read_it() {
+    let house = House::new(counting(1)).await;
+    let (ann, bob) = (person(&house.engine, "ann"), person(&house.engine, "bob"));
+    let admin = house.engine.connect(Identity::local());
+    let chat = open(&house.engine, &ann).await;
+    let by_id = chat.to_string().parse().unwrap();
+    for connection in [&ann, &admin] {
+        let session = ChatRef::Session(chat.to_string().parse().unwrap());
+        assert_eq!(follow(&house.engine, connection, session).await.unwrap(), chat);
+        let known = ChatRef::Known(chat.to_string().parse().unwrap());
+        assert_eq!(follow(&house.engine, connection, known.clone()).await.unwrap(), chat);
+        house.engine.execute(connection, Command::UnfollowChat { chat: known }).await.unwrap();
+    }
+    let theirs = follow(&house.engine, &bob, ChatRef::Known(chat.to_string().parse().unwrap())).await;
+    assert_eq!(theirs.unwrap_err().code, Code::NotFound);
+    assert_ne!(
+        follow(&house.engine, &bob, ChatRef::Session(by_id)).await.unwrap(),
+        chat,
+        "an alias like any other"
+    );
+}
+
 #[tokio::test]
 async fn who_followed_a_session_that_expired_follows_its_new_chat() {
     let folder = tempfile::tempdir().unwrap();

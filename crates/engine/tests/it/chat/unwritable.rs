@@ -151,6 +151,14 @@ impl Store for Fragile {
     async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead> {
         self.store.open_session(owner, session, at).await
     }
+    async fn find_session(
+        &self,
+        owner: &Subject,
+        session: &SessionId,
+        at: Timestamp,
+    ) -> Result<Option<ChatHead>> {
+        self.store.find_session(owner, session, at).await
+    }
     async fn chat(&self, chat: ChatId) -> Result<Option<ChatHead>> {
         self.store.chat(chat).await
     }
