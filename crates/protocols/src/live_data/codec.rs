@@ -243,6 +243,7 @@ impl LiveData {
                 exclude: m.exclude_tools.unwrap_or_default(),
                 max_rounds: m.max_iterations.map(|rounds| u32::try_from(rounds).unwrap_or(u32::MAX)),
                 model: m.llm_model,
+                ..RunOptions::default()
             },
         };
         self.ask(step, asked(id, what), command);

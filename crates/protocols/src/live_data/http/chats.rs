@@ -30,6 +30,7 @@ fn options(m: &wire::ChatMessageRequest) -> RunOptions {
         exclude: m.exclude_tools.clone().unwrap_or_default(),
         max_rounds: m.max_iterations.map(|rounds| u32::try_from(rounds).unwrap_or(u32::MAX)),
         model: m.llm_model.clone(),
+        ..RunOptions::default()
     }
 }
 
@@ -146,7 +147,7 @@ impl Call for Talk {
         match (self.config.take(), &self.chat) {
             (Some(config), _) => Ok(self.configure(&config)),
             (None, ChatRef::Id(chat)) if says => Ok(Next::Execute(Command::GetChat { chat: *chat })),
-            (None, ChatRef::Id(_) | ChatRef::Session(_)) => Ok(self.follow()),
+            (None, ChatRef::Id(_) | ChatRef::Session(_) | ChatRef::Known(_)) => Ok(self.follow()),
         }
     }
 

@@ -24,7 +24,7 @@ fn chat(request: &Request<'_>) -> Result<ChatId> {
 fn named(name: &str, member: &str) -> Result<ChatId> {
     match chat_ref(name) {
         Ok(ChatRef::Id(id)) => Ok(id),
-        Ok(ChatRef::Session(_)) | Err(_) => {
+        Ok(ChatRef::Session(_) | ChatRef::Known(_)) | Err(_) => {
             let sentence = format!("there is no chat {name:?}; name it by the 32 hex of its chat_id");
             Err(Error::not_found(sentence).with(Detail::Field(member.to_owned())))
         }
@@ -82,6 +82,7 @@ fn settings(m: &wire::ChatRequest) -> Result<ChatSettings> {
             ("tool_config", m.tool_config.clone()),
             (COLLECTIONS, m.collections.clone()),
         ]),
+        ..ChatSettings::default()
     })
 }
 
