@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidewire_engine::agent::{Agent, Events, Turn};
+use tidewire_engine::agent::{Agent, Agents, Events, Turn};
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
@@ -77,7 +77,7 @@ fn main() {
         let parts = Parts {
             store: Arc::new(Sqlite::open(Folder::new(folder.path())).expect("the store opens")),
             bus: Arc::new(LocalBus::default()),
-            agent: Arc::new(Speaker { tokens, every, born }),
+            agents: Agents::new(Arc::new(Speaker { tokens, every, born })),
             models: Models::new(Arc::new(ScriptedModel::new())),
             embedder: None,
             clock: Arc::new(SystemClock),

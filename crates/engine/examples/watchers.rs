@@ -62,7 +62,7 @@ fn main() {
         let parts = Parts {
             store: Arc::new(Sqlite::open(Folder::new(folder.path())).expect("the store opens")),
             bus: Arc::new(LocalBus::default()),
-            agent: Arc::new(Silent),
+            agents: tidewire_engine::agent::Agents::new(Arc::new(Silent)),
             models: Models::new(Arc::new(ScriptedModel::new())),
             embedder: None,
             clock: Arc::new(SystemClock),

@@ -86,7 +86,7 @@ fn check_texts(texts: &[String]) -> Result<()> {
 
 /// `ListTools`.
 pub(crate) fn tools(core: &Core) -> Reply {
-    Reply::Tools(core.agent.tools().iter().map(|tool| tool.definition().clone()).collect())
+    Reply::Tools(core.agents.tools().iter().map(|tool| tool.definition().clone()).collect())
 }
 
 /// `CallTool`.
@@ -96,8 +96,8 @@ pub(crate) async fn call_tool(
     name: &str,
     arguments: Value,
 ) -> Result<Reply> {
-    let tools = core.agent.tools();
-    agent::call_tool(tools, name, arguments, identity, &core.settings.direct).await.map(Reply::ToolOutput)
+    let tools = core.agents.tools();
+    agent::call_tool(&tools, name, arguments, identity, &core.settings.direct).await.map(Reply::ToolOutput)
 }
 
 fn field(name: &str, why: impl Into<std::borrow::Cow<'static, str>>) -> Error {

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access;
 use crate::agent::run_loop::Limits as RunLimits;
-use crate::agent::{Agent, Records, Waits};
+use crate::agent::{Agents, Records, Waits};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
 use crate::chat::managed::{self, Part};
@@ -44,7 +44,7 @@ pub struct Parts {
     /// The bell.
     pub bus: Arc<dyn Bus>,
     /// Who answers.
-    pub agent: Arc<dyn Agent>,
+    pub agents: Agents,
     /// The models that chats and askers may choose from.
     pub models: Models,
     /// What turns texts into vectors, if anything does.
@@ -147,7 +147,7 @@ pub struct Stats {
 /// What everything in the engine shares.
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) agent: Arc<dyn Agent>,
+    pub(crate) agents: Agents,
     pub(crate) models: Models,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -197,7 +197,7 @@ impl Settings {
 
 impl Core {
     fn new(parts: Parts) -> Self {
-        let Parts { store, bus, agent, models, embedder, clock, settings } = parts;
+        let Parts { store, bus, agents, models, embedder, clock, settings } = parts;
         let settings = settings.usable();
         let (counters, ended) = (Arc::new(Counters::default()), CancellationToken::new());
         let scribe = Scribe {
@@ -213,7 +213,7 @@ impl Core {
             journal: scribe.start(ended.clone()),
             watches,
             store,
-            agent,
+            agents,
             models,
             embedder,
             clock,

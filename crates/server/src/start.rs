@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidewire_engine::agent::explorer::{Explorer, demo};
 use tidewire_engine::agent::run_loop::Limits as RunLimits;
-use tidewire_engine::agent::{SharedRecords, Tool, Waits};
+use tidewire_engine::agent::{Agents, SharedRecords, Tool, Waits};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::identity::Subject;
@@ -57,7 +57,7 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
     let parts = Parts {
         store: Arc::clone(&store) as _,
         bus: Arc::new(LocalBus::default()),
-        agent: Arc::new(agent),
+        agents: Agents::new(Arc::new(agent)),
         models: Models::new(Arc::clone(&model)),
         embedder,
         clock,

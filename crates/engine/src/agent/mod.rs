@@ -3,6 +3,7 @@
 //! An agent turns one question into a stream of [`AgentEvent`]s. It knows models and tools, and neither sockets nor
 //! the store: what its tools read is handed to it as [`Records`].
 
+mod agents;
 mod arguments;
 mod bounded;
 mod calls;
@@ -31,6 +32,7 @@ use crate::identity::Identity;
 use crate::model::{Message, Model, ToolDefinition};
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 
+pub use agents::Agents;
 pub use direct::{call_tool, complete};
 pub use outside::{Outside, Waits};
 

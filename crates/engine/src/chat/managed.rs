@@ -106,6 +106,7 @@ pub(super) fn merged(old: &ChatSettings, new: ChatSettings) -> ChatSettings {
 /// Fails unless a chat can be led like this.
 pub(super) fn check(core: &Core, settings: &ChatSettings) -> Result<()> {
     core.models.find(settings.model.as_deref())?;
+    core.agents.find(settings.agent.as_deref())?;
     let wrong = |field: &str, why: String| Err(Error::invalid(why).with(Detail::Field(field.into())));
     let long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|text| text.len() > most);
     if long(&settings.title, TITLE_MAX) {

@@ -22,10 +22,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::agent::Agent;
 use crate::agent::toolbox::check_client_tools;
 use crate::command::{ChatRef, Reply, WhileRunning};
 use crate::connection::Connection;
-use crate::conversation::RunOptions;
+use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Detail, Error, Result};
 use crate::event::{AgentEvent, ChatBody};
@@ -183,7 +184,8 @@ fn admit(
     }
     let (accepted, answer) = oneshot::channel();
     let run = Arc::new(Run::new(core));
-    let question = Question { identity: identity.clone(), content, options, accepted };
+    let agent = answering(core, &state.settings, &options);
+    let question = Question { agent, identity: identity.clone(), content, options, accepted };
     let written = core.journal.write(room, opening_drafts(run.id, body(run.id), state.runs.len()));
     core.spawn(run::conduct(Arc::clone(core), Arc::clone(room), Arc::clone(&run), question, written));
     drop(gate);
@@ -192,6 +194,16 @@ fn admit(
     }
     state.runs.push_back(Arc::clone(&run));
     Ok((run.id, answer))
+}
+
+/// Who answers: whom the message asks for, else whom the chat does.
+fn answering(core: &Core, settings: &ChatSettings, options: &RunOptions) -> Arc<dyn Agent> {
+    let name = options.agent.as_ref().or(settings.agent.as_ref());
+    core.agents.find(name.map(String::as_str)).unwrap_or_else(|error| {
+        // It was there when the chat chose it; the server's configuration has changed since.
+        tracing::warn!(%error, "the first agent answers");
+        core.agents.first()
+    })
 }
 
 /// Fails if the chat is busy and the message does not want to wait, or too many wait already.
@@ -235,7 +247,8 @@ impl Message {
                 .with(Detail::Field("message_id".into())));
         }
         core.models.find(self.options.model.as_deref())?;
-        self.options.tools = check_client_tools(core.agent.tools(), self.options.tools)?;
+        core.agents.find(self.options.agent.as_deref())?;
+        self.options.tools = check_client_tools(&core.agents.tools(), self.options.tools)?;
         Ok(self)
     }
 }

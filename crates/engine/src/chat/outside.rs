@@ -21,7 +21,7 @@ pub(crate) async fn register(
     chat: &ChatRef,
     tools: Vec<ToolDefinition>,
 ) -> Result<Reply> {
-    let tools = check_client_tools(core.agent.tools(), tools)?;
+    let tools = check_client_tools(&core.agents.tools(), tools)?;
     let room = super::resolve(core, connection, chat).await?;
     connection.bring_tools(&room, tools);
     Ok(Reply::Registered)

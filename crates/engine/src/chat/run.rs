@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::history::{self, Conversation};
 use super::journal::{Draft, Written};
 use super::outside;
-use crate::agent::{Outside, Turn, Wishes};
+use crate::agent::{Agent, Outside, Turn, Wishes};
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
@@ -54,6 +54,7 @@ impl Run {
 
 /// What a run is about, and who waits to hear that it was accepted.
 pub(crate) struct Question {
+    pub(crate) agent: Arc<dyn Agent>,
     pub(crate) identity: Identity,
     pub(crate) content: String,
     pub(crate) options: RunOptions,
@@ -62,6 +63,7 @@ pub(crate) struct Question {
 
 /// What the agent is asked.
 struct Asked {
+    agent: Arc<dyn Agent>,
     identity: Identity,
     content: String,
     options: RunOptions,
@@ -92,7 +94,7 @@ pub(crate) async fn conduct(
     written: Written,
 ) {
     let _open = Gauge::up(&core.counters.open_runs);
-    let Question { identity, content, options, accepted } = question;
+    let Question { agent, identity, content, options, accepted } = question;
     if let Err(error) = written.wait().await {
         room.leave(run.id);
         let _ = accepted.send(Err(error));
@@ -102,7 +104,7 @@ pub(crate) async fn conduct(
     // An asker that has gone changes nothing: the message is in the log.
     let _ = accepted.send(Ok(()));
     let scene = Scene { core: &core, room: &room, run: &run };
-    scene.answer(Asked { identity, content, options }).await;
+    scene.answer(Asked { agent, identity, content, options }).await;
     room.leave(run.id);
     scene.collapse().await;
 }
@@ -144,7 +146,7 @@ impl Scene<'_> {
 
     /// What the agent is given: the question with what was said before, and how it is to be answered.
     async fn turn(&self, asked: Asked) -> Result<Turn> {
-        let Asked { identity, content, options } = asked;
+        let Asked { identity, content, options, .. } = asked;
         let settings = Arc::clone(&self.room.lock().settings);
         let narrowed = !settings.collections.is_empty();
         let limit = settings.max_context_messages.map_or(self.core.settings.history_messages, |earlier| {
@@ -187,20 +189,21 @@ impl Scene<'_> {
 
     async fn play(&self, asked: Asked) {
         let _running = Gauge::up(&self.core.counters.running);
+        let agent = Arc::clone(&asked.agent);
         let turn = match self.turn(asked).await {
             Ok(turn) => turn,
             Err(error) => return self.close(self.failed(error, None)).await,
         };
         // Full, it makes the agent wait for the log.
         let (events, mut said) = mpsc::channel(self.core.settings.agent_queue);
-        let agent = Arc::clone(&self.core.agent);
-        let task = tokio::spawn(async move { agent.run(turn, events).await });
+        let answering = Arc::clone(&agent);
+        let task = tokio::spawn(async move { answering.run(turn, events).await });
         let mut task = Some(AbortOnDropHandle::new(task));
         let mut diagram = None;
         let end = match self.listen(&mut said, &mut diagram).await {
             Outcome::Written => return,
             Outcome::Silent => {
-                let error = silence(self.core.agent.name(), task.take()).await;
+                let error = silence(agent.name(), task.take()).await;
                 self.failed(error, diagram)
             }
             Outcome::Ignored => self.stopped(diagram),

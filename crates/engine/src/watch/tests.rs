@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Events, Turn};
+use crate::agent::{Agent, Agents, Events, Turn};
 use crate::change::{Change, Notice};
 use crate::command::{Command, Reply};
 use crate::engine::{Engine, Parts, Settings};
@@ -60,7 +60,7 @@ impl House {
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             bus: Arc::new(LocalBus::default()),
-            agent: Arc::new(Talker),
+            agents: Agents::new(Arc::new(Talker)),
             models: Models::new(Arc::new(ScriptedModel::new())),
             embedder: None,
             clock: Arc::new(SystemClock),

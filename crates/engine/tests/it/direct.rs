@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tidewire_engine::agent::explorer::Explorer;
-use tidewire_engine::agent::tool;
+use tidewire_engine::agent::{Agents, tool};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::command::ModelInfo;
 use tidewire_engine::id::SystemClock;
@@ -44,7 +44,9 @@ async fn engine(model: Arc<ScriptedModel>, embedder: Option<Arc<dyn Embedder>>) 
     let parts = Parts {
         store,
         bus: Arc::new(LocalBus::default()),
-        agent: Arc::new(Explorer::new(Arc::clone(&model) as _, Arc::new(records)).with_tool(whoami)),
+        agents: Agents::new(Arc::new(
+            Explorer::new(Arc::clone(&model) as _, Arc::new(records)).with_tool(whoami),
+        )),
         models: Models::new(model).with(Arc::new(ScriptedModel::new().named("other/one"))),
         embedder,
         clock: Arc::new(SystemClock),

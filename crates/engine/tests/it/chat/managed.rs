@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tidewire_engine::agent::Agents;
 use tidewire_engine::agent::explorer::Explorer;
 use tidewire_engine::collections::Desk;
 use tidewire_engine::command::WhileRunning;
@@ -114,7 +115,7 @@ async fn start_over(
     let parts = Parts {
         store,
         bus: Arc::new(LocalBus::default()),
-        agent: Arc::new(Explorer::new(Arc::clone(model) as _, Arc::new(records))),
+        agents: Agents::new(Arc::new(Explorer::new(Arc::clone(model) as _, Arc::new(records)))),
         models: Models::new(Arc::clone(model) as _).with(Arc::new(ScriptedModel::new().named("other/one"))),
         embedder: None,
         clock: Arc::new(SystemClock),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidewire_engine::agent::Agents;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Grants;
@@ -136,7 +137,7 @@ async fn who_followed_a_session_that_expired_follows_its_new_chat() {
     let parts = Parts {
         store: super::rig::open(folder.path()),
         bus: Arc::new(LocalBus::default()),
-        agent: counting(2),
+        agents: Agents::new(counting(2)),
         models: Models::new(Arc::new(ScriptedModel::new())),
         embedder: None,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tidewire_engine::agent::{Agent, Events, Turn};
+use tidewire_engine::agent::{Agent, Agents, Events, Turn};
 use tidewire_engine::command::{RunState, WhileRunning};
 use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
@@ -55,7 +55,7 @@ pub(crate) async fn start(store: Arc<dyn Store>, agent: Arc<dyn Agent>, settings
     let parts = Parts {
         store,
         bus: Arc::new(LocalBus::default()),
-        agent,
+        agents: Agents::new(agent),
         models: Models::new(Arc::new(ScriptedModel::new())),
         embedder: None,
         clock: Arc::new(SystemClock),
