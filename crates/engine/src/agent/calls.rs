@@ -115,12 +115,11 @@ impl<'a> Calls<'a> {
         Ok((doer, arguments))
     }
 
-    /// Our own tools answer the same question with the same answer. What a client's tool says, a later round may well
-    /// ask again: what is on the screen now?
+    /// Most of our own tools answer the same question with the same answer.
     fn is_repeated(&self, call: &ToolCall, before: &[ToolCall], doer: &Doer<'_>) -> bool {
         let same = |name: &str, arguments: &Value| name == call.name && *arguments == call.arguments;
-        let earlier_round = !matches!(doer, Doer::Client(_))
-            && self.answered.iter().any(|(name, arguments)| same(name, arguments));
+        let earlier_round =
+            !doer.answers_anew() && self.answered.iter().any(|(name, arguments)| same(name, arguments));
         earlier_round || before.iter().any(|earlier| same(&earlier.name, &earlier.arguments))
     }
 
@@ -161,7 +160,8 @@ impl<'a> Calls<'a> {
     }
 
     async fn do_it(&self, tool: &Arc<dyn Tool>, arguments: Value) -> Result<Value> {
-        execute(Arc::clone(tool), self.context.clone(), arguments, self.limits.tool).await
+        let limit = tool.limit().unwrap_or(self.limits.tool);
+        execute(Arc::clone(tool), self.context.clone(), arguments, limit).await
     }
 
     /// Does a call whose digest was agreed to, and no other.

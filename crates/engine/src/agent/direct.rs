@@ -68,7 +68,8 @@ fn check_size(text: &str, limits: &Limits) -> Result<()> {
 /// Calls a tool in somebody's name, after its arguments were checked.
 ///
 /// # Errors
-/// `NotFound` with the names that there are, `Invalid` with the argument that is wrong, or what the tool says.
+/// `NotFound` with the names that there are, `Forbidden` for a tool whose calls a person must agree to, `Invalid` with
+/// the argument that is wrong, or what the tool says.
 pub async fn call_tool(
     tools: &[Arc<dyn Tool>],
     name: &str,
@@ -78,9 +79,15 @@ pub async fn call_tool(
 ) -> Result<Value> {
     let found = tools.iter().find(|tool| tool.definition().name == name);
     let tool = found.ok_or_else(|| unknown(name, tools))?;
+    if tool.needs_approval() {
+        return Err(Error::forbidden(format!(
+            "a person must agree to each call of {name:?}; ask for it in a chat"
+        )));
+    }
     let arguments = arguments::check(&tool.definition().parameters, arguments)?;
     let context = ToolContext { chat: None, run: None, identity: identity.clone() };
-    calls::execute(Arc::clone(tool), context, arguments, limits.tool).await
+    let limit = tool.limit().unwrap_or(limits.tool);
+    calls::execute(Arc::clone(tool), context, arguments, limit).await
 }
 
 fn unknown(name: &str, tools: &[Arc<dyn Tool>]) -> Error {

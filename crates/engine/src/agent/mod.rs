@@ -18,6 +18,7 @@ pub mod tool;
 pub mod toolbox;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -35,6 +36,7 @@ use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 pub use agents::Agents;
 pub use direct::{call_tool, complete};
 pub use outside::{Outside, Waits};
+pub use toolbox::ToolSet;
 
 /// Where an agent's events go. It is bounded: an agent that is faster than the log waits.
 pub type Events = mpsc::Sender<AgentEvent>;
@@ -102,9 +104,9 @@ pub trait Agent: Send + Sync + 'static {
     /// Its name, for logs and metrics.
     fn name(&self) -> &str;
 
-    /// The tools that it has, by which also others than itself may call them.
-    fn tools(&self) -> &[Arc<dyn Tool>] {
-        &[]
+    /// The tools that it has now, by which also others than itself may call them.
+    fn tools(&self) -> Tools {
+        Tools::default()
     }
 
     /// Answers. The first event is `RunStarted`, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
@@ -124,6 +126,36 @@ pub trait Tool: Send + Sync + 'static {
     /// Does it. The result is JSON for the model; an error's sentence is shown to the model too, which may try again.
     /// Dropping the future stops it.
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<Value>;
+
+    /// Whether a person must agree to each call. A client may ask for agreement to more calls, never to fewer.
+    fn needs_approval(&self) -> bool {
+        false
+    }
+
+    /// Whether doing a call twice leaves the world as doing it once. A run that was cut off during a call of any other
+    /// tool does not make that call again.
+    fn idempotent(&self) -> bool {
+        false
+    }
+
+    /// Whether the same call may be answered otherwise a moment later, so that a run may make it again.
+    fn answers_anew(&self) -> bool {
+        false
+    }
+
+    /// How long a call may take; `None` is as long as the agent allows all its tools.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The tools that there are at one moment, with unique names.
+pub type Tools = Arc<[Arc<dyn Tool>]>;
+
+/// Tools that come and go while the server runs, such as those of other programs.
+pub trait ToolSource: Send + Sync + 'static {
+    /// Those that there are now. Asked at the beginning of each run, so it must not be slow.
+    fn tools(&self) -> Tools;
 }
 
 /// In whose name and for what a tool works.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::calls::{Answered, Calls};
 use super::round::{self, Heard};
 use super::toolbox::Toolbox;
-use super::{Events, Tool, ToolContext, Turn};
+use super::{Events, ToolContext, Tools, Turn};
 use crate::error::{Code, Error, Result};
 use crate::event::{AgentEvent, Usage};
 use crate::model::{Message, Model, Name, Request, StopReason, ToolCall, ToolDefinition};
@@ -61,7 +61,7 @@ pub struct Plan {
     /// Who phrases.
     pub model: Arc<dyn Model>,
     /// What can be called; names are unique.
-    pub tools: Vec<Arc<dyn Tool>>,
+    pub tools: Tools,
     /// What the model is and how it should behave.
     pub system: String,
     /// What the asker may speak of, for [`Request::names`].

@@ -7,21 +7,59 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Tool;
+use super::{Tool, ToolSource, Tools};
 use crate::error::{Detail, Error, Result};
 use crate::model::ToolDefinition;
 
 /// The most tools that clients may bring to one chat or one message.
 pub const CLIENT_TOOLS_MAX: usize = 128;
 /// The most bytes of a tool's description and parameters.
-const DEFINITION_MAX: usize = 64 * 1024;
+pub(crate) const DEFINITION_MAX: usize = 64 * 1024;
 /// The longest name of a tool.
-const NAME_MAX: usize = 64;
+pub(crate) const NAME_MAX: usize = 64;
+
+/// An agent's tools: those that it was made with, and those of its sources.
+#[derive(Clone, Default)]
+pub struct ToolSet {
+    own: Tools,
+    sources: Vec<Arc<dyn ToolSource>>,
+}
+
+impl ToolSet {
+    /// With these tools, whose names are unique, and no sources yet.
+    pub fn new(own: Vec<Arc<dyn Tool>>) -> Self {
+        Self { own: own.into(), sources: Vec::new() }
+    }
+
+    /// One more tool. Its name must not be one that is there already.
+    pub fn add(&mut self, tool: Arc<dyn Tool>) {
+        self.own = self.own.iter().cloned().chain([tool]).collect();
+    }
+
+    /// One more source. Where two have a tool of the same name, what was added first counts.
+    pub fn add_source(&mut self, source: Arc<dyn ToolSource>) {
+        self.sources.push(source);
+    }
+
+    /// What there is now.
+    pub fn now(&self) -> Tools {
+        if self.sources.is_empty() {
+            return Arc::clone(&self.own);
+        }
+        let mut all = self.own.to_vec();
+        for tool in self.sources.iter().flat_map(|source| source.tools().to_vec()) {
+            if !all.iter().any(|known| known.definition().name == tool.definition().name) {
+                all.push(tool);
+            }
+        }
+        all.into()
+    }
+}
 
 /// What can be called in one run.
 pub(super) struct Toolbox<'a> {
     own: Vec<&'a Arc<dyn Tool>>,
-    client: &'a [ToolDefinition],
+    client: Vec<&'a ToolDefinition>,
     confirm: &'a [String],
 }
 
@@ -44,23 +82,26 @@ impl<'a> Toolbox<'a> {
         confirm: &'a [String],
     ) -> Self {
         let wanted = |name: &str| !exclude.iter().any(|excluded| excluded == name);
-        let own = own.iter().filter(|tool| wanted(&tool.definition().name)).collect();
-        Self { own, client, confirm }
+        // A source may have got a tool of this name after the client's was taken.
+        let is_own = |name: &str| own.iter().any(|tool| tool.definition().name == name);
+        let client = client.iter().filter(|tool| !is_own(&tool.name)).collect();
+        Self { own: own.iter().filter(|tool| wanted(&tool.definition().name)).collect(), client, confirm }
     }
 
     /// As the model sees them.
     pub(super) fn definitions(&self) -> Vec<ToolDefinition> {
-        self.own.iter().map(|tool| tool.definition()).chain(self.client).cloned().collect()
+        let own = self.own.iter().map(|tool| tool.definition());
+        own.chain(self.client.iter().copied()).cloned().collect()
     }
 
     /// Who does calls of this name. The agent's own tools come first.
     pub(super) fn find(&self, name: &str) -> Result<Doer<'a>> {
         if let Some(tool) = self.own.iter().find(|tool| tool.definition().name == name) {
-            let confirm = self.confirm.iter().any(|confirmed| confirmed == name);
+            let confirm = tool.needs_approval() || self.confirm.iter().any(|confirmed| confirmed == name);
             return Ok(if confirm { Doer::Confirmed(tool) } else { Doer::Own(tool) });
         }
         let found = self.client.iter().find(|tool| tool.name == name);
-        found.map(Doer::Client).ok_or_else(|| self.unknown(name))
+        found.copied().map(Doer::Client).ok_or_else(|| self.unknown(name))
     }
 
     /// Whether somebody outside is asked about calls of this name.
@@ -76,6 +117,14 @@ impl<'a> Toolbox<'a> {
 }
 
 impl Doer<'_> {
+    /// Whether the same call may be answered otherwise in a later round: what is on the screen now?
+    pub(super) fn answers_anew(&self) -> bool {
+        match self {
+            Self::Own(tool) | Self::Confirmed(tool) => tool.answers_anew(),
+            Self::Client(_) => true,
+        }
+    }
+
     /// JSON Schema of the arguments.
     pub(super) fn parameters(&self) -> &Value {
         match self {

@@ -12,7 +12,7 @@ use super::canvas::Brought;
 use super::catalog::{self, Catalog, TableType};
 use super::{canvas, picture, summary, tools, words};
 use crate::agent::run_loop::{self, Ending, Limits, Observer, Outcome, Plan};
-use crate::agent::{Agent, Events, Records, SharedRecords, Tool, Turn};
+use crate::agent::{Agent, Events, Records, SharedRecords, Tool, ToolSet, ToolSource, Tools, Turn};
 use crate::error::Result;
 use crate::event::{AgentEvent, Answer, CatalogMetrics};
 use crate::identity::Identity;
@@ -25,14 +25,14 @@ const MAX_NAMES: usize = 8 * 1024;
 pub struct Explorer {
     model: Arc<dyn Model>,
     records: SharedRecords,
-    tools: Vec<Arc<dyn Tool>>,
+    tools: ToolSet,
     limits: Limits,
 }
 
 impl Explorer {
     /// An explorer that phrases with `model` and reads `records`, with the usual limits.
     pub fn new(model: Arc<dyn Model>, records: SharedRecords) -> Self {
-        let tools = tools::all(&records);
+        let tools = ToolSet::new(tools::all(&records));
         Self { model, records, tools, limits: Limits::default() }
     }
 
@@ -46,7 +46,14 @@ impl Explorer {
     /// The same with one more tool. Its name must not be one that is there already.
     #[must_use]
     pub fn with_tool(mut self, tool: Arc<dyn Tool>) -> Self {
-        self.tools.push(tool);
+        self.tools.add(tool);
+        self
+    }
+
+    /// The same with the tools that a source has at each moment.
+    #[must_use]
+    pub fn with_source(mut self, source: Arc<dyn ToolSource>) -> Self {
+        self.tools.add_source(source);
         self
     }
 
@@ -57,7 +64,7 @@ impl Explorer {
             names.map_or_else(|_| Vec::new(), |names| names.unwrap_or_else(|error| unreadable(&error)));
         Plan {
             model: Arc::clone(&self.model),
-            tools: self.tools.clone(),
+            tools: self.tools.now(),
             system: instructions(&names),
             names,
             limits: self.limits,
@@ -87,8 +94,8 @@ impl Agent for Explorer {
         "explorer"
     }
 
-    fn tools(&self) -> &[Arc<dyn Tool>] {
-        &self.tools
+    fn tools(&self) -> Tools {
+        self.tools.now()
     }
 
     async fn run(&self, turn: Turn, events: Events) {

@@ -3,7 +3,11 @@
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::agent::run_loop::Limits;
+use crate::agent::tool::{Declared, declared};
+use crate::agent::{ToolSource, Tools, call_tool};
 use crate::conversation::ToolAnswer;
+use crate::error::Code;
 use crate::model::ToolDefinition;
 
 /// A turn with a client's tool `look`, and `erase` only if a person agrees.
@@ -116,4 +120,76 @@ async fn nothing_is_done_before_the_decision_is_recorded() {
     }
     let expected = ["started", "call erase {}", "agree? erase", "agreed true by ann", r#"stopped """#];
     assert_eq!(lines(&events), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_needs_agreement_gets_it_whatever_a_client_wishes() {
+    let demanding = Declared { needs_approval: true, ..Declared::default() };
+    let erase = declared(slow("wipe", Duration::ZERO, json!("wiped")), demanding);
+    let model = ScriptedModel::new().then(call("wipe", json!({}))).then(say("Done."));
+    let events = events(&explorer(model).with_tool(Arc::clone(&erase)), turn("go")).await;
+    let expected = [
+        "started",
+        "call wipe {}",
+        "agree? wipe",
+        "agreed false by system",
+        r#"error wipe {"error":"nobody agreed to this call in time; go on without it"}"#,
+    ];
+    assert_eq!(lines(&events)[..5], expected);
+    let direct = call_tool(&[erase], "wipe", json!({}), &Identity::local(), &Limits::default()).await;
+    assert_eq!(direct.unwrap_err().code, Code::Forbidden);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_may_say_how_long_it_takes_and_that_it_answers_anew() {
+    let patient =
+        Declared { limit: Some(Duration::from_secs(40)), answers_anew: true, ..Declared::default() };
+    let look = declared(slow("peek", Duration::from_secs(30), json!(1)), patient);
+    let model = ScriptedModel::new()
+        .then(call("peek", json!({})))
+        .then(call("peek", json!({})))
+        .then(say("Twice the same."));
+    let began = Instant::now();
+    let events = events(&explorer(model).with_tool(look), turn("go")).await;
+    assert_eq!(results(&events, "peek"), [json!(1), json!(1)]);
+    assert_eq!(began.elapsed(), Duration::from_secs(60));
+}
+
+/// Has another tool each time that it is asked.
+struct Changing(std::sync::atomic::AtomicUsize);
+
+impl ToolSource for Changing {
+    fn tools(&self) -> Tools {
+        let number = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let named = |name: &str| slow(name, Duration::ZERO, json!(number));
+        [named(&format!("tool_{number}")), named("list_tables")].into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_of_a_source_come_and_go_and_never_stand_in_for_our_own() {
+    let model = ScriptedModel::new().then(call("tool_0", json!({}))).then(say("One."));
+    let model = model.then(call("tool_0", json!({}))).then(say("None."));
+    let explorer = explorer(model).with_source(Arc::new(Changing(Default::default())));
+    assert_eq!(results(&events(&explorer, turn("go")).await, "tool_0"), [json!(0)]);
+    let second = results(&events(&explorer, turn("go")).await, "tool_0");
+    assert!(second[0]["error"].as_str().unwrap().starts_with("there is no tool \"tool_0\"; there are "));
+    let names: Vec<_> = explorer.tools().iter().map(|tool| tool.definition().name.clone()).collect();
+    assert!(names.contains(&"tool_2".into()), "{names:?}");
+    assert_eq!(names.iter().filter(|name| *name == "list_tables").count(), 1, "{names:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clients_tool_does_not_hide_one_of_our_own_that_came_later() {
+    let mut turn = turn("go");
+    let parameters = json!({"type": "object"});
+    turn.wishes.client_tools =
+        vec![ToolDefinition { name: "erase".into(), description: String::new(), parameters }];
+    let model = Arc::new(ScriptedModel::new().then(call("erase", json!({}))).then(say("Done.")));
+    let explorer = Explorer::new(Arc::clone(&model) as _, Arc::new(Memory::of(demo::entries())))
+        .with_tool(slow("erase", Duration::ZERO, json!("erased")));
+    let events = events(&explorer, turn).await;
+    assert_eq!(results(&events, "erase"), [json!("erased")]);
+    let told = &model.requests()[0].tools;
+    assert_eq!(told.iter().filter(|tool| tool.name == "erase").count(), 1);
 }
