@@ -4,12 +4,17 @@
 //! same id, which the server runs once. A refused message is never sent again by itself.
 
 import { SchematicError, type Outgoing } from "@tidewire/schematic-runtime";
-import type { ClientMessage } from "./generated/session_chat.js";
-import type { OutboxItem, OutboxStatus } from "./session_chat.js";
+import type { ClientMessage, SendMessage } from "./generated/session_chat.js";
+import type { MessageOptions, OutboxItem, OutboxStatus } from "./session_chat.js";
 
-interface Entry {
-  readonly messageId: string;
+/** What is said. */
+export interface Words {
   readonly content: string;
+  readonly options: MessageOptions;
+}
+
+interface Entry extends Words {
+  readonly messageId: string;
   /** Its place in the connection's queue, if it has one. */
   outgoing: Outgoing<ClientMessage> | undefined;
   refused: boolean;
@@ -18,7 +23,7 @@ interface Entry {
 }
 
 /** Queues a message on the connection; `undefined` if the connection takes none at the moment. */
-export type Say = (messageId: string) => Outgoing<ClientMessage> | undefined;
+export type Say = (body: SendMessage) => Outgoing<ClientMessage> | undefined;
 
 /** The messages that are not delivered, oldest first. */
 export class Outbox {
@@ -39,17 +44,17 @@ export class Outbox {
   }
 
   /** Adds a message, unless it is there already. */
-  add(content: string, messageId: string | undefined, say: Say): string {
+  add(words: Words, messageId: string | undefined, say: Say): string {
     const id = messageId ?? this.#newId();
     const known = this.#entries.get(id);
     if (known && !known.refused) return id;
     if (new TextEncoder().encode(id).length > 128) throw new SchematicError("shape", "Shorten the message id to 128 bytes");
-    const entry: Entry = { messageId: id, content, outgoing: undefined, refused: false, told: undefined };
+    const entry: Entry = { ...words, messageId: id, outgoing: undefined, refused: false, told: undefined };
     // Saying it may fail, and then it is not there.
     this.#entries.delete(id);
     this.#entries.set(id, entry);
     try {
-      entry.outgoing = say(id);
+      entry.outgoing = say(bodyOf(entry));
     } catch (thrown) {
       this.#entries.delete(id);
       if (known) this.#entries.set(id, known);
@@ -102,7 +107,7 @@ export class Outbox {
     const again = [...this.#entries.values()].filter((entry) => !entry.refused && entry.outgoing?.status !== "queued");
     return again.map((entry) => {
       entry.outgoing = SENT;
-      return { name: "SendMessage", body: { content: entry.content, message_id: entry.messageId } };
+      return { name: "SendMessage", body: bodyOf(entry) };
     });
   }
 
@@ -130,6 +135,17 @@ function statusOf(entry: Entry): OutboxStatus {
   return entry.outgoing?.status === "sent" ? "sent" : "queued";
 }
 
-function item({ messageId, content }: Entry, status: OutboxStatus): OutboxItem {
-  return { messageId, content, status };
+function bodyOf({ content, messageId, options: { model, agent, confirmTools } }: Entry): SendMessage {
+  return {
+    content,
+    message_id: messageId,
+    ...(model === undefined ? {} : { model }),
+    ...(agent === undefined ? {} : { agent }),
+    ...(confirmTools === undefined || confirmTools.length === 0 ? {} : { confirm_tools: [...confirmTools] }),
+  };
+}
+
+function item({ messageId, content, options }: Entry, status: OutboxStatus): OutboxItem {
+  const special = Object.values(options).some((option) => option !== undefined);
+  return { messageId, content, status, ...(special ? { options } : {}) };
 }

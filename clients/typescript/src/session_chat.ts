@@ -19,12 +19,18 @@ import {
   SessionClient,
   type Agent,
   type AgentPartial,
+  type Approval,
   type ClientMessage,
+  type Deleted,
   type Error as ErrorBody,
+  type Message,
   type Ready,
   type Reasoning,
   type Run,
+  type SendMessage,
   type ServerMessage,
+  type Sources,
+  type Step,
   type Tool,
   type ToolCall,
   type User,
@@ -44,6 +50,11 @@ export type ChatFrame =
   | ({ readonly type: "run" } & Run)
   | ({ readonly type: "tool_call" } & ToolCall)
   | ({ readonly type: "reasoning" } & Reasoning)
+  | ({ readonly type: "step" } & Step)
+  | ({ readonly type: "sources" } & Sources)
+  | ({ readonly type: "approval" } & Approval)
+  | ({ readonly type: "message" } & Message)
+  | ({ readonly type: "deleted" } & Deleted)
   /** Something that this version does not know, as it came. */
   | { readonly type: "unknown"; readonly tag?: string; readonly raw: string | Uint8Array };
 
@@ -53,11 +64,29 @@ export type ChatStatus = LinkStatus;
 /** Where a message is: waiting here, under way, confirmed by the server, or refused by it. */
 export type OutboxStatus = "queued" | "sent" | "delivered" | "refused";
 
+/** What is special about one message. */
+export interface MessageOptions {
+  /** Which model answers; one of those that the server lists. */
+  readonly model?: string;
+  /** Which agent answers. */
+  readonly agent?: string;
+  /** Tools of the server that a person must agree to before each call. */
+  readonly confirmTools?: readonly string[];
+}
+
+/** What `send` takes beside the text. */
+export interface SendOptions extends MessageOptions {
+  /** Under which id it is sent; a new one without it. */
+  readonly messageId?: string;
+}
+
 /** A message on its way to the server. */
 export interface OutboxItem {
   readonly messageId: string;
   readonly content: string;
   readonly status: OutboxStatus;
+  /** What is special about it, if something is. */
+  readonly options?: MessageOptions;
 }
 
 /** What a conversation tells its listeners. Each member may be left out. */
@@ -170,16 +199,26 @@ export class SessionChat {
    * Queues a message and gives its id. A known id that is not delivered is not queued twice; one that was refused
    * is sent again. Throws when the message is empty or too large, the queue is full, or the conversation closed.
    */
-  send(content: string, options: { readonly messageId?: string } = {}): string {
+  send(content: string, { messageId, ...options }: SendOptions = {}): string {
     if (content.trim() === "") throw new SchematicError("shape", "Write something before sending");
     if (this.#status.state === "closed") throw new SchematicError("closed", "Begin a new conversation: this one is closed");
-    return this.#outbox.add(content, options.messageId, (messageId) => this.#say(content, messageId));
+    return this.#outbox.add({ content, options }, messageId, (body) => this.#say(body));
   }
 
-  #say(content: string, messageId: string): Outgoing<ClientMessage> | undefined {
+  #say(body: SendMessage): Outgoing<ClientMessage> | undefined {
     // A refused connection takes nothing; the opening after `retryNow` sends what is left.
     if (this.#status.state === "refused") return undefined;
-    return this.#connection.send({ name: "SendMessage", body: { content, message_id: messageId } });
+    return this.#connection.send({ name: "SendMessage", body });
+  }
+
+  /**
+   * Agrees to a call that waits for a person, or refuses it. False without a connection: a decision is not kept, so that
+   * none is sent that the person may have thought better of. What became of it comes as an `approval` frame.
+   */
+  decide(callId: string, approved: boolean): boolean {
+    if (this.#status.state !== "online") return false;
+    this.#connection.send({ name: "Decide", body: { call_id: callId, approved } });
+    return true;
   }
 
   /** Takes a message back; false if it was sent already. One that was refused is forgotten. */
@@ -254,7 +293,7 @@ export class SessionChat {
   #followRun(frame: ChatFrame): void {
     if (frame.type === "ready") this.#runId = frame.run?.status === "running" ? frame.run.run_id : undefined;
     else if (frame.type === "run" && frame.status === "running") this.#runId = frame.run_id;
-    else if (frame.type === "agent_partial" || frame.type === "tool_call") this.#runId = frame.run_id;
+    else if (frame.type === "agent_partial" || frame.type === "tool_call" || frame.type === "step") this.#runId = frame.run_id;
     else if (frame.type === "agent") this.#runOver(frame.run_id);
   }
 
@@ -323,6 +362,16 @@ function asFrame(message: ServerMessage): ChatFrame {
       return { type: "tool_call", ...message.body };
     case "Reasoning":
       return { type: "reasoning", ...message.body };
+    case "Step":
+      return { type: "step", ...message.body };
+    case "Sources":
+      return { type: "sources", ...message.body };
+    case "Approval":
+      return { type: "approval", ...message.body };
+    case "Message":
+      return { type: "message", ...message.body };
+    case "Deleted":
+      return { type: "deleted", ...message.body };
     case "Ping":
       return { type: "unknown", tag: "ping", raw: "" };
     case "Unknown":

@@ -15,6 +15,10 @@ export type Step =
   | { readonly reasoning: string }
   | { readonly tool: string; readonly arguments?: unknown; readonly result: unknown; readonly isError?: boolean }
   | { readonly wait_ms: number }
+  | { readonly step: string }
+  | { readonly sources: readonly Record<string, unknown>[] }
+  /** A call that waits until somebody decides; a stop of the run ends the waiting, too. */
+  | { readonly ask: string; readonly arguments?: unknown; readonly result: unknown }
   /** Members of the final `agent` frame, such as `diagram` or `canvas_trigger`. */
   | { readonly final: Record<string, unknown> }
   /** Ends the run with an error. */
@@ -46,6 +50,8 @@ interface Run {
   /** The number of the newest piece of text; 0 before there is one. */
   textSeq: number;
   stopped: boolean;
+  /** The call about which a person is asked. */
+  asking: { readonly callId: string; decided(approved: boolean, by: string): void } | undefined;
 }
 
 interface Entry {
@@ -197,6 +203,7 @@ export class Session {
       this.#accept(reader, body["content"], body["message_id"] as string | undefined);
     } else if (body["stop"] !== undefined) this.#stop(body["run_id"] as string | undefined);
     else if (body["after_seq"] !== undefined) this.#resume(reader, body);
+    else if (body["type"] === "decide") this.#decide(reader, body);
     else if (body["type"] !== "pong") send(reader, EMPTY);
     this.#readers.add(reader);
   }
@@ -227,7 +234,7 @@ export class Session {
   #begin(content: string, messageId: string | undefined): void {
     this.#runs += 1;
     const runId = `${this.#id}-run-${this.#runs}`;
-    const run: Run = { runId, messageId, steps: [...this.#options.answer(content)], final: {}, text: "", textSeq: 0, stopped: false };
+    const run: Run = { runId, messageId, steps: [...this.#options.answer(content)], final: {}, text: "", textSeq: 0, stopped: false, asking: undefined };
     const echo = this.#tell({ type: "user", content, message_id: messageId, run_id: runId, timestamp: this.#options.timestamp() });
     if (messageId !== undefined) this.#echoes.set(messageId, echo);
     this.#waiting.push(run);
@@ -239,7 +246,16 @@ export class Session {
     const queued = this.#waiting.findIndex((run) => run.runId === runId);
     const [run] = queued < 0 ? [] : this.#waiting.splice(queued, 1);
     if (run) this.#over(run, "stopped");
-    else if (this.#running && (runId ?? this.#running.runId) === this.#running.runId) this.#running.stopped = true;
+    else if (this.#running && (runId ?? this.#running.runId) === this.#running.runId) {
+      this.#running.stopped = true;
+      this.#running.asking?.decided(false, "system");
+    }
+  }
+
+  #decide(reader: Reader, body: Body): void {
+    const asking = this.#running?.asking;
+    if (asking && asking.callId === body["call_id"]) asking.decided(body["approved"] === true, "local");
+    else send(reader, TOO_LATE);
   }
 
   // What the agent does
@@ -263,6 +279,9 @@ export class Session {
     if ("text" in step) this.#text(run, step.text);
     else if ("reasoning" in step) this.#tell({ type: "reasoning", delta: step.reasoning, run_id: run.runId }, run);
     else if ("tool" in step) this.#tool(run, step);
+    else if ("ask" in step) return this.#ask(run, step);
+    else if ("step" in step) this.#tell({ type: "step", name: step.step, run_id: run.runId, timestamp: this.#options.timestamp() });
+    else if ("sources" in step) this.#tell({ type: "sources", sources: step.sources, run_id: run.runId });
     else if ("final" in step) run.final = { ...run.final, ...step.final };
     this.#later(run, "wait_ms" in step ? step.wait_ms : 0);
   }
@@ -281,6 +300,27 @@ export class Session {
     this.#tell({ type: "tool_call", ...call, arguments: step.arguments ?? {} }, run);
     const error = step.isError ? { is_error: true } : {};
     this.#tell({ type: "tool", ...call, content: JSON.stringify(step.result), duration_ms: 12, ...error });
+  }
+
+  #ask(run: Run, step: Extract<Step, { ask: string }>): void {
+    const callId = `${run.runId}-call-${this.#seq}`;
+    const call = { tool_name: step.ask, call_id: callId, run_id: run.runId };
+    const asked = { ...call, arguments: step.arguments ?? {} };
+    this.#tell({ type: "tool_call", ...asked }, run);
+    const timestamp = this.#options.timestamp;
+    const expires_at = new Date(Date.parse(timestamp()) + 300_000).toISOString();
+    this.#tell({ type: "approval", ...asked, state: "requested", digest: "0".repeat(64), expires_at, timestamp: timestamp() });
+    run.asking = {
+      callId,
+      decided: (approved, by) => {
+        run.asking = undefined;
+        const outcome = by === "system" ? { state: "expired" } : { state: approved ? "approved" : "refused", by };
+        this.#tell({ type: "approval", call_id: callId, run_id: run.runId, ...outcome, timestamp: timestamp() });
+        const content = approved ? JSON.stringify(step.result) : '{"error":"nobody agreed to this call"}';
+        this.#tell({ type: "tool", ...call, content, duration_ms: 12, ...(approved ? {} : { is_error: true }) });
+        this.#later(run, 0);
+      },
+    };
   }
 
   #failed(run: Run, error: Body): void {
@@ -313,7 +353,14 @@ export class Session {
 }
 
 /** Frames that only those get who asked for deltas. */
-const OURS = new Set(["run", "tool_call", "reasoning", "ready"]);
+const OURS = new Set(["run", "tool_call", "reasoning", "ready", "step", "sources", "approval"]);
+const TOO_LATE: Body = {
+  type: "error",
+  content: "This call does not wait any more: it was decided, or its time is over",
+  code: "VALIDATION_ERROR",
+  field: "call_id",
+  retryable: false,
+};
 const EMPTY: Body = { type: "error", content: "Empty message", code: "VALIDATION_ERROR", field: "content" };
 const LIMITED: Body = { type: "error", content: "Too many messages wait, try again later", code: "RATE_LIMITED", retry_after_ms: 3_000, retryable: true };
 

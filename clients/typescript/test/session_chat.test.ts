@@ -211,6 +211,55 @@ describe("a conversation", () => {
   });
 });
 
+describe("a call that a person must agree to", () => {
+  const answer = () => [{ step: "run_tool" }, { ask: "git_commit", arguments: { message: "Tidy" }, result: { ok: true } }, { text: "Done." }] as const;
+  const states = (frames: readonly ChatFrame[]) => frames.flatMap((frame) => (frame.type === "approval" ? [`${frame.state} ${frame.by ?? ""}`.trim()] : []));
+
+  it("is asked about with its arguments, decided from another tab, and a second decision is refused", async () => {
+    const { chat, clock, frames, listen, another } = bench({ answer });
+    listen();
+    chat.send("commit", { model: "m", confirmTools: ["git_commit"] });
+    await clock.advance(1_000);
+    const asked = frames.find((frame) => frame.type === "approval");
+    expect(asked).toMatchObject({ state: "requested", tool_name: "git_commit", arguments: { message: "Tidy" } });
+    const tab = another();
+    const seen: ChatFrame[] = [];
+    tab.subscribe({ frame: (frame) => void seen.push(frame) });
+    await clock.advance(1_000);
+    const callId = asked?.type === "approval" ? asked.call_id : "";
+    expect(states(seen)).toEqual(["requested"]);
+    expect(tab.decide(callId, true)).toBe(true);
+    expect(chat.decide(callId, false)).toBe(true);
+    await clock.advance(1_000);
+    expect(states(frames)).toEqual(["requested", "approved local"]);
+    expect(frames.filter((frame) => frame.type === "error")).toMatchObject([{ field: "call_id" }]);
+    expect(texts(seen)).toEqual(texts(frames));
+  });
+
+  it("is not decided without a connection", async () => {
+    const { chat, clock, memory, frames, listen } = bench({ answer });
+    listen();
+    chat.send("commit");
+    await clock.advance(1_000);
+    memory.offline = true;
+    await clock.advance(10);
+    const asked = frames.find((frame) => frame.type === "approval");
+    expect(asked?.type === "approval" && chat.decide(asked.call_id, true)).toBe(false);
+  });
+
+  it("carries what is special about a message, also when it is sent again", async () => {
+    const { chat, clock, memory, listen } = bench();
+    memory.offline = true;
+    listen();
+    chat.send("a", { model: "m", agent: "explorer", confirmTools: ["t"] });
+    expect(chat.outbox[0]?.options).toEqual({ model: "m", agent: "explorer", confirmTools: ["t"] });
+    memory.offline = false;
+    await clock.advance(1_000);
+    const said = memory.received.filter((frame) => frame["content"] === "a");
+    expect(said).toEqual([{ content: "a", message_id: "m-1", model: "m", agent: "explorer", confirm_tools: ["t"] }]);
+  });
+});
+
 describe("stopping", () => {
   it("keeps what was written", async () => {
     const { chat, clock, frames, listen } = bench();

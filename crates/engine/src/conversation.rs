@@ -34,7 +34,7 @@ pub struct ChatSettings {
 pub struct RunOptions {
     /// Tools that the client brings for this message, beside those that it registered.
     pub tools: Vec<ToolDefinition>,
-    /// Tools of the server that a person must agree to before each call.
+    /// Tools of the server that a person must agree to before each call; `*` is all of them.
     pub confirm: Vec<String>,
     /// Tools that the model is not told of.
     pub exclude: Vec<String>,

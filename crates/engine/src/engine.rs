@@ -304,6 +304,11 @@ impl Engine {
         Ok(Arc::new(Self { core, collections }))
     }
 
+    /// The names of those who answer; the first one answers whatever nobody asks another one for.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.core.agents.names()
+    }
+
     /// A new client. Dropping the connection releases everything that it holds.
     pub fn connect(self: &Arc<Self>, identity: Identity) -> Connection {
         Connection::new(identity, Arc::clone(&self.core))

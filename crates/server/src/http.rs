@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tidewire_engine::agent::explorer::catalog::Table;
 use tidewire_engine::agent::explorer::{Summary, summary};
 use tidewire_engine::identity::{Grant, Grants};
-use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result};
+use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result, SessionId};
 use tidewire_protocols::Protocol;
 
 use crate::auth::Peer;
@@ -306,18 +306,18 @@ async fn list_chats(app: &App, identity: Identity) -> Result<Vec<Value>> {
     else {
         return Ok(Vec::new());
     };
-    // A chat without a session cannot be opened on the page's socket.
-    let opened = chats.into_iter().filter_map(|chat| {
-        let session = chat.session?;
-        Some(json!({
-            "session_id": session.as_str(),
-            "chat_id": chat.chat.to_string(),
+    // A chat that was not opened as a session, such as a branch, is opened on the page's socket by its id.
+    let listed = chats.into_iter().map(|chat| {
+        let id = chat.chat.to_string();
+        json!({
+            "session_id": chat.session.as_ref().map_or(id.as_str(), SessionId::as_str),
+            "chat_id": id,
             "title": chat.title,
             "updated_at": chat.updated_at.to_rfc3339(),
             "running": chat.running,
-        }))
+        })
     });
-    Ok(opened.collect())
+    Ok(listed.collect())
 }
 
 async fn catalog(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
@@ -331,6 +331,7 @@ async fn read_catalog(app: &App, identity: &Identity) -> Result<Value> {
     Ok(json!({
         "tables": tables.iter().map(Table::summary).collect::<Vec<_>>(),
         "suggestions": suggestions,
+        "agents": app.engine.agents().collect::<Vec<_>>(),
         "metrics": {
             "total_tables": metrics.total_tables,
             "total_columns": metrics.total_columns,

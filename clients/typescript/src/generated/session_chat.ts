@@ -16,6 +16,12 @@ export interface SendMessage {
   epoch?: number;
   /** How partial answers are sent on this connection from now on. Default: "snapshot" */
   partials?: Partials;
+  /** Which model answers this one; else the chat's */
+  model?: string;
+  /** Which agent answers this one; else the chat's */
+  agent?: string;
+  /** Tools of the server that a person must agree to before each call; `*` is all of them */
+  confirm_tools?: string[];
 }
 
 export const sendMessageShape: runtime.Shape<SendMessage> = shape.record({
@@ -24,6 +30,9 @@ export const sendMessageShape: runtime.Shape<SendMessage> = shape.record({
   after_seq: shape.optional(shape.unsigned),
   epoch: shape.optional(shape.unsigned),
   partials: shape.optional(shape.ref(() => partialsShape)),
+  model: shape.optional(shape.string),
+  agent: shape.optional(shape.string),
+  confirm_tools: shape.optional(shape.array(shape.string)),
 });
 
 /** A wish to stop */
@@ -53,6 +62,19 @@ export const resumeShape: runtime.Shape<Resume> = shape.record({
   after_seq: shape.unsigned,
   epoch: shape.optional(shape.unsigned),
   partials: shape.optional(shape.ref(() => partialsShape)),
+});
+
+/** What a person says to a call that waits for it */
+export interface Decide {
+  /** Which call */
+  call_id: string;
+  /** Whether it may be done */
+  approved: boolean;
+}
+
+export const decideShape: runtime.Shape<Decide> = shape.record({
+  call_id: shape.string,
+  approved: shape.boolean,
 });
 
 /** A sign of life */
@@ -293,6 +315,107 @@ export const reasoningShape: runtime.Shape<Reasoning> = shape.record({
   seq: shape.unsigned,
 });
 
+/** A step of the agent */
+export interface Step {
+  /** The step's name */
+  name: string;
+  /** The run that it belongs to */
+  run_id: string;
+  /** The last sequence number that the frame covers; resume after the highest seen */
+  seq: number;
+  /** When it began */
+  timestamp: string;
+}
+
+export const stepShape: runtime.Shape<Step> = shape.record({
+  name: shape.string,
+  run_id: shape.string,
+  seq: shape.unsigned,
+  timestamp: shape.timestamp,
+});
+
+/** What an answer rests on */
+export interface Sources {
+  /** The answer's mark `[1]` means the first of them; replaces those told before */
+  sources: Source[];
+  /** The run that it belongs to */
+  run_id: string;
+  /** The last sequence number that the frame covers; resume after the highest seen */
+  seq: number;
+}
+
+export const sourcesShape: runtime.Shape<Sources> = shape.record({
+  sources: shape.array(shape.ref(() => sourceShape)),
+  run_id: shape.string,
+  seq: shape.unsigned,
+});
+
+/** A question to a person, or its outcome */
+export interface Approval {
+  /** Which call */
+  call_id: string;
+  /** Where it stands */
+  state: ApprovalState;
+  /** With `requested`: which tool */
+  tool_name?: string;
+  /** With `requested`: the exact arguments */
+  arguments?: unknown;
+  /** With `requested`: SHA-256 of the tool's name and the arguments as canonical JSON, 64 hex digits; what is done is what has this digest */
+  digest?: string;
+  /** With `requested`: until when it can be decided */
+  expires_at?: string;
+  /** With `approved` and `refused`: who decided */
+  by?: string;
+  /** The run that it belongs to */
+  run_id: string;
+  /** The last sequence number that the frame covers; resume after the highest seen */
+  seq: number;
+  /** When it was asked or decided */
+  timestamp: string;
+}
+
+export const approvalShape: runtime.Shape<Approval> = shape.record({
+  call_id: shape.string,
+  state: shape.ref(() => approvalStateShape),
+  tool_name: shape.optional(shape.string),
+  arguments: shape.optional(shape.json),
+  digest: shape.optional(shape.string),
+  expires_at: shape.optional(shape.timestamp),
+  by: shape.optional(shape.string),
+  run_id: shape.string,
+  seq: shape.unsigned,
+  timestamp: shape.timestamp,
+});
+
+/** A message that was said in another chat */
+export interface Message {
+  /** Who said it */
+  role: Role;
+  /** What */
+  content: string;
+  /** The last sequence number that the frame covers; resume after the highest seen */
+  seq: number;
+  /** When it was said there */
+  timestamp: string;
+}
+
+export const messageShape: runtime.Shape<Message> = shape.record({
+  role: shape.ref(() => roleShape),
+  content: shape.string,
+  seq: shape.unsigned,
+  timestamp: shape.timestamp,
+});
+
+/** The end of a chat */
+export interface Deleted {
+  /** Who deleted it */
+  by: string;
+}
+
+export const deletedShape: runtime.Shape<Deleted> = shape.record({
+  by: shape.string,
+});
+
 /** How partial answers are sent */
 export type Partials = "snapshot" | "delta" | (string & {});
 
@@ -307,6 +430,66 @@ export const agentStatusShape: runtime.Shape<AgentStatus> = shape.openEnum();
 export type RunStatus = "queued" | "running" | (string & {});
 
 export const runStatusShape: runtime.Shape<RunStatus> = shape.openEnum();
+
+/** Who said a message */
+export type Role = "user" | "assistant" | (string & {});
+
+export const roleShape: runtime.Shape<Role> = shape.openEnum();
+
+/** Where a question to a person stands; `expired`: nobody decided before its time or its run was over */
+export type ApprovalState = "requested" | "approved" | "refused" | "expired" | (string & {});
+
+export const approvalStateShape: runtime.Shape<ApprovalState> = shape.openEnum();
+
+/** A document or record that an answer rests on */
+export interface Source {
+  /** Its id */
+  id: string;
+  /** Its title */
+  title: string;
+  /** Where it comes from */
+  source: string;
+  /** Where it can be opened */
+  url?: string;
+  /** 0 to 1: how well it fits the question */
+  score: number;
+  /** The collection that the record is in */
+  collection?: string;
+  /** The record's id */
+  record?: string;
+  /** Where in the document */
+  section?: string;
+  /** The text that the answer rests on */
+  passage?: string;
+  /** What in the passage answers, in order, without overlap */
+  highlights?: Highlight[];
+}
+
+export const sourceShape: runtime.Shape<Source> = shape.record({
+  id: shape.string,
+  title: shape.string,
+  source: shape.string,
+  url: shape.optional(shape.string),
+  score: shape.float,
+  collection: shape.optional(shape.string),
+  record: shape.optional(shape.string),
+  section: shape.optional(shape.string),
+  passage: shape.optional(shape.string),
+  highlights: shape.optional(shape.array(shape.ref(() => highlightShape))),
+});
+
+/** A part of a passage, counted in UTF-16 code units as JavaScript does */
+export interface Highlight {
+  /** Where it begins */
+  start: number;
+  /** Where it ends; this unit is not in it */
+  end: number;
+}
+
+export const highlightShape: runtime.Shape<Highlight> = shape.record({
+  start: shape.unsigned,
+  end: shape.unsigned,
+});
 
 /** What kind of error it is */
 export type ErrorCode = "RATE_LIMITED" | "REQUEST_TIMEOUT" | "TOOL_EXECUTION_FAILED" | "VALIDATION_ERROR" | "BACKEND_ERROR" | "AUTH_FAILED" | (string & {});
@@ -416,6 +599,8 @@ export type ClientMessage =
   | { readonly name: "Stop"; readonly body: Stop }
   /** Asks for everything after a sequence number */
   | { readonly name: "Resume"; readonly body: Resume }
+  /** Agrees to a call that waits for a person, or refuses it */
+  | { readonly name: "Decide"; readonly body: Decide }
   /** Answers a ping */
   | { readonly name: "Pong"; readonly body: Pong }
   /** None of these, as it came */
@@ -426,6 +611,7 @@ export const clientMessages = new runtime.Messages<ClientMessage>([
   { name: "SendMessage", body: shape.ref(() => sendMessageShape), tests: [{ has: "content" }] },
   { name: "Stop", body: shape.ref(() => stopShape), tests: [{ has: "stop" }] },
   { name: "Resume", body: shape.ref(() => resumeShape), tests: [{ has: "after_seq" }] },
+  { name: "Decide", body: shape.ref(() => decideShape), tests: [{ path: ["type"], value: "decide" }], writes: { type: "decide" } },
   { name: "Pong", body: shape.ref(() => pongShape), tests: [{ path: ["type"], value: "pong" }], writes: { type: "pong" } },
 ], ["type"]);
 
@@ -461,6 +647,16 @@ export type ServerMessage =
   | { readonly name: "ToolCall"; readonly body: ToolCall }
   /** The agent thinks aloud */
   | { readonly name: "Reasoning"; readonly body: Reasoning }
+  /** The agent came to its next step */
+  | { readonly name: "Step"; readonly body: Step }
+  /** What the answer rests on */
+  | { readonly name: "Sources"; readonly body: Sources }
+  /** A person is asked about a tool call, or has decided */
+  | { readonly name: "Approval"; readonly body: Approval }
+  /** A message was brought from another chat */
+  | { readonly name: "Message"; readonly body: Message }
+  /** The chat was deleted; nothing more comes */
+  | { readonly name: "Deleted"; readonly body: Deleted }
   /** None of these, as it came */
   | runtime.Unknown;
 
@@ -476,6 +672,11 @@ export const serverMessages = new runtime.Messages<ServerMessage>([
   { name: "Run", body: shape.ref(() => runShape), tests: [{ path: ["type"], value: "run" }], writes: { type: "run" } },
   { name: "ToolCall", body: shape.ref(() => toolCallShape), tests: [{ path: ["type"], value: "tool_call" }], writes: { type: "tool_call" } },
   { name: "Reasoning", body: shape.ref(() => reasoningShape), tests: [{ path: ["type"], value: "reasoning" }], writes: { type: "reasoning" } },
+  { name: "Step", body: shape.ref(() => stepShape), tests: [{ path: ["type"], value: "step" }], writes: { type: "step" } },
+  { name: "Sources", body: shape.ref(() => sourcesShape), tests: [{ path: ["type"], value: "sources" }], writes: { type: "sources" } },
+  { name: "Approval", body: shape.ref(() => approvalShape), tests: [{ path: ["type"], value: "approval" }], writes: { type: "approval" } },
+  { name: "Message", body: shape.ref(() => messageShape), tests: [{ path: ["type"], value: "message" }], writes: { type: "message" } },
+  { name: "Deleted", body: shape.ref(() => deletedShape), tests: [{ path: ["type"], value: "deleted" }], writes: { type: "deleted" } },
 ], ["type"]);
 
 /** Reads a frame; an error of kind `shape` if it is not JSON, or the body of a known message does not fit */
@@ -535,6 +736,11 @@ export class SessionClient extends runtime.Endpoint<ServerMessage, ClientMessage
   /** Asks for everything after a sequence number */
   resume(body: Resume): runtime.Outgoing<ClientMessage | runtime.Unknown> {
     return this.say({ name: "Resume", body });
+  }
+
+  /** Agrees to a call that waits for a person, or refuses it */
+  decide(body: Decide): runtime.Outgoing<ClientMessage | runtime.Unknown> {
+    return this.say({ name: "Decide", body });
   }
 
   /** Answers a ping */

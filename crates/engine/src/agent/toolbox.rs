@@ -56,6 +56,9 @@ impl ToolSet {
     }
 }
 
+/// In a list of tools to be agreed to: each tool of the server.
+const EVERY_TOOL: &str = "*";
+
 /// What can be called in one run.
 pub(super) struct Toolbox<'a> {
     own: Vec<&'a Arc<dyn Tool>>,
@@ -97,7 +100,8 @@ impl<'a> Toolbox<'a> {
     /// Who does calls of this name. The agent's own tools come first.
     pub(super) fn find(&self, name: &str) -> Result<Doer<'a>> {
         if let Some(tool) = self.own.iter().find(|tool| tool.definition().name == name) {
-            let confirm = tool.needs_approval() || self.confirm.iter().any(|confirmed| confirmed == name);
+            let asked_about = |confirmed: &String| confirmed == name || confirmed == EVERY_TOOL;
+            let confirm = tool.needs_approval() || self.confirm.iter().any(asked_about);
             return Ok(if confirm { Doer::Confirmed(tool) } else { Doer::Own(tool) });
         }
         let found = self.client.iter().find(|tool| tool.name == name);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::conversation::RunOptions;
 use tidewire_engine::event::TextSpan;
 use tidewire_engine::{
-    AgentEvent, ChatBody, ChatEvent, ChatRef, Command, Detail, Epoch, Error, Event, Position, Reply, RunId,
-    Seq, SessionId,
+    AgentEvent, ChatBody, ChatEvent, ChatRef, Code, Command, Detail, Epoch, Error, Event, Position, Reply,
+    RunId, Seq, SessionId,
 };
 
 use super::snapshots::Snapshots;
@@ -42,6 +43,8 @@ enum Asked {
     Send { message_id: Option<String> },
     /// To stop.
     Stop,
+    /// To agree to a call, or to refuse it.
+    Decide,
 }
 
 /// One client's session chat.
@@ -101,10 +104,16 @@ impl SessionChat {
         match message {
             ClientMessage::SendMessage(m) => {
                 self.set_mode(m.partials);
+                let options = RunOptions {
+                    model: m.model,
+                    agent: m.agent,
+                    confirm: m.confirm_tools.unwrap_or_default(),
+                    ..RunOptions::default()
+                };
                 match checked(m.content, m.message_id) {
                     Ok((content, message_id)) => {
                         self.follow(&mut step, position(m.after_seq, m.epoch));
-                        self.send(&mut step, content, message_id);
+                        self.send(&mut step, content, message_id, options);
                     }
                     Err((error, message_id)) => {
                         step.frames.push(spell::error(&error, None, message_id.as_deref()))
@@ -122,6 +131,11 @@ impl SessionChat {
                 self.set_mode(m.partials);
                 self.follow(&mut step, position(Some(m.after_seq), m.epoch));
             }
+            ClientMessage::Decide(m) => {
+                let command =
+                    Command::DecideCall { chat: self.chat(), call_id: m.call_id, approved: m.approved };
+                self.ask(&mut step, Asked::Decide, command);
+            }
             ClientMessage::Pong(_) => {}
             ClientMessage::Unknown { .. } => step.frames.push(spell::error(&empty_message(), None, None)),
         }
@@ -136,13 +150,13 @@ impl SessionChat {
         }
     }
 
-    fn send(&mut self, step: &mut Step, content: String, message_id: Option<String>) {
+    fn send(&mut self, step: &mut Step, content: String, message_id: Option<String>, options: RunOptions) {
         let command = Command::SendMessage {
             chat: self.chat(),
             message_id: message_id.clone(),
             content,
             while_running: WhileRunning::Queue(QUEUE),
-            options: RunOptions::default(),
+            options,
         };
         self.ask(step, Asked::Send { message_id }, command);
     }
@@ -235,6 +249,7 @@ impl Session for SessionChat {
             (_, Ok(Reply::Accepted { duplicate: Some(message), .. })) => {
                 out.extend_from_slice(&spell::delta(&message));
             }
+            (Asked::Decide, Ok(Reply::Answered(false))) => out.push(spell::error(&too_late(), None, None)),
             (_, Ok(_)) => {}
             (Asked::Follow { .. }, Err(error)) => {
                 self.following = false;
@@ -243,7 +258,7 @@ impl Session for SessionChat {
             (Asked::Send { message_id }, Err(error)) => {
                 out.push(spell::error(&error, None, message_id.as_deref()))
             }
-            (Asked::Stop, Err(error)) => out.push(spell::error(&error, None, None)),
+            (Asked::Stop | Asked::Decide, Err(error)) => out.push(spell::error(&error, None, None)),
         }
     }
 
@@ -296,6 +311,11 @@ fn empty_message() -> Error {
     Error::invalid("Empty message").with(Detail::Field("content".into()))
 }
 
+fn too_late() -> Error {
+    Error::new(Code::Conflict, "This call does not wait any more: it was decided, or its time is over")
+        .with(Detail::Field("call_id".into()))
+}
+
 fn refuse(message: impl Into<std::borrow::Cow<'static, str>>, field: &str) -> Step {
     let error = Error::invalid(message).with(Detail::Field(field.to_owned()));
     Step { frames: vec![spell::error(&error, None, None)], commands: Vec::new() }
@@ -303,7 +323,7 @@ fn refuse(message: impl Into<std::borrow::Cow<'static, str>>, field: &str) -> St
 
 /// The frame is one of ours, but a member of it is of the wrong type: says which.
 fn refuse_member(text: &str) -> Step {
-    let members: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let members: Value = serde_json::from_str(text).unwrap_or_default();
     let wrong = MEMBERS.iter().find(|(name, _, fits)| members.get(name).is_some_and(|value| !fits(value)));
     match wrong {
         Some((name, kind, _)) => refuse(format!("{name} takes {kind}"), name),
@@ -311,7 +331,11 @@ fn refuse_member(text: &str) -> Step {
     }
 }
 
-type Fits = fn(&serde_json::Value) -> bool;
+type Fits = fn(&Value) -> bool;
+
+fn is_names(value: &Value) -> bool {
+    value.as_array().is_some_and(|names| names.iter().all(Value::is_string))
+}
 
 /// What members of client frames take; `null` is as good as nothing.
 const MEMBERS: &[(&str, &str, Fits)] = &[
@@ -322,6 +346,11 @@ const MEMBERS: &[(&str, &str, Fits)] = &[
     ("epoch", "a whole number from 0 on", |v| v.is_u64() || v.is_null()),
     ("partials", "\"snapshot\" or \"delta\"", |v| v.is_string() || v.is_null()),
     ("stop", "true", |v| v.is_boolean() || v.is_null()),
+    ("model", "text", |v| v.is_string() || v.is_null()),
+    ("agent", "text", |v| v.is_string() || v.is_null()),
+    ("confirm_tools", "an array of names", |v| v.is_null() || is_names(v)),
+    ("call_id", "text", Value::is_string),
+    ("approved", "true or false", Value::is_boolean),
 ];
 
 #[cfg(test)]

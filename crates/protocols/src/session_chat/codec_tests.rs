@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 use tidewire_engine::command::RunState;
-use tidewire_engine::event::{RunText, Usage};
-use tidewire_engine::{AgentEvent, Answer, ChatId, Code, Timestamp};
+use tidewire_engine::conversation::Role;
+use tidewire_engine::event::{Amendment, RunText, Source, Usage};
+use tidewire_engine::identity::Subject;
+use tidewire_engine::{AgentEvent, Answer, ChatId, Code, RecordId, Timestamp};
 
 use super::*;
 
@@ -131,6 +133,17 @@ fn bad_frames_are_answered_and_nothing_is_done() {
         ("", "Invalid JSON format", "frame"),
         (r#"{"content":5}"#, "content takes text", "content"),
         (r#"{"after_seq":-1}"#, "after_seq takes a whole number from 0 on", "after_seq"),
+        (
+            r#"{"content":"x","confirm_tools":"list_tables"}"#,
+            "confirm_tools takes an array of names",
+            "confirm_tools",
+        ),
+        (
+            r#"{"type":"decide","call_id":"c1"}"#,
+            "the message does not fit; see the reference of this dialect",
+            "frame",
+        ),
+        (r#"{"type":"decide","call_id":7,"approved":true}"#, "call_id takes text", "call_id"),
         (r#"{"content":"x","message_id":""}"#, "message_id takes 1 to 128 bytes; send a UUID", "message_id"),
     ];
     for (frame, sentence, wrong) in cases {
@@ -185,6 +198,10 @@ fn an_old_client_sees_only_what_it_knows() {
         frames.extend(talk.happens(event));
     }
     frames.extend(talk.happens(AgentEvent::ReasoningDelta { text: "hm".into() }));
+    for event in [asked("c1"), decided("c1", true, "ann"), AgentEvent::Sources(vec![Source::default()])] {
+        assert_eq!(talk.covers(0, event), [] as [Value; 0]);
+    }
+    assert_eq!(talk.covers(0, AgentEvent::Step { name: "retrieve".into() }), [] as [Value; 0]);
     frames.extend(talk.happens(AgentEvent::ToolResult {
         call_id: "c1".into(),
         name: "list_tables".into(),
@@ -197,6 +214,128 @@ fn an_old_client_sees_only_what_it_knows() {
     assert_eq!(field(&frames, "type"), ["user", "tool", "agent_partial", "agent"]);
     assert_eq!(frames[3]["diagram"], Value::Null);
     assert_eq!(field(&frames, "seq"), [1, 6, 7, 8]);
+}
+
+fn asked(call_id: &str) -> AgentEvent {
+    AgentEvent::ApprovalRequested {
+        call_id: call_id.into(),
+        name: "git_commit".into(),
+        arguments: json!({"message": "Tidy"}),
+        digest: "9f".into(),
+        expires_at: Timestamp(300_000_000),
+    }
+}
+
+fn decided(call_id: &str, approved: bool, by: &str) -> AgentEvent {
+    AgentEvent::ApprovalResolved { call_id: call_id.into(), approved, by: by.into() }
+}
+
+#[test]
+fn a_question_to_a_person_is_shown_with_everything_that_is_agreed_to() {
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let run = ours.run.to_string();
+    let expected = json!({
+        "type": "approval", "call_id": "c1", "state": "requested", "tool_name": "git_commit",
+        "arguments": {"message": "Tidy"}, "digest": "9f", "expires_at": Timestamp(300_000_000).to_rfc3339(),
+        "run_id": run, "seq": 1, "timestamp": Timestamp(0).to_rfc3339(),
+    });
+    assert_eq!(ours.happens(asked("c1")), [expected]);
+    let outcomes = [
+        (true, "ann", json!("approved"), json!("ann")),
+        (false, "ann", json!("refused"), json!("ann")),
+        (false, Subject::SYSTEM, json!("expired"), Value::Null),
+    ];
+    for (approved, by, state, who) in outcomes {
+        let frames = ours.happens(decided("c1", approved, by));
+        assert_eq!((&frames[0]["state"], &frames[0]["by"]), (&state, &who));
+        assert_eq!((&frames[0]["arguments"], &frames[0]["expires_at"]), (&Value::Null, &Value::Null));
+    }
+}
+
+#[test]
+fn a_decision_goes_to_the_call_and_one_that_comes_too_late_is_told() {
+    let mut talk = Talk::new();
+    let (commands, frames) = talk.says(r#"{"type":"decide","call_id":"c1","approved":true}"#);
+    assert!(
+        matches!(&commands[..], [Command::DecideCall { call_id, approved: true, .. }] if call_id == "c1"),
+        "{commands:?}"
+    );
+    assert!(frames.is_empty());
+    assert!(talk.answered(0, Ok(Reply::Answered(true))).is_empty());
+    talk.says(r#"{"type":"decide","call_id":"c1","approved":false}"#);
+    let frames = talk.answered(1, Ok(Reply::Answered(false)));
+    assert_eq!((&frames[0]["code"], &frames[0]["field"]), (&json!("VALIDATION_ERROR"), &json!("call_id")));
+}
+
+#[test]
+fn a_message_says_who_answers_and_what_is_asked_about_first() {
+    let said = r#"{"content":"x","model":"openai/gpt-5-mini","agent":"explorer","confirm_tools":["a","b"]}"#;
+    let (commands, _) = Talk::new().says(said);
+    let [_, Command::SendMessage { options, .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(
+        (options.model.as_deref(), options.agent.as_deref(), &options.confirm[..]),
+        (Some("openai/gpt-5-mini"), Some("explorer"), &["a".to_owned(), "b".to_owned()][..])
+    );
+}
+
+#[test]
+fn sources_carry_their_passage_and_highlights_as_javascript_counts() {
+    let passage = "Schlüssel 🔑 are hashed.";
+    let hashed = passage.find("hashed").unwrap();
+    let source = Source {
+        id: "documents/keys-00003".into(),
+        title: "Keys".into(),
+        source: "docs/guide/keys.md".into(),
+        record: Some(("documents".into(), RecordId("keys-00003".into()))),
+        section: Some("Keys › Storing".into()),
+        passage: passage.into(),
+        // The second would cut a character in two.
+        highlights: vec![hashed..passage.len(), 5..8],
+        score: 0.5,
+        ..Source::default()
+    };
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let frames = ours.happens(AgentEvent::Sources(vec![source]));
+    let expected = json!({
+        "id": "documents/keys-00003", "title": "Keys", "source": "docs/guide/keys.md", "score": 0.5,
+        "collection": "documents", "record": "keys-00003", "section": "Keys › Storing", "passage": passage,
+        "highlights": [{"start": 17, "end": 24}],
+    });
+    assert_eq!(frames[0]["sources"], json!([expected]));
+    let bare = ours.happens(AgentEvent::Sources(vec![Source { id: "s".into(), ..Source::default() }]));
+    assert_eq!(bare[0]["sources"], json!([{"id": "s", "title": "", "source": "", "score": 0.0}]));
+    let step = ours.happens(AgentEvent::Step { name: "retrieve".into() });
+    assert_eq!(
+        (&step[0]["type"], &step[0]["name"], &step[0]["seq"]),
+        (&json!("step"), &json!("retrieve"), &json!(3))
+    );
+}
+
+#[test]
+fn messages_from_another_chat_and_the_end_of_a_chat_are_told_to_our_clients() {
+    let imported = || ChatBody::Amended {
+        amendment: Amendment::Imported {
+            chat: ChatId::new(),
+            message: Some(Seq(4)),
+            role: Role::Assistant,
+            content: "Two.".into(),
+            at: Timestamp(0),
+        },
+        by: "ann".into(),
+    };
+    let deleted = || ChatBody::Amended { amendment: Amendment::ChatDeleted, by: "ann".into() };
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let at = Timestamp(0).to_rfc3339();
+    assert_eq!(
+        ours.event(1, imported()),
+        [json!({"type": "message", "role": "assistant", "content": "Two.", "seq": 1, "timestamp": at})]
+    );
+    assert_eq!(ours.event(0, deleted()), [json!({"type": "deleted", "by": "ann"})]);
+    let mut old = Talk::new();
+    assert!(old.event(1, imported()).is_empty() && old.event(0, deleted()).is_empty());
 }
 
 #[test]

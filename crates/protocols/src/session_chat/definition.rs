@@ -51,6 +51,7 @@ fn lifecycle() -> ConnectionLifecycle {
             from_client("SendMessage", "Asks the agent; with `after_seq` it resumes first"),
             from_client("Stop", "Stops a run and keeps what was written so far"),
             from_client("Resume", "Asks for everything after a sequence number"),
+            from_client("Decide", "Agrees to a call that waits for a person, or refuses it"),
             from_client("Pong", "Answers a ping"),
         ],
         close: None,
@@ -68,6 +69,11 @@ fn lifecycle() -> ConnectionLifecycle {
             from_server("Run", "A run waits or has begun"),
             from_server("ToolCall", "A tool call begins"),
             from_server("Reasoning", "The agent thinks aloud"),
+            from_server("Step", "The agent came to its next step"),
+            from_server("Sources", "What the answer rests on"),
+            from_server("Approval", "A person is asked about a tool call, or has decided"),
+            from_server("Message", "A message was brought from another chat"),
+            from_server("Deleted", "The chat was deleted; nothing more comes"),
         ],
     }
 }
@@ -109,6 +115,11 @@ fn client_types() -> Vec<TypeDef> {
                 Field::optional("after_seq", Type::Unsigned).doc("Resume after this sequence number first"),
                 epoch(),
                 partials(),
+                Field::optional("model", Type::String).doc("Which model answers this one; else the chat's"),
+                Field::optional("agent", Type::String).doc("Which agent answers this one; else the chat's"),
+                Field::optional("confirm_tools", Type::array(Type::String)).doc(
+                    "Tools of the server that a person must agree to before each call; `*` is all of them",
+                ),
             ],
         ),
         TypeDef::record(
@@ -128,6 +139,14 @@ fn client_types() -> Vec<TypeDef> {
                     .doc("The highest sequence number seen; 0 is everything"),
                 epoch(),
                 partials(),
+            ],
+        ),
+        TypeDef::record(
+            "Decide",
+            "What a person says to a call that waits for it",
+            vec![
+                Field::required("call_id", Type::String).doc("Which call"),
+                Field::required("approved", Type::Boolean).doc("Whether it may be done"),
             ],
         ),
         TypeDef::record("Pong", "A sign of life", vec![]),
@@ -240,6 +259,60 @@ fn server_types() -> Vec<TypeDef> {
             "Thoughts of the agent",
             vec![Field::required("delta", Type::String).doc("Text to append"), run_id(), seq()],
         ),
+        TypeDef::record(
+            "Step",
+            "A step of the agent",
+            vec![
+                Field::required("name", Type::String).doc("The step's name"),
+                run_id(),
+                seq(),
+                Field::required("timestamp", Type::Timestamp).doc("When it began"),
+            ],
+        ),
+        TypeDef::record(
+            "Sources",
+            "What an answer rests on",
+            vec![
+                Field::required("sources", Type::array(Type::named("Source")))
+                    .doc("The answer's mark `[1]` means the first of them; replaces those told before"),
+                run_id(),
+                seq(),
+            ],
+        ),
+        TypeDef::record("Approval", "A question to a person, or its outcome", approval_fields()),
+        TypeDef::record(
+            "Message",
+            "A message that was said in another chat",
+            vec![
+                Field::required("role", Type::named("Role")).doc("Who said it"),
+                Field::required("content", Type::String).doc("What"),
+                seq(),
+                Field::required("timestamp", Type::Timestamp).doc("When it was said there"),
+            ],
+        ),
+        TypeDef::record(
+            "Deleted",
+            "The end of a chat",
+            vec![Field::required("by", Type::String).doc("Who deleted it")],
+        ),
+    ]
+}
+
+fn approval_fields() -> Vec<Field> {
+    vec![
+        Field::required("call_id", Type::String).doc("Which call"),
+        Field::required("state", Type::named("ApprovalState")).doc("Where it stands"),
+        Field::optional("tool_name", Type::String).doc("With `requested`: which tool"),
+        Field::optional("arguments", Type::Json).doc("With `requested`: the exact arguments"),
+        Field::optional("digest", Type::String).doc(
+            "With `requested`: SHA-256 of the tool's name and the arguments as canonical JSON, 64 hex digits; what is \
+             done is what has this digest",
+        ),
+        Field::optional("expires_at", Type::Timestamp).doc("With `requested`: until when it can be decided"),
+        Field::optional("by", Type::String).doc("With `approved` and `refused`: who decided"),
+        run_id(),
+        seq(),
+        Field::required("timestamp", Type::Timestamp).doc("When it was asked or decided"),
     ]
 }
 
@@ -271,6 +344,21 @@ fn shared_types() -> Vec<TypeDef> {
             ["finished", "stopped", "failed", "interrupted"],
         ),
         TypeDef::open_enum("RunStatus", "Where a run stands", ["queued", "running"]),
+        TypeDef::open_enum("Role", "Who said a message", ["user", "assistant"]),
+        TypeDef::open_enum(
+            "ApprovalState",
+            "Where a question to a person stands; `expired`: nobody decided before its time or its run was over",
+            ["requested", "approved", "refused", "expired"],
+        ),
+        TypeDef::record("Source", "A document or record that an answer rests on", source_fields()),
+        TypeDef::record(
+            "Highlight",
+            "A part of a passage, counted in UTF-16 code units as JavaScript does",
+            vec![
+                Field::required("start", Type::Unsigned).doc("Where it begins"),
+                Field::required("end", Type::Unsigned).doc("Where it ends; this unit is not in it"),
+            ],
+        ),
         TypeDef::open_enum(
             "ErrorCode",
             "What kind of error it is",
@@ -336,6 +424,22 @@ fn shared_types() -> Vec<TypeDef> {
     ]
 }
 
+fn source_fields() -> Vec<Field> {
+    vec![
+        Field::required("id", Type::String).doc("Its id"),
+        Field::required("title", Type::String).doc("Its title"),
+        Field::required("source", Type::String).doc("Where it comes from"),
+        Field::optional("url", Type::String).doc("Where it can be opened"),
+        Field::required("score", Type::Float).doc("0 to 1: how well it fits the question"),
+        Field::optional("collection", Type::String).doc("The collection that the record is in"),
+        Field::optional("record", Type::String).doc("The record's id"),
+        Field::optional("section", Type::String).doc("Where in the document"),
+        Field::optional("passage", Type::String).doc("The text that the answer rests on"),
+        Field::optional("highlights", Type::array(Type::named("Highlight")))
+            .doc("What in the passage answers, in order, without overlap"),
+    ]
+}
+
 fn client_messages() -> Vec<MessageFacts> {
     vec![
         MessageFacts::presence("SendMessage", "content")
@@ -343,6 +447,10 @@ fn client_messages() -> Vec<MessageFacts> {
             .example(
                 "ask after a reconnect",
                 json!({"content": "And their keys?", "message_id": "m-2", "after_seq": 17, "epoch": 1, "partials": "delta"}),
+            )
+            .example(
+                "ask a model, and ask before a tool is used",
+                json!({"content": "Close the oldest order", "model": "openai/gpt-5-mini", "confirm_tools": ["query_collection"]}),
             ),
         MessageFacts::presence("Stop", "stop")
             .idempotent()
@@ -351,6 +459,10 @@ fn client_messages() -> Vec<MessageFacts> {
         MessageFacts::presence("Resume", "after_seq")
             .idempotent()
             .example("resume", json!({"after_seq": 17, "epoch": 1, "partials": "delta"})),
+        MessageFacts::tag("Decide", "type", "decide").example(
+            "agree",
+            json!({"type": "decide", "call_id": "call_1-8f3a20c4", "approved": true}),
+        ),
         MessageFacts::tag("Pong", "type", "pong").idempotent().example("pong", json!({"type": "pong"})),
     ]
 }
@@ -412,12 +524,40 @@ fn server_messages() -> Vec<MessageFacts> {
             "thought",
             json!({"type": "reasoning", "delta": "First the tables", "run_id": "r-1", "seq": 2}),
         ),
+        MessageFacts::tag("Step", "type", "step").example(
+            "a node of the graph",
+            json!({"type": "step", "name": "retrieve", "run_id": "r-5", "seq": 21, "timestamp": at}),
+        ),
+        MessageFacts::tag("Sources", "type", "sources").example(
+            "one passage",
+            json!({"type": "sources", "run_id": "r-5", "seq": 25, "sources": [
+                {"id": "documents/keys-00003", "title": "Keys", "source": "docs/guide/keys.md", "score": 0.91,
+                 "collection": "documents", "record": "keys-00003", "section": "Keys › Revoking",
+                 "passage": "Revoking closes what is open.", "highlights": [{"start": 0, "end": 29}]}]}),
+        ),
+        MessageFacts::tag("Approval", "type", "approval")
+            .example(
+                "asked",
+                json!({"type": "approval", "call_id": "call_1-8f3a20c4", "state": "requested", "tool_name": "git_commit",
+                       "arguments": {"message": "Tidy"}, "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                       "expires_at": "2026-01-02T03:09:05.678Z", "run_id": "r-6", "seq": 31, "timestamp": at}),
+            )
+            .example(
+                "decided",
+                json!({"type": "approval", "call_id": "call_1-8f3a20c4", "state": "approved", "by": "ann",
+                       "run_id": "r-6", "seq": 32, "timestamp": at}),
+            ),
+        MessageFacts::tag("Message", "type", "message").example(
+            "from another chat",
+            json!({"type": "message", "role": "user", "content": "Show me all tables", "seq": 1, "timestamp": at}),
+        ),
+        MessageFacts::tag("Deleted", "type", "deleted").example("gone", json!({"type": "deleted", "by": "ann"})),
     ]
 }
 
 fn policy() -> EndpointPolicy {
     EndpointPolicy {
-        precedence: ["SendMessage", "Stop", "Resume", "Pong"].map(String::from).into(),
+        precedence: ["SendMessage", "Stop", "Resume", "Decide", "Pong"].map(String::from).into(),
         auth: vec![
             AuthWay::Header { name: "Authorization".into(), prefix: "Bearer ".into() },
             AuthWay::Query { name: "ticket".into(), prefix: String::new() },

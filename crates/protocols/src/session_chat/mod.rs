@@ -38,6 +38,7 @@ macro_rules! transcripts {
 
 const TRANSCRIPTS: &[(&str, &str)] = transcripts![
     "a_founding_client",
+    "a_person_agrees",
     "a_question_and_its_answer",
     "a_tool_and_a_diagram",
     "bad_frames",

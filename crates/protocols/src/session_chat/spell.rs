@@ -1,10 +1,15 @@
 //! How events, replies and errors are spelled. Pure: the same event gives the same frames, made once and shared.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire_engine::command::RunState;
-use tidewire_engine::event::{CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Usage};
+use tidewire_engine::conversation::Role;
+use tidewire_engine::event::{
+    Amendment, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Source, Usage,
+};
+use tidewire_engine::identity::Subject;
 use tidewire_engine::{
     AgentEvent, Answer, ChatBody, ChatEvent, ChatId, Code, Detail, Epoch, Error, RunId, Seq, SessionId,
 };
@@ -53,8 +58,40 @@ fn spell(event: &ChatEvent, cumulative: bool) -> Vec<Frame> {
         ChatBody::Run { run, event: agent_event, .. } => {
             Spelling { event, run: *run, cumulative }.spell(agent_event)
         }
-        // This dialect has no words for what becomes of messages later; whoever asks for the chat again reads it.
-        ChatBody::Amended { .. } => Vec::new(),
+        ChatBody::Amended { amendment, by } => {
+            ours(cumulative, || amended(event, amendment, by)).into_iter().flatten().collect()
+        }
+    }
+}
+
+/// Frames that clients of the founding documents do not know are kept from them.
+fn ours<T>(cumulative: bool, make: impl FnOnce() -> T) -> Option<T> {
+    (!cumulative).then(make)
+}
+
+/// What was brought from another chat, and that the chat is gone. This dialect has no words for what else becomes of
+/// messages later; whoever asks for the chat again reads it.
+fn amended(event: &ChatEvent, amendment: &Amendment, by: &Subject) -> Option<Frame> {
+    match amendment {
+        Amendment::Imported { role, content, at, .. } => {
+            Some(frame(&wire::ServerMessage::Message(wire::Message {
+                role: match role {
+                    Role::User => wire::Role::User,
+                    Role::Assistant => wire::Role::Assistant,
+                },
+                content: content.clone(),
+                seq: event.to.0,
+                timestamp: at.to_rfc3339(),
+            })))
+        }
+        Amendment::ChatDeleted => {
+            Some(frame(&wire::ServerMessage::Deleted(wire::Deleted { by: by.0.to_string() })))
+        }
+        Amendment::Edited { .. }
+        | Amendment::Forgotten { .. }
+        | Amendment::Deleted { .. }
+        | Amendment::Regenerated { .. }
+        | Amendment::Summarized { .. } => None,
     }
 }
 
@@ -89,21 +126,71 @@ impl Spelling<'_> {
             AgentEvent::RunFailed { answer, usage, error, interrupted } => {
                 self.failed(answer, *usage, error, *interrupted)
             }
-            // The diagram travels on the last message; arguments are shown when they are complete. The others belong
-            // to agents that this dialect does not show.
+            AgentEvent::Step { name } => self.ours(|| self.step(name)),
+            AgentEvent::Sources(sources) => self.ours(|| self.sources(sources)),
+            AgentEvent::ApprovalRequested { call_id, name, arguments, digest, expires_at } => {
+                self.ours(|| {
+                    self.approval(wire::Approval {
+                        call_id: call_id.clone(),
+                        tool_name: Some(name.clone()),
+                        arguments: Some(arguments.clone()),
+                        digest: Some(digest.clone()),
+                        expires_at: Some(expires_at.to_rfc3339()),
+                        ..self.decision(wire::ApprovalState::Requested)
+                    })
+                })
+            }
+            AgentEvent::ApprovalResolved { call_id, approved, by } => self.ours(|| {
+                let (state, by) = outcome(*approved, by);
+                self.approval(wire::Approval { call_id: call_id.clone(), by, ..self.decision(state) })
+            }),
+            // The diagram travels on the last message; arguments are shown when they are complete. Tools of clients
+            // are called over the dialects that can answer them.
             AgentEvent::Diagram { .. }
             | AgentEvent::ToolCallArgs { .. }
-            | AgentEvent::ApprovalRequested { .. }
-            | AgentEvent::ClientToolRequested { .. }
-            | AgentEvent::ApprovalResolved { .. }
-            | AgentEvent::Sources(_)
-            | AgentEvent::Step { .. } => Vec::new(),
+            | AgentEvent::ClientToolRequested { .. } => Vec::new(),
         }
     }
 
-    /// Frames that clients of the founding documents do not know are kept from them.
     fn ours(&self, make: impl FnOnce() -> wire::ServerMessage) -> Vec<Frame> {
-        if self.cumulative { Vec::new() } else { vec![frame(&make())] }
+        ours(self.cumulative, || frame(&make())).into_iter().collect()
+    }
+
+    fn step(&self, name: &str) -> wire::ServerMessage {
+        wire::ServerMessage::Step(wire::Step {
+            name: name.to_owned(),
+            run_id: self.run.to_string(),
+            seq: self.event.to.0,
+            timestamp: self.event.at.to_rfc3339(),
+        })
+    }
+
+    fn sources(&self, sources: &[Source]) -> wire::ServerMessage {
+        wire::ServerMessage::Sources(wire::Sources {
+            sources: sources.iter().map(source).collect(),
+            run_id: self.run.to_string(),
+            seq: self.event.to.0,
+        })
+    }
+
+    fn approval(&self, approval: wire::Approval) -> wire::ServerMessage {
+        wire::ServerMessage::Approval(approval)
+    }
+
+    /// A question in this state, of no call yet.
+    fn decision(&self, state: wire::ApprovalState) -> wire::Approval {
+        wire::Approval {
+            call_id: String::new(),
+            state,
+            tool_name: None,
+            arguments: None,
+            digest: None,
+            expires_at: None,
+            by: None,
+            run_id: self.run.to_string(),
+            seq: self.event.to.0,
+            timestamp: self.event.at.to_rfc3339(),
+        }
     }
 
     fn run_state(&self, status: wire::RunStatus, position: Option<usize>) -> wire::ServerMessage {
@@ -193,6 +280,41 @@ impl Spelling<'_> {
         }
         vec![self.agent(answer, usage, wire::AgentStatus::Failed), error]
     }
+}
+
+/// How a question to a person ended, and who ended it.
+fn outcome(approved: bool, by: &Subject) -> (wire::ApprovalState, Option<String>) {
+    match (approved, &*by.0) {
+        (true, by) => (wire::ApprovalState::Approved, Some(by.to_owned())),
+        (false, Subject::SYSTEM) => (wire::ApprovalState::Expired, None),
+        (false, by) => (wire::ApprovalState::Refused, Some(by.to_owned())),
+    }
+}
+
+fn source(source: &Source) -> wire::Source {
+    let (collection, record) = source.record.clone().unzip();
+    let passage = Some(source.passage.clone()).filter(|passage| !passage.is_empty());
+    let highlights: Vec<_> =
+        source.highlights.iter().filter_map(|range| highlight(&source.passage, range)).collect();
+    wire::Source {
+        id: source.id.clone(),
+        title: source.title.clone(),
+        source: source.source.clone(),
+        url: source.url.clone(),
+        score: source.score,
+        collection,
+        record: record.map(|record| record.0),
+        section: source.section.clone(),
+        passage,
+        highlights: Some(highlights).filter(|highlights| !highlights.is_empty()),
+    }
+}
+
+/// A range of bytes as JavaScript counts; none where it would cut a character.
+fn highlight(passage: &str, range: &Range<usize>) -> Option<wire::Highlight> {
+    let units = |text: &str| text.encode_utf16().count() as u64;
+    let start = units(passage.get(..range.start)?);
+    Some(wire::Highlight { start, end: start + units(passage.get(range.clone())?) })
 }
 
 /// The answer to a resume: where the conversation stands.

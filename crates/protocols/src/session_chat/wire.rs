@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Everything that one side says: SendMessage, Stop, Resume and Pong.
+/// Everything that one side says: SendMessage, Stop, Resume, Decide and Pong.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
     clippy::large_enum_variant,
@@ -19,6 +19,8 @@ pub enum ClientMessage {
     Stop(Stop),
     /// Asks for everything after a sequence number
     Resume(Resume),
+    /// Agrees to a call that waits for a person, or refuses it
+    Decide(Decide),
     /// Answers a ping
     Pong(Pong),
     /// A message that is none of these, kept as it came
@@ -59,8 +61,10 @@ impl ClientMessage {
             if peek.after_seq.is_some() {
                 return body("Resume", text).map(Self::Resume);
             }
-            if text_of(peek.r#type).as_deref() == Some("pong") {
-                return Ok(Self::Pong(Pong {}));
+            match text_of(peek.r#type).as_deref() {
+                Some("decide") => return body("Decide", text).map(Self::Decide),
+                Some("pong") => return Ok(Self::Pong(Pong {})),
+                _ => {}
             }
             return Ok(Self::Unknown {
                 tag: text_of(peek.r#type)
@@ -89,13 +93,14 @@ impl ClientMessage {
             Self::SendMessage(body) => put(out, body),
             Self::Stop(body) => put(out, body),
             Self::Resume(body) => put(out, body),
+            Self::Decide(body) => put_members(out, "{\"type\":\"decide\"", body),
             Self::Pong(body) => put_members(out, "{\"type\":\"pong\"", body),
             Self::Unknown { raw, .. } => out.extend_from_slice(raw.as_bytes()),
         }
     }
 }
 
-/// Everything that one side says: User, AgentPartial, Tool, Agent, Error, Ping, Ready, Run, ToolCall and Reasoning.
+/// Everything that one side says: User, AgentPartial, Tool, Agent, Error, Ping, Ready, Run, ToolCall, Reasoning, Step, Sources, Approval, Message and Deleted.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
     clippy::large_enum_variant,
@@ -123,6 +128,16 @@ pub enum ServerMessage {
     ToolCall(ToolCall),
     /// The agent thinks aloud
     Reasoning(Reasoning),
+    /// The agent came to its next step
+    Step(Step),
+    /// What the answer rests on
+    Sources(Sources),
+    /// A person is asked about a tool call, or has decided
+    Approval(Approval),
+    /// A message was brought from another chat
+    Message(Message),
+    /// The chat was deleted; nothing more comes
+    Deleted(Deleted),
     /// A message that is none of these, kept as it came
     Unknown {
         /// Its tag, if it has one; of other values than strings the JSON
@@ -159,6 +174,11 @@ impl ServerMessage {
                 Some("run") => return body("Run", text).map(Self::Run),
                 Some("tool_call") => return body("ToolCall", text).map(Self::ToolCall),
                 Some("reasoning") => return body("Reasoning", text).map(Self::Reasoning),
+                Some("step") => return body("Step", text).map(Self::Step),
+                Some("sources") => return body("Sources", text).map(Self::Sources),
+                Some("approval") => return body("Approval", text).map(Self::Approval),
+                Some("message") => return body("Message", text).map(Self::Message),
+                Some("deleted") => return body("Deleted", text).map(Self::Deleted),
                 _ => {}
             }
             return Ok(Self::Unknown {
@@ -197,6 +217,11 @@ impl ServerMessage {
             Self::Run(body) => put_members(out, "{\"type\":\"run\"", body),
             Self::ToolCall(body) => put_members(out, "{\"type\":\"tool_call\"", body),
             Self::Reasoning(body) => put_members(out, "{\"type\":\"reasoning\"", body),
+            Self::Step(body) => put_members(out, "{\"type\":\"step\"", body),
+            Self::Sources(body) => put_members(out, "{\"type\":\"sources\"", body),
+            Self::Approval(body) => put_members(out, "{\"type\":\"approval\"", body),
+            Self::Message(body) => put_members(out, "{\"type\":\"message\"", body),
+            Self::Deleted(body) => put_members(out, "{\"type\":\"deleted\"", body),
             Self::Unknown { raw, .. } => out.extend_from_slice(raw.as_bytes()),
         }
     }
@@ -219,6 +244,15 @@ pub struct SendMessage {
     /// How partial answers are sent on this connection from now on
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partials: Option<Partials>,
+    /// Which model answers this one; else the chat's
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Which agent answers this one; else the chat's
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Tools of the server that a person must agree to before each call; `*` is all of them
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_tools: Option<Vec<String>>,
 }
 
 /// A wish to stop
@@ -242,6 +276,15 @@ pub struct Resume {
     /// How partial answers are sent on this connection from now on
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partials: Option<Partials>,
+}
+
+/// What a person says to a call that waits for it
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decide {
+    /// Which call
+    pub call_id: String,
+    /// Whether it may be done
+    pub approved: bool,
 }
 
 /// A sign of life
@@ -425,6 +468,80 @@ pub struct Reasoning {
     pub seq: u64,
 }
 
+/// A step of the agent
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The step's name
+    pub name: String,
+    /// The run that it belongs to
+    pub run_id: String,
+    /// The last sequence number that the frame covers; resume after the highest seen
+    pub seq: u64,
+    /// When it began
+    pub timestamp: String,
+}
+
+/// What an answer rests on
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sources {
+    /// The answer's mark `[1]` means the first of them; replaces those told before
+    pub sources: Vec<Source>,
+    /// The run that it belongs to
+    pub run_id: String,
+    /// The last sequence number that the frame covers; resume after the highest seen
+    pub seq: u64,
+}
+
+/// A question to a person, or its outcome
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Which call
+    pub call_id: String,
+    /// Where it stands
+    pub state: ApprovalState,
+    /// With `requested`: which tool
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_name: Option<String>,
+    /// With `requested`: the exact arguments
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<serde_json::Value>,
+    /// With `requested`: SHA-256 of the tool's name and the arguments as canonical JSON, 64 hex digits; what is done is what has this digest
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// With `requested`: until when it can be decided
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// With `approved` and `refused`: who decided
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The run that it belongs to
+    pub run_id: String,
+    /// The last sequence number that the frame covers; resume after the highest seen
+    pub seq: u64,
+    /// When it was asked or decided
+    pub timestamp: String,
+}
+
+/// A message that was said in another chat
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it
+    pub role: Role,
+    /// What
+    pub content: String,
+    /// The last sequence number that the frame covers; resume after the highest seen
+    pub seq: u64,
+    /// When it was said there
+    pub timestamp: String,
+}
+
+/// The end of a chat
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// Who deleted it
+    pub by: String,
+}
+
 /// How partial answers are sent
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Partials {
@@ -563,6 +680,142 @@ impl<'de> Deserialize<'de> for RunStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         string(deserializer, |text| Self::from(text))
     }
+}
+
+/// Who said a message
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// `user`
+    User,
+    /// `assistant`
+    Assistant,
+    /// A value that is newer than this list
+    Unknown(String),
+}
+
+impl Role {
+    /// The value on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+impl From<&str> for Role {
+    fn from(text: &str) -> Self {
+        match text {
+            "user" => Self::User,
+            "assistant" => Self::Assistant,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl Serialize for Role {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        string(deserializer, |text| Self::from(text))
+    }
+}
+
+/// Where a question to a person stands; `expired`: nobody decided before its time or its run was over
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// `requested`
+    Requested,
+    /// `approved`
+    Approved,
+    /// `refused`
+    Refused,
+    /// `expired`
+    Expired,
+    /// A value that is newer than this list
+    Unknown(String),
+}
+
+impl ApprovalState {
+    /// The value on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Requested => "requested",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+impl From<&str> for ApprovalState {
+    fn from(text: &str) -> Self {
+        match text {
+            "requested" => Self::Requested,
+            "approved" => Self::Approved,
+            "refused" => Self::Refused,
+            "expired" => Self::Expired,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl Serialize for ApprovalState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ApprovalState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        string(deserializer, |text| Self::from(text))
+    }
+}
+
+/// A document or record that an answer rests on
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its id
+    pub id: String,
+    /// Its title
+    pub title: String,
+    /// Where it comes from
+    pub source: String,
+    /// Where it can be opened
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// 0 to 1: how well it fits the question
+    pub score: f64,
+    /// The collection that the record is in
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// The record's id
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// Where in the document
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// The text that the answer rests on
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passage: Option<String>,
+    /// What in the passage answers, in order, without overlap
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highlights: Option<Vec<Highlight>>,
+}
+
+/// A part of a passage, counted in UTF-16 code units as JavaScript does
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Highlight {
+    /// Where it begins
+    pub start: u64,
+    /// Where it ends; this unit is not in it
+    pub end: u64,
 }
 
 /// What kind of error it is

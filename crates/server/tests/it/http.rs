@@ -1,6 +1,6 @@
 //! What is asked over plain HTTP.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::house::{House, KEY};
 
@@ -34,6 +34,7 @@ async fn the_catalogue_of_the_demo_has_tables_figures_and_questions() {
         assert!(!tables[0][member].is_null(), "{member} is missing in {}", tables[0]);
     }
     assert_eq!(catalog["suggestions"].as_array().unwrap().len(), 3);
+    assert_eq!(catalog["agents"][0], "explorer");
     assert_eq!(catalog["metrics"]["total_tables"], tables.len());
     assert!(catalog["metrics"]["relationships_count"].as_u64().unwrap() > 50);
 }
@@ -52,6 +53,36 @@ async fn chats_are_listed_newest_first() {
     assert_eq!(sessions, ["second", "first"]);
     assert_eq!(chats["chats"][0]["title"], "2 tokens");
     assert_eq!(chats["chats"][0]["running"], false);
+}
+
+#[tokio::test]
+async fn a_branch_is_listed_and_opened_by_its_id() {
+    let house = House::open().await;
+    let mut client = house.client("trunk").await;
+    client.ask("2 tokens").await;
+    client.until("agent").await;
+    let (_, chats) = get(&house, "/api/chats").await;
+    let body = json!({"parent_id": chats["chats"][0]["chat_id"], "title": "A branch"});
+    let request = reqwest::Client::new().post(house.url("/api/chat/branch")).json(&body);
+    let branch: Value = request.send().await.unwrap().json().await.unwrap();
+    let id = branch["chat_id"].as_str().unwrap();
+    let (_, chats) = get(&house, "/api/chats").await;
+    let listed = &chats["chats"][0];
+    assert_eq!(
+        (&listed["session_id"], &listed["chat_id"], &listed["title"]),
+        (&json!(id), &json!(id), &json!("A branch"))
+    );
+
+    let mut tab = house.client(id).await;
+    tab.send(json!({"after_seq": 0, "partials": "delta"})).await;
+    let ready = tab.until("ready").await;
+    assert_eq!((&ready["chat_id"], &ready["last_seq"]), (&json!(id), &json!(2)));
+    let said = [tab.next().await, tab.next().await];
+    assert_eq!((&said[0]["role"], &said[0]["content"]), (&json!("user"), &json!("2 tokens")));
+    assert_eq!((&said[1]["role"], &said[1]["content"]), (&json!("assistant"), &json!("token token ")));
+    let deleted = reqwest::Client::new().delete(house.url(&format!("/api/chat/{id}"))).send().await.unwrap();
+    assert_eq!(deleted.status(), 200);
+    assert_eq!(tab.until("deleted").await["by"], "local");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn play(house: &House, stage: &Stage<'_>, name: &str, text: &str) {
         }
         let client = tabs.get_mut(&tab).unwrap();
         match sign {
-            ">" => stage.send(client, rest).await,
+            ">" => stage.send(client, &filled(rest, &bound)).await,
             "<*" => partials = true,
             "<" => {
                 let frame = next(client, partials).await;
@@ -109,6 +109,13 @@ async fn play(house: &House, stage: &Stage<'_>, name: &str, text: &str) {
             other => panic!("{place}: what is {other:?}?"),
         }
     }
+}
+
+/// What the client sends, with what the server has said in place of the names that stand for it.
+fn filled(text: &str, bound: &Bindings) -> String {
+    let names = bound.iter().filter(|(_, value)| value.is_string());
+    names
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("\"{name}\""), &value.to_string()))
 }
 
 async fn next(client: &mut Client, skip_partials: bool) -> Value {
