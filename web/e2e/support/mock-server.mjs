@@ -48,6 +48,7 @@ export async function startMock({ port = 0, tokenMs = 15, key, tables = 90, chat
     if (url.pathname.startsWith('/api/') && !allowed) return json(401, { error: 'a key is needed' });
     if (url.pathname === '/api/catalog') return json(200, catalogOf(tables));
     if (url.pathname === '/api/chats') return json(200, { chats: [...listChats(sessions), ...chats] });
+    if (/^\/api\/chat(?:_models)?(?:\/|$)/.test(url.pathname)) return void serveChats(sessions, session, request, url.pathname, json);
     if (url.pathname === '/api/tickets') {
       const ticket = Math.random().toString(36).slice(2);
       tickets.add(ticket);
@@ -92,13 +93,48 @@ export async function startMock({ port = 0, tokenMs = 15, key, tables = 90, chat
 }
 
 function listChats(sessions) {
-  return [...sessions.values()].filter((each) => each.log.length > 0).map((each) => ({
+  return [...sessions.values()].filter((each) => each.log.length > 0 && !each.deleted).map((each) => ({
     session_id: each.id,
-    chat_id: `chat_${each.id}`,
-    title: each.log.find((frame) => frame.type === 'user')?.content ?? '',
-    updated_at: new Date().toISOString(),
+    chat_id: each.chatId,
+    title: each.title,
+    updated_at: each.updatedAt,
     running: each.run !== undefined,
   }));
+}
+
+const MODELS = { embedded: ['smollm2-135m'], openai: ['gpt-5-mini', 'gpt-5'], anthropic: ['claude-haiku-5'] };
+const TOOLS = [
+  { name: 'git_commit', description: 'Records changes to the repository', parameters: {} },
+  { name: 'list_tables', description: 'Lists the tables of the catalogue', parameters: {} },
+];
+
+/** Chats as things, models and tools: the few addresses that the page asks. */
+async function serveChats(sessions, session, request, path, json) {
+  const [, , area, name, part] = path.split('/');
+  if (area === 'chat_models') {
+    if (name !== undefined) return json(200, MODELS[name] ?? []);
+    const providers = Object.entries(MODELS).map(([provider, models]) => [provider, { status: 'ok', verified: true, model_count: models.length }]);
+    return json(200, { providers: Object.fromEntries(providers) });
+  }
+  if (name === 'tools') return json(200, TOOLS);
+  const body = await readJson(request);
+  const chat = [...sessions.values()].find((each) => each.chatId === (name === 'branch' ? body.parent_id : name) && !each.deleted);
+  if (!chat) return json(404, { code: 404, message: 'there is no such chat; list your chats, or open a session' });
+  if (name === 'branch') {
+    const branch = session(`${chat.chatId}-${sessions.size}`);
+    branch.becomes(chat, body);
+    return json(200, { chat_id: branch.id });
+  }
+  if (part === 'messages') return json(200, { messages: chat.messages() });
+  if (request.method === 'PUT') chat.name = body.title;
+  if (request.method === 'DELETE') chat.remove();
+  return json(200, {});
+}
+
+async function readJson(request) {
+  let text = '';
+  for await (const piece of request) text += piece;
+  return text === '' ? {} : JSON.parse(text);
 }
 
 async function serveFile(path, response) {
@@ -119,7 +155,33 @@ async function serveFile(path, response) {
 /** One session: its log, its running answer, and who listens. */
 class Session {
   constructor(id, tokenMs) {
-    Object.assign(this, { id, tokenMs, log: [], seq: 0, epoch: 1, queue: [], run: undefined, listeners: new Set(), accepted: new Map() });
+    Object.assign(this, { id, chatId: `chat_${id}`, tokenMs, log: [], seq: 0, epoch: 1, queue: [], run: undefined, listeners: new Set(), accepted: new Map() });
+    Object.assign(this, { name: undefined, deleted: false, updatedAt: new Date().toISOString(), received: [], waitMs: 300_000 });
+  }
+
+  get title() {
+    return this.name ?? this.log.find((frame) => frame.type === 'user')?.content ?? '';
+  }
+
+  /** Its messages as the list of messages has them. */
+  messages() {
+    const roles = { user: 'user', agent: 'assistant' };
+    const said = this.log.filter((frame) => frame.type in roles || frame.type === 'message');
+    return said.map((frame) => ({ id: String(frame.seq), role: frame.role ?? roles[frame.type], content: frame.content }));
+  }
+
+  /** Begins as another chat, up to and with so many of its messages. */
+  becomes(chat, { title, branch_point_idx }) {
+    Object.assign(this, { chatId: this.id, name: title });
+    for (const { role, content } of chat.messages().slice(0, branch_point_idx)) {
+      this.keep({ type: 'message', role, content, timestamp: new Date().toISOString() });
+    }
+  }
+
+  /** Tells who follows that it is gone. */
+  remove() {
+    this.deleted = true;
+    for (const socket of this.listeners) send(socket, { type: 'deleted', by: 'local' });
   }
 
   attach(socket) {
@@ -134,6 +196,8 @@ class Session {
     } catch {
       return send(socket, { type: 'error', content: 'Invalid JSON format', code: 'VALIDATION_ERROR' });
     }
+    this.received.push(frame);
+    if (frame.type === 'decide') return this.decide(socket, frame);
     if ('after_seq' in frame) this.resume(socket, frame);
     if ('content' in frame) this.ask(socket, frame);
     else if ('stop' in frame) this.stop(frame.run_id ?? this.run?.id);
@@ -142,7 +206,7 @@ class Session {
   resume(socket, { after_seq, epoch }) {
     const reset = epoch !== undefined && epoch !== this.epoch;
     const run = this.run ? { run_id: this.run.id, status: 'running' } : null;
-    send(socket, { type: 'ready', session_id: this.id, chat_id: `chat_${this.id}`, epoch: this.epoch, last_seq: this.seq, reset, run });
+    send(socket, { type: 'ready', session_id: this.id, chat_id: this.chatId, epoch: this.epoch, last_seq: this.seq, reset, run });
     for (const frame of this.log) if (frame.seq > (reset ? 0 : after_seq)) send(socket, frame);
     if (this.run?.text) send(socket, { type: 'agent_partial', content: this.run.text, run_id: this.run.id, seq: this.seq });
     this.listeners.add(socket);
@@ -188,6 +252,12 @@ class Session {
   async step(run, step) {
     if (run.stopped) return;
     if (step.text !== undefined) return this.stream(run, step.text, step.tokenMs ?? this.tokenMs);
+    if (step.step !== undefined) {
+      this.keep({ type: 'step', name: step.step, run_id: run.id, timestamp: new Date().toISOString() });
+      return pause(step.ms ?? 0);
+    }
+    if (step.sources !== undefined) return this.keep({ type: 'sources', sources: step.sources, run_id: run.id });
+    if (step.ask !== undefined) return this.askPerson(run, step);
     const call_id = `call_${this.seq}`;
     this.keep({ type: 'tool_call', call_id, tool_name: step.tool, arguments: step.arguments, run_id: run.id });
     await pause(step.ms);
@@ -196,6 +266,33 @@ class Session {
       type: 'tool', content: JSON.stringify(step.result), tool_name: step.tool, call_id, run_id: run.id, duration_ms: step.ms,
       ...(step.is_error && { is_error: true }),
     });
+  }
+
+  /** Asks about calls at the same time, and goes on when all are decided or the answer is stopped. */
+  async askPerson(run, { ask }) {
+    const calls = ask.map(({ tool, ...call }) => ({ call_id: `call_${this.seq}-${Math.random().toString(16).slice(2, 10)}`, tool_name: tool, ...call }));
+    run.asking = new Map();
+    const decided = calls.map(({ call_id, tool_name, result, ...call }) => {
+      this.keep({ type: 'tool_call', call_id, tool_name, arguments: call.arguments, run_id: run.id });
+      const expires_at = new Date(Date.now() + this.waitMs).toISOString();
+      this.keep({ type: 'approval', call_id, state: 'requested', tool_name, arguments: call.arguments, digest: '5f'.repeat(32), expires_at, run_id: run.id, timestamp: new Date().toISOString() });
+      return new Promise((resolve) => run.asking.set(call_id, resolve)).then((outcome) => {
+        run.asking.delete(call_id);
+        this.keep({ type: 'approval', call_id, ...outcome, run_id: run.id, timestamp: new Date().toISOString() });
+        const agreed = outcome.state === 'approved';
+        const content = JSON.stringify(agreed ? result : { error: 'this call was refused' });
+        this.keep({ type: 'tool', content, tool_name, call_id, run_id: run.id, duration_ms: agreed ? 84 : 0, ...(!agreed && { is_error: true }) });
+      });
+    });
+    const expire = setTimeout(() => run.asking.forEach((resolve) => resolve({ state: 'expired' })), this.waitMs);
+    await Promise.all(decided);
+    clearTimeout(expire);
+  }
+
+  decide(socket, { call_id, approved }) {
+    const resolve = this.run?.asking?.get(call_id);
+    if (!resolve) return send(socket, { type: 'error', content: 'This call does not wait any more: it was decided, or its time is over', code: 'VALIDATION_ERROR', field: 'call_id', retryable: false });
+    resolve({ state: approved ? 'approved' : 'refused', by: 'local' });
   }
 
   async stream(run, text, tokenMs) {
@@ -209,7 +306,10 @@ class Session {
   }
 
   stop(runId) {
-    if (this.run?.id === runId) this.run.stopped = true;
+    if (this.run?.id === runId) {
+      this.run.stopped = true;
+      this.run.asking?.forEach((resolve) => resolve({ state: 'expired' }));
+    }
     const at = this.queue.findIndex((each) => each.id === runId);
     if (at < 0) return;
     this.queue.splice(at, 1);
@@ -217,6 +317,7 @@ class Session {
   }
 
   keep(frame) {
+    this.updatedAt = new Date().toISOString();
     frame.seq = ++this.seq;
     this.log.push(frame);
     for (const socket of this.listeners) send(socket, frame);

@@ -26,7 +26,7 @@ export function catalogOf(size) {
     total_tables: size, total_columns: tables.reduce((sum, table) => sum + table.column_count, 0),
     facts_count: facts, dimensions_count: size - facts, relationships_count: facts * 4,
   };
-  return { tables, suggestions: size === 0 ? [] : suggestions, metrics };
+  return { tables, suggestions: size === 0 ? [] : suggestions, agents: ['explorer', 'assistant'], metrics };
 }
 
 function tableOf(index) {
@@ -105,6 +105,9 @@ const STORY = 'The order line is where everything meets: it names its supplier, 
 
 /** The steps of an answer, what its last frame carries, and how it ends if not well. */
 export function script(question) {
+  if (/hostile source/i.test(question)) return hostileSources();
+  if (/key|document/i.test(question)) return fromDocuments();
+  if (/commit/i.test(question)) return committing(/two/i.test(question));
   if (/odd diagram/i.test(question)) return withDiagram(ODD_DIAGRAM);
   if (/bad diagram/i.test(question)) return withDiagram('erDiagram\n    a }o--|| : x');
   if (/related|relationship|diagram/i.test(question)) return related(question);
@@ -115,6 +118,66 @@ export function script(question) {
   if (/hostile/i.test(question)) return { steps: [{ text: HOSTILE }] };
   if (/late deliver/i.test(question)) return manyTools();
   return { steps: [{ text: 'Hello! I can tell you which tables there are, how they are related, and what is in them.' }] };
+}
+
+const PASSAGES = [
+  {
+    id: 'documents/keys-00003', title: 'Keys', source: 'docs/guide/keys.md', score: 0.93, collection: 'documents', record: 'keys-00003', section: 'Keys › Revoking a key',
+    passage: 'A key is shown once, when it is made; the server keeps its hash alone.\n\nRevoking a key closes what is open with it: sockets, streams and tickets end within a second. Tokens that were traded for the key are refused from then on. Chats and records that were made with it stay.',
+    sentence: 'Revoking a key closes what is open with it: sockets, streams and tickets end within a second.',
+  },
+  {
+    id: 'documents/deploying-00007', title: 'Deploying', source: 'docs/guide/deploying.md', url: 'https://example.org/docs/deploying', score: 0.71, collection: 'documents', record: 'deploying-00007', section: 'Deploying › Keys and origins',
+    passage: 'Without a key the server listens on this machine alone. The first key that is added ends what was opened without one. Each browser tab keeps its key for itself and trades it for a ticket that is good for one socket and thirty seconds.',
+    sentence: 'The first key that is added ends what was opened without one.',
+  },
+  {
+    id: 'documents/http-00012', title: 'HTTP', source: 'docs/guide/http.md', score: 0.44, collection: 'documents', record: 'http-00012', section: 'HTTP › Streams',
+    passage: 'A stream of changes ends with an error event when its key is revoked, so that a client can tell it from a lost connection.',
+    sentence: 'A stream of changes ends with an error event when its key is revoked',
+  },
+].map(({ sentence, ...source }) => {
+  const start = source.passage.indexOf(sentence);
+  return { ...source, highlights: [{ start, end: start + sentence.length }] };
+});
+
+function fromDocuments() {
+  return {
+    steps: [
+      { step: 'routing_split', ms: 12 }, { step: 'rewrite', ms: 30 }, { step: 'retrieve', ms: 180 }, { step: 'rerank', ms: 25 },
+      { step: 'combine_context', ms: 5 }, { step: 'doc_to_sources', ms: 8 }, { sources: PASSAGES }, { step: 'generate_answer', ms: 60 },
+      { text: 'Revoking a key **closes what is open with it**: sockets, streams and tickets end within a second [1], and a stream of changes says so with an `error` event [3]. Tokens that were traded for the key are refused from then on [1].\n\nThe first key that is added has the same effect on what was opened without one [2]. No document says how long a revoked key stays in the list [7].' },
+    ],
+  };
+}
+
+function committing(two) {
+  const commit = { tool: 'git_commit', arguments: { repo_path: '/srv/handbook', message: 'Say what revoking a key does' }, result: { commit: '4f1c2ab' } };
+  const push = { tool: 'git_push', arguments: { remote: 'origin', branch: 'main' }, result: { pushed: true } };
+  return {
+    steps: [
+      { step: 'routing_split', ms: 10 }, { step: 'tool_routing', ms: 40 }, { step: 'run_tool', ms: 5 },
+      { ask: two ? [commit, push] : [commit] },
+      { step: 'generate_answer', ms: 20 },
+      { text: 'That is what you decided; the log has it.' },
+    ],
+  };
+}
+
+/** What a document may say of itself to whoever shows it. */
+function hostileSources() {
+  const evil = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>';
+  const source = (more) => ({ id: 'x', title: evil, source: evil, section: evil, passage: `${evil} **bold** [a](javascript:window.broken=1)`, score: 0.5, ...more });
+  return {
+    steps: [
+      { sources: [
+        source({ url: 'javascript:window.broken=1', highlights: [{ start: 0, end: 20 }, { start: 10, end: 9999 }] }),
+        source({ url: 'data:text/html,<script>window.broken=1</script>', title: '\u202Egnp.exe\u202C', collection: '../api', record: '" or 1=1' }),
+        source({ url: ' https://user:pass@example.org/"onmouseover="window.broken=1', score: 9 }),
+      ] },
+      { text: `${evil} says [1], [2] and [3], but never [4].` },
+    ],
+  };
 }
 
 function related(question) {

@@ -1,4 +1,4 @@
-//! The canvas beside the conversation: the diagram of an answer, and the tables that can be asked about.
+//! The canvas beside the conversation: the diagram of an answer, the tables that can be asked about, the answer's sources.
 
 import { Tabs } from 'radix-ui';
 import { lazy, memo, Suspense } from 'react';
@@ -7,6 +7,8 @@ import type { Run } from '../conversation/model';
 import type { Catalog, Resource } from '../server/resources';
 import { IconButton } from '../shell/controls';
 import { CloseIcon, PinIcon } from '../shell/icons';
+import { Origin } from './Origin';
+import { Sources } from './Sources';
 import type { CanvasState } from './state';
 import { Tables } from './Tables';
 
@@ -17,12 +19,14 @@ interface CanvasProps {
   onChange(change: Partial<CanvasState>): void;
   /** Runs that brought a diagram, oldest first. */
   diagrams: readonly Run[];
+  /** Runs that rest on sources, oldest first. */
+  sourced: readonly Run[];
   catalog: Resource<Catalog>;
   onAskTable(table: string): void;
 }
 
-/** The canvas with its two views. */
-export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, catalog, onAskTable }: CanvasProps) {
+/** The canvas with its three views. */
+export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, sourced, catalog, onAskTable }: CanvasProps) {
   const shown = diagrams.find((run) => run.runId === canvas.runId) ?? diagrams.at(-1);
   return (
     <Tabs.Root
@@ -35,6 +39,7 @@ export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, catalog
         <Tabs.List aria-label="Canvas" className="flex h-full flex-1 items-stretch gap-1">
           <Tab value="diagram">Diagram</Tab>
           <Tab value="tables">Tables</Tab>
+          <Tab value="sources">Sources</Tab>
         </Tabs.List>
         <IconButton label={canvas.pinned ? 'Unpin this view' : 'Pin this view'} aria-pressed={canvas.pinned} onClick={() => onChange({ pinned: !canvas.pinned })}>
           <PinIcon />
@@ -48,7 +53,7 @@ export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, catalog
           <p className="m-auto max-w-72 p-6 text-center text-sm text-muted">No diagram yet. Ask how tables are related, and it is drawn here</p>
         ) : (
           <>
-            <Origin runs={diagrams} shown={shown} onChoose={(runId) => onChange({ runId })} />
+            <Origin label="Diagram of which question" runs={diagrams} shown={shown} onChoose={(runId) => onChange({ runId })} />
             <Suspense fallback={<p className="p-4 text-sm text-muted" role="status">Drawing…</p>}>
               <Diagram source={shown.diagram} title={shown.question} />
             </Suspense>
@@ -57,6 +62,9 @@ export const Canvas = memo(function Canvas({ canvas, onChange, diagrams, catalog
       </Tabs.Content>
       <Tabs.Content value="tables" className="flex min-h-0 flex-1 flex-col outline-none" tabIndex={-1}>
         <Tables catalog={catalog} onAsk={onAskTable} />
+      </Tabs.Content>
+      <Tabs.Content value="sources" className="flex min-h-0 flex-1 flex-col outline-none" tabIndex={-1}>
+        <Sources runs={sourced} shown={canvas.source} onShow={(source) => onChange({ source })} />
       </Tabs.Content>
     </Tabs.Root>
   );
@@ -70,25 +78,5 @@ function Tab({ value, children }: { value: CanvasTab; children: string }) {
     >
       {children}
     </Tabs.Trigger>
-  );
-}
-
-/** Which answer the diagram belongs to; a choice if there are several. */
-function Origin({ runs, shown, onChoose }: { runs: readonly Run[]; shown: Run; onChoose(runId: string): void }) {
-  return (
-    <div className="shrink-0 border-b border-line px-4 py-2 text-sm text-muted">
-      {runs.length === 1 ? (
-        <p className="truncate">{shown.question}</p>
-      ) : (
-        <select
-          aria-label="Diagram of which question"
-          value={shown.runId}
-          onChange={(event) => onChoose(event.target.value)}
-          className="w-full truncate bg-page text-ink"
-        >
-          {runs.map((run) => <option key={run.runId} value={run.runId}>{run.question}</option>)}
-        </select>
-      )}
-    </div>
   );
 }

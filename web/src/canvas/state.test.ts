@@ -6,7 +6,7 @@ import type { Run } from '../conversation/model';
 import { afterRun, closedCanvas } from './state';
 
 const run = (trigger: Partial<CanvasTrigger>, diagram?: string): Run => ({
-  runId: 'r1', question: 'q', status: 'finished', text: 'a', reasoning: '', tools: [], live: true,
+  runId: 'r1', question: 'q', status: 'finished', text: 'a', reasoning: '', tools: [], steps: [], approvals: [], sources: [], live: true,
   trigger: { action: 'switch_view', reason: '', ...trigger },
   ...(diagram === undefined ? {} : { diagram }),
 });
@@ -30,4 +30,12 @@ test('a diagram view without a diagram is not opened, the table list is', () => 
   expect(afterRun(closedCanvas, run({ view_type: 'er_diagram', confidence: 0.9 })).open).toBe(false);
   expect(afterRun(closedCanvas, run({ view_type: 'table_list', confidence: 0.75 }))).toMatchObject({ open: true, tab: 'tables' });
   expect(afterRun(closedCanvas, run({ action: 'none', view_type: 'table_list', confidence: 0.75 }))).toBe(closedCanvas);
+});
+
+test('an open canvas turns to the sources of an answer, a closed or pinned one does not', () => {
+  const sourced = { ...run({ action: 'none' }), sources: [{ id: 's', title: 't', source: 'u', score: 1 }] };
+  const open = { ...closedCanvas, open: true, tab: 'tables' as const };
+  expect(afterRun(open, sourced)).toEqual({ ...open, tab: 'sources', source: { runId: 'r1' } });
+  expect(afterRun(closedCanvas, sourced)).toBe(closedCanvas);
+  expect(afterRun({ ...open, pinned: true }, sourced).tab).toBe('tables');
 });

@@ -11,6 +11,14 @@ export interface CanvasState {
   readonly pinned: boolean;
   /** Whose diagram is shown; undefined means the newest. */
   readonly runId?: string;
+  /** Which source is shown. Each wish is an object of its own, so that the same one may be asked for again. */
+  readonly source?: ShownSource;
+}
+
+/** The sources of one answer, and one of them, counted from 1, if one was chosen. */
+export interface ShownSource {
+  readonly runId: string;
+  readonly number?: number;
 }
 
 export const closedCanvas: CanvasState = { open: false, tab: 'diagram', pinned: false };
@@ -27,9 +35,16 @@ export function wantedTab(trigger: CanvasTrigger | undefined): CanvasTab | undef
 /** The canvas after an answer has arrived. */
 export function afterRun(canvas: CanvasState, run: Run): CanvasState {
   const tab = wantedTab(run.trigger);
-  if (tab === undefined || canvas.pinned) return canvas;
+  if (canvas.pinned) return canvas;
+  // Sources are looked at, not shown off: an open canvas turns to them, a closed one stays closed.
+  if (tab === undefined) return canvas.open && run.sources.length > 0 ? { ...canvas, tab: 'sources', source: { runId: run.runId } } : canvas;
   if (tab === 'diagram') return run.diagram === undefined ? canvas : { ...canvas, open: true, tab, runId: run.runId };
   return { ...canvas, open: true, tab };
+}
+
+/** Runs that rest on sources, oldest first. */
+export function runsWithSources(conversation: Conversation): readonly Run[] {
+  return conversation.runs.filter((run) => run.sources.length > 0);
 }
 
 /** Runs that brought a diagram, oldest first. */

@@ -1,7 +1,8 @@
-//! Reads a finished answer aloud, once: a settled copy for screen readers, not every token.
+//! Reads a finished answer aloud, once: a settled copy for screen readers, not every token. And says when a decision is
+//! waited for.
 
 import { useEffect, useRef, useState } from 'react';
-import { isOpen, type Conversation } from '../conversation/model';
+import { activeRun, isOpen, openApprovals, type Conversation } from '../conversation/model';
 
 /** Characters read aloud; the whole answer is in the page. */
 const LIMIT = 600;
@@ -17,6 +18,10 @@ export function Announcer({ conversation }: { conversation: Conversation }) {
     heard.current = state;
     if (!isOpen(last) && last.live) setSpoken(`${endingWord(last.status)} ${plain(last.text).slice(0, LIMIT)}`);
   }, [last, state]);
+  const asked = openApprovals(activeRun(conversation)).at(-1);
+  useEffect(() => {
+    if (asked !== undefined) setSpoken(`A decision is waited for: the assistant asks to use ${asked.tool}.`);
+  }, [asked?.callId]);
   return (
     <div aria-live="polite" data-testid="announcer" className="sr-only">
       {spoken}

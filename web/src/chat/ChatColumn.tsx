@@ -4,9 +4,13 @@ import { useMemo, type RefObject } from 'react';
 import { startChat } from '../chats/session';
 import { ConnectionBanner } from '../connection/ConnectionBanner';
 import type { Words } from '../connection/words';
+import type { Run } from '../conversation/model';
 import type { ConversationStore, View } from '../conversation/store';
 import type { CanvasState } from '../canvas/state';
+import { branchFrom } from '../chats/actions';
+import { say } from '../shell/notices';
 import type { Catalog, Resource } from '../server/resources';
+import { TextButton } from '../shell/controls';
 import { useHandler } from '../shell/hooks';
 import { Announcer } from './Announcer';
 import { Composer } from './Composer';
@@ -19,12 +23,16 @@ interface ChatColumnProps {
   view: View;
   words: Words;
   catalog: Resource<Catalog>;
+  /** The title of the chat, from which a branch gets its own. */
+  title: string;
+  /** The model that answers unless another one is chosen. */
+  standard: string | undefined;
   onCanvas(change: Partial<CanvasState>): void;
   field: RefObject<HTMLTextAreaElement | null>;
 }
 
 /** Thread and composer of one chat. */
-export function ChatColumn({ store, view, words, catalog, onCanvas, field }: ChatColumnProps) {
+export function ChatColumn({ store, view, words, catalog, title, standard, onCanvas, field }: ChatColumnProps) {
   const [draft, setDraft] = useDraft(store.sessionId);
   const edit = (text: string | undefined) => {
     if (text === undefined) return;
@@ -46,7 +54,7 @@ export function ChatColumn({ store, view, words, catalog, onCanvas, field }: Cha
       <Thread
         view={view}
         catalog={catalog}
-        actions={useRunActions(store, onCanvas)}
+        actions={useRunActions(store, title, onCanvas)}
         onEditUnsent={useHandler((messageId: string) => edit(store.withdraw(messageId)))}
         onWithdraw={useHandler((messageId: string) => void store.withdraw(messageId))}
         onResubmit={useHandler((messageId: string) => store.resubmit(messageId))}
@@ -55,8 +63,12 @@ export function ChatColumn({ store, view, words, catalog, onCanvas, field }: Cha
       {/* The same gutters as the scrolling part above, so that both columns have the same edges. */}
       <div className="shrink-0 overflow-hidden [scrollbar-gutter:stable_both-edges]">
         <div className="mx-auto w-full max-w-[40rem] px-4 pb-4 max-sm:px-2 max-sm:pb-[max(8px,env(safe-area-inset-bottom))]">
-          <ConnectionBanner words={words} onRetry={store.reconnect} onNewChat={startChat} />
-          <Composer
+          {view.conversation.deletedBy === undefined ? (
+            <ConnectionBanner words={words} onRetry={store.reconnect} onNewChat={startChat} />
+          ) : (
+            <Deleted />
+          )}
+          {view.conversation.deletedBy === undefined && <Composer
             draft={draft}
             onDraft={setDraft}
             onSend={send}
@@ -66,7 +78,8 @@ export function ChatColumn({ store, view, words, catalog, onCanvas, field }: Cha
             onStop={() => store.stop()}
             online={!/^(?:waiting|failed|refused)$/.test(view.connection.state)}
             field={field}
-          />
+            answerers={{ standard, agents: catalog.value?.agents ?? [] }}
+          />}
         </div>
       </div>
       <Announcer conversation={view.conversation} />
@@ -74,15 +87,31 @@ export function ChatColumn({ store, view, words, catalog, onCanvas, field }: Cha
   );
 }
 
+function Deleted() {
+  return (
+    <div role="status" data-testid="deleted" className="mb-2 flex flex-wrap items-center gap-x-3 gap-y-2 rounded-lg bg-bad-tint px-3 py-2 text-sm text-bad">
+      <span className="flex-1 basis-56">This chat was deleted. What is shown here is not on the server any more</span>
+      <TextButton onClick={startChat}>New chat</TextButton>
+    </div>
+  );
+}
+
 /** The same object for the life of the chat, so that a finished run is never drawn again. */
-function useRunActions(store: ConversationStore, onCanvas: (change: Partial<CanvasState>) => void): RunActions {
+function useRunActions(store: ConversationStore, title: string, onCanvas: (change: Partial<CanvasState>) => void): RunActions {
+  const branch = useHandler((run: Run) => {
+    const { chatId } = store.getView().conversation;
+    if (chatId !== undefined) branchFrom({ chat_id: chatId, title }, run.answerId).catch((error: Error) => say(error.message, 'bad'));
+  });
   return useMemo(
     () => ({
       ask: (question) => store.submit(question),
       stop: (runId) => store.stop(runId),
       showDiagram: (runId) => onCanvas({ open: true, tab: 'diagram', runId }),
       showTables: () => onCanvas({ open: true, tab: 'tables' }),
+      showSources: (runId, number) => onCanvas({ open: true, tab: 'sources', source: { runId, ...(number === undefined ? {} : { number }) } }),
+      decide: (callId, approved) => store.decide(callId, approved),
+      branch,
     }),
-    [store, onCanvas],
+    [store, branch, onCanvas],
   );
 }

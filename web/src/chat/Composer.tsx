@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, type KeyboardEvent, type Ref, type RefObject } from 'react';
 import { SendIcon, StopIcon } from '../shell/icons';
+import { ModelMenu, type Answerers } from './ModelMenu';
 
 /** Lines that the field grows to before it scrolls. */
 const MAX_HEIGHT = 24 * 8;
@@ -18,10 +19,12 @@ interface ComposerProps {
   onStop(): void;
   online: boolean;
   field: RefObject<HTMLTextAreaElement | null>;
+  /** Who could answer. */
+  answerers: Answerers;
 }
 
 /** The composer with its send and stop buttons. */
-export function Composer({ draft, onDraft, onSend, onEditLast, running, stopping, onStop, online, field }: ComposerProps) {
+export function Composer({ draft, onDraft, onSend, onEditLast, running, stopping, onStop, online, field, answerers }: ComposerProps) {
   useGrowing(field, draft);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return;
@@ -35,7 +38,7 @@ export function Composer({ draft, onDraft, onSend, onEditLast, running, stopping
   };
   return (
     <form
-      className="flex items-end gap-2 rounded-xl border border-edge bg-page p-2 focus-within:border-accent"
+      className="flex flex-col rounded-xl border border-edge bg-page p-2 focus-within:border-accent"
       onSubmit={(event) => {
         event.preventDefault();
         onSend();
@@ -52,31 +55,34 @@ export function Composer({ draft, onDraft, onSend, onEditLast, running, stopping
         onChange={(event) => onDraft(event.target.value)}
         onKeyDown={onKeyDown}
         enterKeyHint="send"
-        className="max-h-48 min-h-10 flex-1 resize-none bg-transparent px-2 py-2 text-base outline-none placeholder:text-muted"
+        className="max-h-48 min-h-10 resize-none bg-transparent px-2 py-2 text-base outline-none placeholder:text-muted"
       />
-      {running && (
+      <div className="flex items-center gap-2">
+        <div className="flex min-w-0 flex-1"><ModelMenu {...answerers} /></div>
+        {running && (
+          <button
+            type="button"
+            data-testid="stop"
+            aria-label="Stop the answer"
+            title="Stop (Esc)"
+            disabled={stopping}
+            onClick={onStop}
+            className="flex h-9 items-center gap-2 pointer-coarse:h-10 rounded-lg border border-edge px-3 text-sm text-ink hover:bg-hover disabled:opacity-60"
+          >
+            <StopIcon /> {stopping ? 'Stopping…' : 'Stop'}
+          </button>
+        )}
         <button
-          type="button"
-          data-testid="stop"
-          aria-label="Stop the answer"
-          title="Stop (Esc)"
-          disabled={stopping}
-          onClick={onStop}
-          className="flex h-10 items-center gap-2 rounded-lg border border-edge px-3 text-sm text-ink hover:bg-hover disabled:opacity-60"
+          type="submit"
+          data-testid="send"
+          aria-label="Send"
+          title="Send (Enter)"
+          disabled={draft.trim() === ''}
+          className="grid size-9 pointer-coarse:size-10 place-items-center rounded-lg bg-accent text-on-accent hover:opacity-90 disabled:bg-tint disabled:text-muted disabled:opacity-100"
         >
-          <StopIcon /> {stopping ? 'Stopping…' : 'Stop'}
+          <SendIcon />
         </button>
-      )}
-      <button
-        type="submit"
-        data-testid="send"
-        aria-label="Send"
-        title="Send (Enter)"
-        disabled={draft.trim() === ''}
-        className="grid size-10 place-items-center rounded-lg bg-accent text-on-accent hover:opacity-90 disabled:bg-tint disabled:text-muted disabled:opacity-100"
-      >
-        <SendIcon />
-      </button>
+      </div>
     </form>
   );
 }

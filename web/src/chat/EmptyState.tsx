@@ -44,11 +44,13 @@ function Suggestions({ catalog, onAsk }: { catalog: Catalog; onAsk(question: str
   );
 }
 
+const COMMANDS = 'tidewire import orders.csv --collection orders\ntidewire ingest handbook/ manual.pdf';
+
 function NoTables({ onRefresh }: { onRefresh(): void }) {
   return (
     <Frame title="No tables yet">
-      <p className="text-muted">Import a file into a collection, and it can be asked about:</p>
-      <pre tabIndex={0} className="mt-4 overflow-x-auto rounded-lg border border-line bg-side p-3 text-sm">tidewire import orders.csv --collection orders</pre>
+      <p className="text-muted">Import tables or let the server read documents, and they can be asked about:</p>
+      <pre tabIndex={0} className="mt-4 overflow-x-auto rounded-lg border border-line bg-side p-3 text-sm">{COMMANDS}</pre>
       <p className="mt-4 text-muted">
         Or start the server with <code className="rounded bg-tint px-1 text-sm">--demo</code> to look around in a made-up purchase catalogue
       </p>

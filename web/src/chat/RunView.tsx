@@ -1,12 +1,17 @@
 //! One question with its answer, in whatever state the answer is.
 
 import { Collapsible } from 'radix-ui';
-import { memo, useState, type ReactNode } from 'react';
+import { memo, useMemo, useState, type ReactNode } from 'react';
 import { tabOf } from '../conversation/frames';
 import { isOpen, type Run } from '../conversation/model';
+import { CitedContext } from '../markdown/Citations';
 import { Markdown } from '../markdown/Markdown';
-import { AlertIcon, CheckIcon, ChevronIcon, CopyIcon, DiagramIcon, TableIcon } from '../shell/icons';
+import { AlertIcon, BranchIcon, CheckIcon, ChevronIcon, CopyIcon, DiagramIcon, SourcesIcon, TableIcon } from '../shell/icons';
 import { Busy, IconButton, TextButton } from '../shell/controls';
+import { Approvals } from './ApprovalCard';
+import { heldBack } from './approvals';
+import { StepRow } from './StepRow';
+import { countSources } from './steps';
 import { ToolRows } from './ToolRow';
 
 /** What a person can do with a run. The same object for all runs, so that a finished run is never drawn again. */
@@ -15,16 +20,29 @@ export interface RunActions {
   stop(runId: string): void;
   showDiagram(runId: string): void;
   showTables(): void;
+  /** Shows what the answer rests on; a source of it, counted from 1, if one is named. */
+  showSources(runId: string, number?: number): void;
+  decide(callId: string, approved: boolean): void;
+  /** Begins a new chat with everything up to this answer. */
+  branch(run: Run): void;
+}
+
+interface RunViewProps {
+  run: Run;
+  actions: RunActions;
+  /** Calls of this run that were decided here and whose outcome has not come. */
+  deciding: readonly string[];
+  online: boolean;
 }
 
 /** Draws one run. */
-export const RunView = memo(function RunView({ run, actions }: { run: Run; actions: RunActions }) {
+export const RunView = memo(function RunView({ run, actions, deciding, online }: RunViewProps) {
   return (
     <article className="run flex flex-col gap-4 py-4" aria-label={`Question: ${run.question.slice(0, 80)}`} data-run={run.runId} data-status={run.status}>
       <div data-testid="message-user" className="rounded-xl bg-tint px-4 py-3 break-words whitespace-pre-wrap">
         {run.question}
       </div>
-      {run.status === 'queued' ? <Queued run={run} actions={actions} /> : <Answer run={run} actions={actions} />}
+      {run.status === 'queued' ? <Queued run={run} actions={actions} /> : <Answer run={run} actions={actions} deciding={deciding} online={online} />}
     </article>
   );
 });
@@ -39,17 +57,23 @@ function Queued({ run, actions }: { run: Run; actions: RunActions }) {
   );
 }
 
-function Answer({ run, actions }: { run: Run; actions: RunActions }) {
+function Answer({ run, actions, deciding, online }: RunViewProps) {
   const open = isOpen(run);
-  const waitsForWords = open && run.text === '' && !run.tools.some((tool) => tool.state === 'running');
+  const held = heldBack(run);
+  const tools = held.size === 0 ? run.tools : run.tools.filter((tool) => !held.has(tool.callId));
+  const waitsForWords = open && run.text === '' && run.steps.length === 0 && !run.tools.some((tool) => tool.state === 'running');
+  const { runId, sources } = run;
+  const cited = useMemo(() => ({ sources, open: (number: number) => actions.showSources(runId, number) }), [sources, runId, actions]);
   return (
     <div className="min-w-0 px-4 max-sm:px-0">
       <div data-testid="message-agent" data-status={run.status} aria-busy={open}>
-        <ToolRows tools={run.tools} open={open} />
+        <StepRow run={run} />
+        <ToolRows tools={tools} open={open} />
+        <Approvals run={run} deciding={deciding} online={online} onDecide={actions.decide} />
         {run.reasoning !== '' && <Reasoning run={run} />}
         {run.text !== '' && (
           <div className={open ? 'streaming' : undefined}>
-            <Markdown text={run.text} streaming={open} />
+            <CitedContext value={cited}><Markdown text={run.text} streaming={open} /></CitedContext>
           </div>
         )}
         {waitsForWords && <p className="flex min-h-6 items-center gap-2 text-sm text-muted"><Busy /> Thinking…</p>}
@@ -127,7 +151,15 @@ function Footer({ run, actions }: { run: Run; actions: RunActions }) {
       {run.trigger !== undefined && tabOf(run.trigger) === 'tables' && (
         <TextButton data-testid="show-tables" onClick={actions.showTables}><TableIcon /> Tables</TextButton>
       )}
-      <CopyAnswer text={run.text} />
+      {run.sources.length > 0 && (
+        <TextButton data-testid="show-sources" onClick={() => actions.showSources(run.runId)}><SourcesIcon /> {countSources(run.sources.length)}</TextButton>
+      )}
+      <span className="flex first:-ml-2">
+        <CopyAnswer text={run.text} />
+        {run.answerId !== undefined && (
+          <IconButton label="Branch from here" data-testid="branch-here" onClick={() => actions.branch(run)}><BranchIcon /></IconButton>
+        )}
+      </span>
       {run.staleSince !== undefined && <span data-testid="stale" className="text-busy">The catalogue has not been refreshed{run.staleSince && ` since ${new Date(run.staleSince).toLocaleDateString()}`}</span>}
       <Usage run={run} />
     </div>
@@ -142,7 +174,7 @@ function CopyAnswer({ text }: { text: string }) {
     setTimeout(() => setCopied(false), 1500);
   };
   return (
-    <IconButton label={copied ? 'Copied' : 'Copy the answer'} className="-ml-2 first:-ml-2" onClick={() => void copy()}>
+    <IconButton label={copied ? 'Copied' : 'Copy the answer'} onClick={() => void copy()}>
       {copied ? <CheckIcon /> : <CopyIcon />}
     </IconButton>
   );

@@ -28,14 +28,18 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
   // Asking is a wish to see the answer, wherever one has scrolled to.
   const newestUnsent = outbox.at(-1)?.messageId;
   useEffect(() => toEnd(), [newestUnsent, toEnd]);
+  const online = view.connection.state === 'online';
   const isEmpty = conversation.runs.length === 0 && outbox.length === 0;
   return (
-    <div className="relative min-h-0 flex-1" data-live={view.connection.state === 'online'}>
+    <div className="relative min-h-0 flex-1" data-live={online}>
       <div ref={following.box} className="h-full overflow-y-auto overscroll-contain px-4 [scrollbar-gutter:stable_both-edges]" tabIndex={-1}>
         <div ref={following.content} className="mx-auto flex min-h-full w-full max-w-[38rem] flex-col pt-4 pb-8">
           {isEmpty && isKnownEmpty(view) && <EmptyState catalog={catalog} onAsk={actions.ask} />}
-          {conversation.runs.map((run) => <RunView key={run.runId} run={run} actions={actions} />)}
-          <OutboxView items={outbox} online={view.connection.state === 'online'} onEdit={onEditUnsent} onWithdraw={onWithdraw} onResubmit={onResubmit} />
+          {conversation.runs.map((run) => {
+            const mayAsk = run.approvals.length > 0;
+            return <RunView key={run.runId} run={run} actions={actions} deciding={mayAsk ? view.deciding : NONE} online={!mayAsk || online} />;
+          })}
+          <OutboxView items={outbox} online={online} onEdit={onEditUnsent} onWithdraw={onWithdraw} onResubmit={onResubmit} />
           {conversation.notices.map((notice) => (
             <p key={notice.id} role="alert" className="mt-2 flex items-center gap-2 rounded-lg bg-bad-tint py-1 pr-1 pl-3 text-sm text-bad">
               <AlertIcon />
@@ -58,6 +62,9 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
     </div>
   );
 }
+
+/** Runs about which nobody is asked are not drawn again when a decision goes out. */
+const NONE: readonly string[] = [];
 
 /** Before the history has come, an empty page says nothing: it would be wrong for the blink of an eye. */
 function isKnownEmpty({ caughtUp, connection, conversation }: View): boolean {

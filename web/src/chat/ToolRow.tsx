@@ -3,8 +3,7 @@
 import { Collapsible } from 'radix-ui';
 import { memo, useState } from 'react';
 import type { ToolCall } from '../conversation/model';
-import { AlertIcon, ChevronIcon } from '../shell/icons';
-import { Busy } from '../shell/controls';
+import { Detail, Json, RowTrigger } from './Row';
 import { cellText, inTime, readResult, toolSubject, toolTitle, type ToolResult } from './tools';
 
 /** From this many finished calls on, they fold into one line. */
@@ -42,28 +41,6 @@ const ToolRow = memo(function ToolRow({ tool }: { tool: ToolCall }) {
   );
 });
 
-interface RowTriggerProps {
-  title: string;
-  subject?: string;
-  meta: string | undefined;
-  state?: ToolCall['state'];
-}
-
-function RowTrigger({ title, subject, meta, state = 'done' }: RowTriggerProps) {
-  return (
-    <Collapsible.Trigger className="group -ml-1 flex min-h-7 max-w-full items-center gap-2 rounded-lg px-1 text-left text-sm text-muted hover:text-ink">
-      <span className="transition-transform duration-100 group-data-[state=open]:rotate-90">
-        <ChevronIcon />
-      </span>
-      <span className="shrink-0">{title}{state === 'running' && '…'}</span>
-      {subject !== undefined && <code className="truncate text-sm">{subject}</code>}
-      {meta !== undefined && <span className="shrink-0 tabular-nums">· {meta}</span>}
-      {state === 'running' && <Busy />}
-      {state === 'failed' && <span className="flex shrink-0 items-center gap-1 text-bad"><AlertIcon /> did not work</span>}
-    </Collapsible.Trigger>
-  );
-}
-
 function ToolDetails({ tool }: { tool: ToolCall }) {
   return (
     <>
@@ -78,23 +55,6 @@ function ToolDetails({ tool }: { tool: ToolCall }) {
         </Detail>
       )}
     </>
-  );
-}
-
-function Detail({ name, children }: { name: string; children: React.ReactNode }) {
-  return (
-    <section>
-      <h4 className="mb-1 text-sm text-muted">{name}</h4>
-      {children}
-    </section>
-  );
-}
-
-function Json({ text }: { text: string }) {
-  return (
-    <pre tabIndex={0} className="max-h-80 overflow-auto rounded-lg bg-side p-3 text-sm leading-5">
-      {text}
-    </pre>
   );
 }
 

@@ -1,12 +1,14 @@
 //! The person's chats, and where the server stands.
 
+import { DropdownMenu } from 'radix-ui';
 import { memo } from 'react';
 import { ConnectionDot } from '../connection/ConnectionBanner';
 import type { Words } from '../connection/words';
 import type { ChatSummary, Health } from '../server/resources';
 import { Busy, IconButton } from '../shell/controls';
-import { PlusIcon, SearchIcon } from '../shell/icons';
+import { MoreIcon, PlusIcon, SearchIcon } from '../shell/icons';
 import { Mark, Places, ThemeButton } from '../shell/places';
+import { ChatItems, MenuBox, type ChatWish } from './ChatMenu';
 import { groupChats } from './groups';
 import { addressOf } from './session';
 
@@ -20,10 +22,11 @@ interface SidebarProps {
   onFind(): void;
   /** Called when a chat was chosen, so that a sheet can close. */
   onChosen(): void;
+  onWish(wish: ChatWish, chat: ChatSummary): void;
 }
 
 /** The left column. */
-export const Sidebar = memo(function Sidebar({ chats, current, failed, health, words, onNew, onFind, onChosen }: SidebarProps) {
+export const Sidebar = memo(function Sidebar({ chats, current, failed, health, words, onNew, onFind, onChosen, onWish }: SidebarProps) {
   return (
     <nav aria-label="Chats" className="flex h-full min-h-0 flex-col bg-side">
       <div className="flex h-14 shrink-0 items-center gap-2 pr-3 pl-4">
@@ -41,7 +44,7 @@ export const Sidebar = memo(function Sidebar({ chats, current, failed, health, w
           <section key={group.name} aria-label={group.name}>
             <h2 className="px-3 pt-3 pb-1 text-sm text-muted">{group.name}</h2>
             <ul>
-              {group.chats.map((chat) => <ChatLink key={chat.session_id} chat={chat} current={chat.session_id === current} onChosen={onChosen} />)}
+              {group.chats.map((chat) => <ChatLink key={chat.session_id} chat={chat} current={chat.session_id === current} onChosen={onChosen} onWish={onWish} />)}
             </ul>
           </section>
         ))}
@@ -59,18 +62,35 @@ export const Sidebar = memo(function Sidebar({ chats, current, failed, health, w
   );
 });
 
-function ChatLink({ chat, current, onChosen }: { chat: ChatSummary; current: boolean; onChosen(): void }) {
+function ChatLink({ chat, current, onChosen, onWish }: { chat: ChatSummary; current: boolean } & Pick<SidebarProps, 'onChosen' | 'onWish'>) {
+  const title = chat.title || 'New chat';
   return (
-    <li>
+    <li className="group/chat relative">
       <a
         href={addressOf(chat.session_id)}
         aria-current={current ? 'page' : undefined}
         onClick={onChosen}
-        className="flex min-h-9 items-center gap-2 rounded-lg px-3 py-1 text-sm text-ink hover:bg-hover aria-[current=page]:bg-hover aria-[current=page]:font-medium"
+        title={title}
+        className="flex min-h-9 items-center gap-2 rounded-lg py-1 pr-9 pl-3 text-sm text-ink group-hover/chat:bg-hover aria-[current=page]:bg-hover aria-[current=page]:font-medium"
       >
-        <span className="flex-1 truncate">{chat.title || 'New chat'}</span>
+        <span className="flex-1 truncate">{title}</span>
         {chat.running && <span title="An answer is being written"><Busy /><span className="sr-only">, an answer is being written</span></span>}
       </a>
+      {chat.chat_id !== '' && (
+        <DropdownMenu.Root modal={false}>
+          <DropdownMenu.Trigger asChild>
+            <IconButton
+              label={`Actions for ${title}`}
+              title="Rename, branch, save, delete"
+              data-testid="chat-actions"
+              className="absolute top-1/2 right-1 size-7! -translate-y-1/2 opacity-0 group-focus-within/chat:opacity-100 group-hover/chat:opacity-100 data-[state=open]:opacity-100 pointer-coarse:opacity-100"
+            >
+              <MoreIcon />
+            </IconButton>
+          </DropdownMenu.Trigger>
+          <MenuBox align="start"><ChatItems chat={chat} isEmpty={false} onWish={onWish} /></MenuBox>
+        </DropdownMenu.Root>
+      )}
     </li>
   );
 }

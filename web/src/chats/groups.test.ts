@@ -1,6 +1,7 @@
 //! Grouping by day, and the chat that the server does not know yet.
 
 import { expect, test } from 'vitest';
+import { branchTitle } from './branches';
 import { groupChats, unsentChat, withCurrent, withUnsent } from './groups';
 import { addressOf, sessionOf } from './session';
 
@@ -11,11 +12,11 @@ const now = new Date(2026, 4, 10, 0, 30);
 
 test('days are those of the person, not 24 hours', () => {
   const groups = groupChats(
-    [chat('old', new Date(2026, 4, 8, 23)), chat('late', new Date(2026, 4, 9, 23, 59)), chat('new', new Date(2026, 4, 10, 0, 1))],
+    [chat('old', new Date(2026, 4, 2, 23)), chat('week', new Date(2026, 4, 8, 23)), chat('late', new Date(2026, 4, 9, 23, 59)), chat('new', new Date(2026, 4, 10, 0, 1))],
     now,
   );
   expect(groups.map((group) => `${group.name}: ${group.chats.map((each) => each.title).join()}`)).toEqual([
-    'Today: new', 'Yesterday: late', 'Earlier: old',
+    'Today: new', 'Yesterday: late', 'Last 7 days: week', 'Earlier: old',
   ]);
 });
 
@@ -35,4 +36,8 @@ test('an address names its session', () => {
   expect(sessionOf(addressOf('a.b-c_1'))).toBe('a.b-c_1');
   expect(sessionOf('')).toBeUndefined();
   expect(sessionOf('#/elsewhere')).toBeUndefined();
+});
+
+test('a branch says so in its title, once', () => {
+  expect(['Orders', 'Orders (branch)', ''].map(branchTitle)).toEqual(['Orders (branch)', 'Orders (branch)', 'New chat (branch)']);
 });

@@ -4,13 +4,13 @@ import type { ChatSummary } from '../server/resources';
 
 /** Chats of one day group, newest first. */
 export interface ChatGroup {
-  readonly name: 'Today' | 'Yesterday' | 'Earlier';
+  readonly name: 'Today' | 'Yesterday' | 'Last 7 days' | 'Earlier';
   readonly chats: readonly ChatSummary[];
 }
 
 /** Groups chats by the day of their last change in the person's own time zone; empty groups are left out. */
 export function groupChats(chats: readonly ChatSummary[], now: Date): readonly ChatGroup[] {
-  const names = ['Today', 'Yesterday', 'Earlier'] as const;
+  const names = ['Today', 'Yesterday', 'Last 7 days', 'Earlier'] as const;
   const sorted = [...chats].sort((a, b) => b.updated_at.localeCompare(a.updated_at));
   return names
     .map((name) => ({ name, chats: sorted.filter((chat) => dayName(new Date(chat.updated_at), now) === name) }))
@@ -18,10 +18,10 @@ export function groupChats(chats: readonly ChatSummary[], now: Date): readonly C
 }
 
 function dayName(day: Date, now: Date): ChatGroup['name'] {
-  const today = new Date(now.getFullYear(), now.getMonth(), now.getDate());
-  const yesterday = new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1);
-  if (day >= today) return 'Today';
-  return day >= yesterday ? 'Yesterday' : 'Earlier';
+  const daysAgo = (days: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() - days);
+  if (day >= daysAgo(0)) return 'Today';
+  if (day >= daysAgo(1)) return 'Yesterday';
+  return day >= daysAgo(7) ? 'Last 7 days' : 'Earlier';
 }
 
 /** A chat that the server has not heard of, because its first question has not left yet. */

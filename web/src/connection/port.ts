@@ -9,7 +9,7 @@ import { needsKey, takeTicket } from '../server/access';
 export type ConnectionStatus = ChatStatus;
 
 /** One session's conversation; tests hold another one. */
-export type ChatPort = Pick<SessionChat, 'subscribe' | 'send' | 'withdraw' | 'stop' | 'retryNow' | 'close'>;
+export type ChatPort = Pick<SessionChat, 'subscribe' | 'send' | 'withdraw' | 'stop' | 'decide' | 'retryNow' | 'close'>;
 
 /** A conversation of this page's own server. It connects when somebody subscribes. */
 export function openPort(sessionId: string): ChatPort {

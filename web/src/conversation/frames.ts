@@ -3,9 +3,9 @@
 //! The types are the client's own. Lists that a newer server may lengthen are open there; the page closes them here, so
 //! that everything behind this file can match them in full.
 
-import type { AgentStatus, CanvasTrigger, ChatFrame, RunStatus } from '@tidewire/client';
+import type { AgentStatus, ApprovalState, CanvasTrigger, ChatFrame, RunStatus } from '@tidewire/client';
 
-export type { CanvasTrigger, ErrorCode, Usage } from '@tidewire/client';
+export type { CanvasTrigger, ErrorCode, MessageOptions, Source, Usage } from '@tidewire/client';
 
 /** Everything that arrives. */
 export type ServerFrame = ChatFrame;
@@ -30,8 +30,17 @@ export function asWaiting(status: RunStatus): Waiting {
   return status === 'queued' ? 'queued' : 'running';
 }
 
+/** How a question to a person can end. */
+export type Decided = 'approved' | 'refused' | 'expired';
+
+/** The outcome that a state names; undefined while the question is open. */
+export function asDecided(state: ApprovalState): Decided | undefined {
+  const known: readonly Decided[] = ['approved', 'refused', 'expired'];
+  return known.find((decided) => decided === state);
+}
+
 /** A view of the canvas. */
-export type CanvasTab = 'diagram' | 'tables';
+export type CanvasTab = 'diagram' | 'tables' | 'sources';
 
 /** The view that a trigger speaks of, if this page has it. */
 export function tabOf(trigger: CanvasTrigger): CanvasTab | undefined {

@@ -2,7 +2,7 @@
 //!
 //! Values here are never changed in place; a changed run is a new object, so that a view can compare by identity.
 
-import type { CanvasTrigger, Ending, ErrorCode, Usage, Waiting } from './frames';
+import type { CanvasTrigger, Decided, Ending, ErrorCode, Source, Usage, Waiting } from './frames';
 
 /** One use of a tool while answering. */
 export interface ToolCall {
@@ -13,6 +13,27 @@ export interface ToolCall {
   /** JSON text, once the tool is done. */
   readonly result?: string;
   readonly durationMs?: number;
+}
+
+/** A step of the agent's graph. */
+export interface Step {
+  readonly name: string;
+  /** When it began, in milliseconds since 1970 by the server's clock. */
+  readonly beganAt: number;
+}
+
+/** A call that a person must agree to, and what became of it. */
+export interface Approval {
+  readonly callId: string;
+  readonly tool: string;
+  /** Exactly what the tool will be called with. */
+  readonly arguments: unknown;
+  readonly digest?: string;
+  /** Until when it can be decided, in milliseconds since 1970. */
+  readonly expiresAt?: number;
+  readonly state: 'waiting' | Decided;
+  readonly by?: string;
+  readonly decidedAt?: string;
 }
 
 /** What went wrong, in words for the person. */
@@ -36,6 +57,10 @@ export interface Run {
   readonly text: string;
   readonly reasoning: string;
   readonly tools: readonly ToolCall[];
+  readonly steps: readonly Step[];
+  readonly approvals: readonly Approval[];
+  /** What the answer rests on; its mark `[1]` is the first. */
+  readonly sources: readonly Source[];
   readonly diagram?: string;
   readonly trigger?: CanvasTrigger;
   readonly usage?: Usage;
@@ -43,6 +68,8 @@ export interface Run {
   readonly staleSince?: string;
   readonly failure?: Failure;
   readonly answeredAt?: string;
+  /** The id that the server's list of messages has for the answer. */
+  readonly answerId?: number;
   /** True when the run ended while the page was looking on, false when it came from history. */
   readonly live: boolean;
 }
@@ -55,6 +82,10 @@ export interface Notice {
 
 /** The conversation as the server has told it so far. */
 export interface Conversation {
+  /** The chat behind the session, once the server has said it. */
+  readonly chatId?: string;
+  /** Who deleted the chat, if somebody did. */
+  readonly deletedBy?: string;
   readonly runs: readonly Run[];
   readonly notices: readonly Notice[];
   /** Highest sequence number that was applied. */
@@ -75,6 +106,11 @@ export function isOpen(run: Run): boolean {
 /** Whether everything that was said before this page came has arrived. */
 export function isCaughtUp(conversation: Conversation): boolean {
   return conversation.replayUntil !== null && conversation.lastSeq >= conversation.replayUntil;
+}
+
+/** Calls of the run about which somebody is asked right now. */
+export function openApprovals(run: Run | undefined): readonly Approval[] {
+  return run?.approvals.filter((approval) => approval.state === 'waiting') ?? [];
 }
 
 /** The run that is being answered now, or else the first that waits. */

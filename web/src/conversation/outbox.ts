@@ -2,10 +2,14 @@
 //!
 //! The client queues them and sends them again; here is what the person sees of it, and what is kept in the browser.
 
+import type { MessageOptions } from './frames';
+
 /** A message on its way. */
 export interface OutboxItem {
   readonly messageId: string;
   readonly content: string;
+  /** Who is to answer it, and what is asked about first; kept, so that a reload changes nothing. */
+  readonly options?: MessageOptions;
   /** `waiting` for a connection, `sent` and not yet echoed, or `refused` by the server. */
   readonly state: 'waiting' | 'sent' | 'refused';
   /** Why it was refused. */

@@ -124,6 +124,66 @@ describe('trouble', () => {
   });
 });
 
+describe('the work for an answer', () => {
+  const at = '2026-01-01T10:00:01Z';
+  const step = (seq: number, name: string): ServerFrame => ({ type: 'step', seq, run_id: 'r1', name, timestamp: at });
+  const approval = (seq: number, more: Partial<FrameOf<'approval'>>): ServerFrame => ({
+    type: 'approval', seq, run_id: 'r1', call_id: 'c1', state: 'requested', timestamp: at, ...more,
+  });
+  const asked = approval(3, { tool_name: 'git_commit', arguments: { message: 'Tidy' }, digest: '9f', expires_at: '2026-01-01T10:05:01Z' });
+  const states = (conversation: Conversation) => conversation.runs[0]?.approvals.map(({ state, by }) => [state, by].filter(Boolean).join(' by '));
+
+  test('steps come in order and once', () => {
+    const before = play(user(1, 'r1', 'hi'), step(2, 'retrieve'), step(3, 'rerank'));
+    expect(before.runs[0]?.steps).toEqual([{ name: 'retrieve', beganAt: Date.parse(at) }, { name: 'rerank', beganAt: Date.parse(at) }]);
+    expect(reduce(before, [step(3, 'rerank'), step(2, 'retrieve')]).runs[0]?.steps.length).toBe(2);
+  });
+
+  test('sources replace those of before', () => {
+    const source = { id: 's', title: 'Keys', source: 'docs/keys.md', score: 0.9 };
+    const run = play(user(1, 'r1', 'hi'), { type: 'sources', seq: 2, run_id: 'r1', sources: [] }, { type: 'sources', seq: 3, run_id: 'r1', sources: [source] });
+    expect(run.runs[0]?.sources).toEqual([source]);
+  });
+
+  test('a question to a person keeps exactly what was asked, and says who decided', () => {
+    const open = play(user(1, 'r1', 'hi'), asked, asked);
+    expect(open.runs[0]?.approvals).toEqual([
+      { callId: 'c1', tool: 'git_commit', arguments: { message: 'Tidy' }, digest: '9f', expiresAt: Date.parse('2026-01-01T10:05:01Z'), state: 'waiting' },
+    ]);
+    const decided = reduce(open, [approval(4, { state: 'approved', by: 'ann' })]);
+    expect(decided.runs[0]?.approvals).toMatchObject([{ tool: 'git_commit', arguments: { message: 'Tidy' }, state: 'approved', by: 'ann', decidedAt: at }]);
+  });
+
+  test('a question that is asked again after a restart has a new time', () => {
+    const again = play(user(1, 'r1', 'hi'), asked, approval(5, { tool_name: 'git_commit', arguments: {}, expires_at: '2026-01-01T11:00:00Z' }));
+    expect(again.runs[0]?.approvals).toMatchObject([{ callId: 'c1', state: 'waiting', expiresAt: Date.parse('2026-01-01T11:00:00Z') }]);
+  });
+
+  test('nobody is asked about a run that is over', () => {
+    expect(states(play(user(1, 'r1', 'hi'), asked, agent(4, 'r1', '', { status: 'stopped' })))).toEqual(['expired']);
+    expect(states(play(user(1, 'r1', 'hi'), asked, approval(4, { state: 'refused', by: 'ann' }), agent(5, 'r1', 'No.')))).toEqual(['refused by ann']);
+  });
+});
+
+describe('what came from elsewhere', () => {
+  const message = (seq: number, role: string, content: string): ServerFrame => ({ type: 'message', seq, role, content, timestamp: '2026-01-01T09:00:00Z' });
+
+  test('messages of another chat are questions with their answers', () => {
+    const branch = play(ready(3), message(1, 'user', 'a'), message(2, 'assistant', 'A'), message(3, 'user', 'b'));
+    expect(lines(branch)).toEqual(['a | finished | A', 'b | finished | ']);
+    expect(branch.runs.map((run) => [run.answerId, run.live])).toEqual([[2, false], [3, false]]);
+    expect(lines(reduce(branch, [message(3, 'user', 'b'), message(4, 'assistant', 'B'), message(5, 'assistant', 'sum')]))).toEqual([
+      'a | finished | A', 'b | finished | B', ' | finished | sum',
+    ]);
+    expect(lines(reduce(branch, [user(4, 'r1', 'c'), agent(5, 'r1', 'C')])).at(-1)).toBe('c | finished | C');
+  });
+
+  test('the server names the chat, and says when it is gone', () => {
+    const gone = play(ready(0), { type: 'deleted', by: 'ann' });
+    expect([gone.chatId, gone.deletedBy]).toEqual(['c', 'ann']);
+  });
+});
+
 test('what a newer server says is left alone', () => {
   const before = play(user(1, 'r1', 'a'));
   const after = reduce(before, [{ type: 'unknown', tag: 'weather', raw: '{}' }, agent(2, 'r1', 'A', { status: 'paused' })]);

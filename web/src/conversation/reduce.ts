@@ -3,8 +3,8 @@
 //! Every frame may arrive a second time after a reconnect; a frame that lies before what was applied is dropped, and
 //! a frame at the same position changes nothing that it had not changed already.
 
-import { asEnding, asWaiting, type FrameOf, type ServerFrame, type Waiting } from './frames';
-import { isOpen, type Conversation, type Failure, type Notice, type Run, type ToolCall } from './model';
+import { asDecided, asEnding, asWaiting, type FrameOf, type ServerFrame, type Waiting } from './frames';
+import { isOpen, type Approval, type Conversation, type Failure, type Notice, type Run, type ToolCall } from './model';
 
 /** Applies frames in order and gives the conversation after the last one; unchanged runs keep their identity. */
 export function reduce(conversation: Conversation, frames: readonly ServerFrame[]): Conversation {
@@ -27,9 +27,13 @@ class Draft {
   private lastSeq: number;
   private epoch: number | undefined;
   private replayUntil: number | null;
+  private chatId: string | undefined;
+  private deletedBy: string | undefined;
   private readonly touched = new Map<string, Mutable<Run>>();
 
   constructor(before: Conversation) {
+    this.chatId = before.chatId;
+    this.deletedBy = before.deletedBy;
     this.runs = [...before.runs];
     this.notices = before.notices;
     this.lastSeq = before.lastSeq;
@@ -38,8 +42,13 @@ class Draft {
   }
 
   finish(): Conversation {
-    const { runs, notices, lastSeq, epoch, replayUntil } = this;
-    return { runs, notices, lastSeq, replayUntil, ...(epoch === undefined ? {} : { epoch }) };
+    const { runs, notices, lastSeq, epoch, replayUntil, chatId, deletedBy } = this;
+    return {
+      runs, notices, lastSeq, replayUntil,
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(chatId === undefined ? {} : { chatId }),
+      ...(deletedBy === undefined ? {} : { deletedBy }),
+    };
   }
 
   apply(frame: ServerFrame): void {
@@ -65,6 +74,18 @@ class Draft {
         return this.toolCall(frame);
       case 'tool':
         return this.tool(frame);
+      case 'step':
+        return this.step(frame, isNew);
+      case 'sources':
+        this.edit(frame.run_id).sources = frame.sources;
+        return;
+      case 'approval':
+        return this.approval(frame, isNew);
+      case 'message':
+        return this.imported(frame);
+      case 'deleted':
+        this.deletedBy = frame.by;
+        return;
       case 'agent':
         return this.agent(frame);
       case 'error':
@@ -82,6 +103,7 @@ class Draft {
       this.lastSeq = 0;
     }
     this.epoch = frame.epoch;
+    this.chatId = frame.chat_id;
     this.replayUntil = frame.last_seq;
     if (frame.run && this.has(frame.run.run_id)) this.setOpen(frame.run.run_id, asWaiting(frame.run.status));
   }
@@ -131,12 +153,48 @@ class Draft {
     run.tools = before ? run.tools.map((tool) => (tool === before ? done : tool)) : [...run.tools, done];
   }
 
+  private step(frame: FrameOf<'step'>, isNew: boolean): void {
+    const run = this.edit(frame.run_id);
+    if (!isNew) return;
+    if (isOpen(run)) run.status = 'running';
+    run.steps = [...run.steps, { name: frame.name, beganAt: Date.parse(frame.timestamp) }];
+  }
+
+  /** A run that goes on after a restart asks again about the same call, with a new time. */
+  private approval(frame: FrameOf<'approval'>, isNew: boolean): void {
+    const run = this.edit(frame.run_id);
+    const before = run.approvals.find((approval) => approval.callId === frame.call_id);
+    if (before && !isNew) return;
+    const next = before && asDecided(frame.state) ? { ...before, ...outcome(frame) } : toApproval(frame);
+    run.approvals = before ? run.approvals.map((approval) => (approval === before ? next : approval)) : [...run.approvals, next];
+  }
+
+  /** A message of another chat: a question begins a run of its own, an answer belongs to the question before it. */
+  private imported(frame: FrameOf<'message'>): void {
+    const last = this.runs.at(-1);
+    const unanswered = last?.runId.startsWith(IMPORTED) && last.text === '' ? last.runId : undefined;
+    const own = `${IMPORTED}${frame.seq}`;
+    const run = this.edit(frame.role === 'user' ? own : (unanswered ?? own));
+    run.status = 'finished';
+    run.live = false;
+    if (frame.role === 'user') {
+      run.question = frame.content;
+      run.askedAt = frame.timestamp;
+    } else {
+      run.text = frame.content;
+      run.answeredAt = frame.timestamp;
+    }
+    run.answerId = frame.seq;
+  }
+
   private agent(frame: FrameOf<'agent'>): void {
     const run = this.edit(frame.run_id);
     run.live = this.isLive();
     run.status = asEnding(frame.status);
     run.text = frame.content;
     run.tools = run.tools.map(endTool);
+    run.approvals = run.approvals.map(endApproval);
+    run.answerId = frame.seq;
     delete run.position;
     if (frame.diagram) run.diagram = frame.diagram;
     if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
@@ -192,12 +250,37 @@ class Draft {
 }
 
 function newRun(runId: string, waits: boolean): Mutable<Run> {
-  return { runId, question: '', status: waits ? 'queued' : 'running', text: '', reasoning: '', tools: [], live: false };
+  return { runId, question: '', status: waits ? 'queued' : 'running', text: '', reasoning: '', tools: [], steps: [], approvals: [], sources: [], live: false };
 }
 
 /** A tool that had not answered when its run ended will not answer any more. */
 function endTool(tool: ToolCall): ToolCall {
   return tool.state === 'running' ? { ...tool, state: 'failed' } : tool;
+}
+
+/** Runs that another chat had begin with this. */
+const IMPORTED = 'imported-';
+
+function toApproval(frame: FrameOf<'approval'>): Approval {
+  const { call_id, tool_name, digest, expires_at } = frame;
+  return {
+    callId: call_id,
+    tool: tool_name ?? '',
+    arguments: frame.arguments,
+    ...(digest === undefined ? {} : { digest }),
+    ...(expires_at === undefined ? {} : { expiresAt: Date.parse(expires_at) }),
+    ...outcome(frame),
+  };
+}
+
+function outcome({ state, by, timestamp }: FrameOf<'approval'>): Pick<Approval, 'state' | 'by' | 'decidedAt'> {
+  const decided = asDecided(state);
+  return decided ? { state: decided, decidedAt: timestamp, ...(by === undefined ? {} : { by }) } : { state: 'waiting' };
+}
+
+/** Nobody can decide about a call of a run that is over. */
+function endApproval(approval: Approval): Approval {
+  return approval.state === 'waiting' ? { ...approval, state: 'expired' } : approval;
 }
 
 /** The words and the chances of an error frame. */

@@ -1,6 +1,6 @@
 //! The store between a port that the test holds and a view that it reads.
 
-import { SchematicError, type ChatListener, type OutboxItem } from '@tidewire/client';
+import { SchematicError, type ChatListener, type OutboxItem, type SendOptions } from '@tidewire/client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ChatPort, ConnectionStatus } from '../connection/port';
 import { ConversationStore } from './store';
@@ -10,6 +10,7 @@ class FakePort implements ChatPort {
   listener: ChatListener = {};
   items: OutboxItem[] = [];
   stopped: (string | undefined)[] = [];
+  decided: string[] = [];
   closed = false;
   online = false;
 
@@ -17,8 +18,9 @@ class FakePort implements ChatPort {
     this.listener = listener;
     return () => {};
   }
-  send(content: string, { messageId = `m${++ids}` }: { messageId?: string } = {}) {
-    this.items = [...this.items.filter((item) => item.messageId !== messageId), { messageId, content, status: this.online ? 'sent' : 'queued' }];
+  send(content: string, { messageId = `m${++ids}`, ...options }: SendOptions = {}) {
+    const special = Object.keys(options).length > 0 ? { options } : {};
+    this.items = [...this.items.filter((item) => item.messageId !== messageId), { messageId, content, ...special, status: this.online ? 'sent' : 'queued' }];
     this.tell();
     return messageId;
   }
@@ -30,6 +32,10 @@ class FakePort implements ChatPort {
   }
   stop(runId?: string) {
     this.stopped.push(runId);
+  }
+  decide(callId: string, approved: boolean) {
+    if (this.online) this.decided.push(`${callId} ${approved}`);
+    return this.online;
   }
   retryNow() {}
   close() {
@@ -192,6 +198,61 @@ describe('stop', () => {
     open().stop();
     expect(port.stopped).toEqual([]);
   });
+});
+
+describe('a decision', () => {
+  const ask = () => {
+    const store = open();
+    port.status(online);
+    port.listener.frame?.({ type: 'user', content: 'hi', run_id: 'r1', seq: 1, timestamp: '' });
+    port.listener.frame?.({ type: 'approval', state: 'requested', call_id: 'c1', tool_name: 't', arguments: {}, run_id: 'r1', seq: 2, timestamp: '' });
+    tick();
+    return store;
+  };
+
+  test('goes out once and is over when the server says what came of it', () => {
+    const store = ask();
+    store.decide('c1', true);
+    store.decide('c1', false);
+    expect([port.decided, store.getView().deciding]).toEqual([['c1 true'], ['c1']]);
+    port.listener.frame?.({ type: 'approval', state: 'approved', by: 'ann', call_id: 'c1', run_id: 'r1', seq: 3, timestamp: '' });
+    tick();
+    expect(store.getView().deciding).toEqual([]);
+    expect(store.getView().conversation.runs[0]?.approvals[0]).toMatchObject({ state: 'approved', by: 'ann' });
+  });
+
+  test('that came too late is told and can be looked at again', () => {
+    const store = ask();
+    store.decide('c1', true);
+    port.listener.frame?.({ type: 'error', code: 'VALIDATION_ERROR', content: 'This call does not wait any more', field: 'call_id' });
+    tick();
+    expect(store.getView().deciding).toEqual([]);
+    expect(store.getView().conversation.notices.map((notice) => notice.failure.message)).toEqual(['This call does not wait any more']);
+  });
+
+  test('is not kept for later, and one that a cut has swallowed can be made again', () => {
+    const store = ask();
+    store.decide('c1', true);
+    port.status({ state: 'waiting', attempt: 1, retryAt: 0, code: 1006, reason: '' });
+    store.decide('c1', true);
+    expect([port.decided, store.getView().deciding]).toEqual([['c1 true'], []]);
+    port.status(online);
+    store.decide('c1', false);
+    expect(port.decided).toEqual(['c1 true', 'c1 false']);
+  });
+});
+
+test('who is to answer a message is kept with it over a reload', () => {
+  const options = { model: 'openai/gpt-5-mini', confirmTools: ['*'] };
+  const surroundings = { storage, schedule: () => {}, now: () => 0 };
+  const first = new ConversationStore('s1', () => (port = new FakePort()), { ...surroundings, options: () => options });
+  first.subscribe(() => {});
+  first.submit('hi');
+  const queued = port.items;
+  first.reconnect();
+  expect(queued).toMatchObject([{ content: 'hi', options }]);
+  new ConversationStore('s1', () => (port = new FakePort()), surroundings).subscribe(() => {});
+  expect(port.items).toMatchObject([{ content: 'hi', options }]);
 });
 
 test('many frames between two animation frames are one change', () => {

@@ -5,8 +5,8 @@
 
 import type { OutboxItem as QueuedItem } from '@tidewire/client';
 import type { ChatPort, ConnectionStatus } from '../connection/port';
-import type { FrameOf, ServerFrame } from './frames';
-import { activeRun, emptyConversation, isCaughtUp, type Conversation, type Run } from './model';
+import type { FrameOf, MessageOptions, ServerFrame } from './frames';
+import { activeRun, emptyConversation, isCaughtUp, openApprovals, type Conversation, type Run } from './model';
 import { loadOutbox, saveOutbox, type OutboxItem, type Storage } from './outbox';
 import { dismissNotice, reduce } from './reduce';
 
@@ -20,6 +20,8 @@ export interface View {
   readonly active: Run | undefined;
   /** Whether the stop was asked for and not yet confirmed. */
   readonly stopping: boolean;
+  /** Calls about which this page has decided and the server has not said so yet. */
+  readonly deciding: readonly string[];
   readonly caughtUp: boolean;
 }
 
@@ -29,6 +31,8 @@ export interface Surroundings {
   /** Calls back once, soon; the page passes its animation frame. */
   schedule(callback: () => void): void;
   now(): number;
+  /** What is special about the messages from now on, as the person has chosen. */
+  options?(): MessageOptions;
 }
 
 /** Shown for a frame that the client could not read. Rather a word too much than an answer with a hole. */
@@ -65,6 +69,7 @@ export class ConversationStore {
       outbox: loadOutbox(surroundings.storage, sessionId),
       active: undefined,
       stopping: false,
+      deciding: [],
       caughtUp: false,
     };
   }
@@ -87,14 +92,14 @@ export class ConversationStore {
   /** Asks. Without a connection the message waits, and leaves as soon as there is one. */
   submit(content: string): void {
     const text = content.trim();
-    if (text !== '') this.post(text);
+    if (text !== '') this.post({ content: text, options: this.surroundings.options?.() });
   }
 
   /** Sends a refused message again, because the person said so. */
   resubmit(messageId: string): void {
     const item = this.refused.find((candidate) => candidate.messageId === messageId);
     this.refused = this.refused.filter((candidate) => candidate !== item);
-    if (item) this.post(item.content, item.messageId);
+    if (item) this.post(item);
   }
 
   /** Takes an unsent message back and gives its text, for the composer; nothing if it has left already. */
@@ -115,6 +120,12 @@ export class ConversationStore {
     this.update({});
   }
 
+  /** Agrees to a call, or refuses it. Without a connection nothing is said: it may be decided again when there is one. */
+  decide(callId: string, approved: boolean): void {
+    if (this.view.deciding.includes(callId) || !this.port?.decide(callId, approved)) return;
+    this.update({ deciding: [...this.view.deciding, callId] });
+  }
+
   /** Tries the connection now. */
   readonly reconnect = (): void => this.port?.retryNow();
 
@@ -131,22 +142,23 @@ export class ConversationStore {
     port.subscribe({
       frame: (frame) => this.gather(frame),
       error: (error) => error.kind === 'shape' && this.gather(UNREADABLE),
-      status: (connection) => this.port === port && this.update({ connection }),
+      // Whether a decision has arrived is not known after a cut; what the server says next tells it.
+      status: (connection) => this.port === port && this.update({ connection, ...(connection.state === 'online' ? {} : { deciding: [] }) }),
       outbox: (items) => {
         this.queued = items;
         this.schedule();
       },
     });
     // Of these we do not know whether they arrived; the same id keeps them from running twice.
-    for (const item of left) if (item.state !== 'refused') this.post(item.content, item.messageId);
+    for (const item of left) if (item.state !== 'refused') this.post(item);
   }
 
-  private post(content: string, messageId?: string): void {
+  private post({ content, options, messageId }: { content: string; options?: MessageOptions | undefined; messageId?: string }): void {
     try {
-      this.port?.send(content, messageId === undefined ? {} : { messageId });
+      this.port?.send(content, { ...options, ...(messageId === undefined ? {} : { messageId }) });
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'The message could not be sent';
-      this.refuse({ messageId: messageId ?? `unsent-${this.surroundings.now()}`, content, state: 'refused', reason });
+      this.refuse({ messageId: messageId ?? `unsent-${this.surroundings.now()}`, content, ...(options && { options }), state: 'refused', reason });
     }
     this.showOutbox();
   }
@@ -169,6 +181,7 @@ export class ConversationStore {
     this.pending = [];
     const rest = frames.filter((frame) => frame.type !== 'error' || !this.isRefusal(frame));
     this.showOutbox();
+    if (rest.some((frame) => frame.type === 'error' && frame.field === 'call_id')) this.update({ deciding: [] });
     if (rest.length > 0) this.update({ conversation: reduce(this.view.conversation, rest) });
   };
 
@@ -178,7 +191,8 @@ export class ConversationStore {
     const hit = this.queued.find((item) => item.status === 'refused' && (frame.message_id ?? item.messageId) === item.messageId);
     if (!hit) return false;
     const retryAt = frame.retry_after_ms === undefined ? {} : { retryAt: this.surroundings.now() + frame.retry_after_ms };
-    this.refuse({ messageId: hit.messageId, content: hit.content, state: 'refused', reason: frame.content, ...retryAt });
+    const { messageId, content, options } = hit;
+    this.refuse({ messageId, content, ...(options && { options }), state: 'refused', reason: frame.content, ...retryAt });
     this.port?.withdraw(hit.messageId);
     return true;
   }
@@ -200,11 +214,13 @@ export class ConversationStore {
     const next = { ...this.view, ...change };
     const active = activeRun(next.conversation);
     if (this.stopAsked !== undefined && active?.runId !== this.stopAsked) this.stopAsked = undefined;
-    this.view = { ...next, active, stopping: this.stopAsked !== undefined, caughtUp: isCaughtUp(next.conversation) };
+    const open = openApprovals(active).map((approval) => approval.callId);
+    const deciding = next.deciding.every((callId) => open.includes(callId)) ? next.deciding : next.deciding.filter((callId) => open.includes(callId));
+    this.view = { ...next, active, stopping: this.stopAsked !== undefined, deciding, caughtUp: isCaughtUp(next.conversation) };
     for (const listener of this.listeners) listener();
   }
 }
 
-function asShown({ messageId, content, status }: QueuedItem): OutboxItem {
-  return { messageId, content, state: status === 'sent' ? 'sent' : 'waiting' };
+function asShown({ messageId, content, options, status }: QueuedItem): OutboxItem {
+  return { messageId, content, ...(options && { options }), state: status === 'sent' ? 'sent' : 'waiting' };
 }

@@ -5,6 +5,7 @@
 import type { Token, Tokens } from 'marked';
 import { Fragment, memo, useRef, useState, type ReactNode } from 'react';
 import { BlockReader, type Block } from './blocks';
+import { CitedContext, CitedText, NOTHING_CITED } from './Citations';
 import { decodeEntities, safeHref } from './text';
 
 /** A whole answer. While `streaming`, only its last block is drawn again. */
@@ -36,7 +37,7 @@ function renderBlock(token: Token): ReactNode {
     case 'paragraph':
       return <p>{renderInline(token.tokens)}</p>;
     case 'text':
-      return token.tokens ? renderInline(token.tokens) : decodeEntities(token.text);
+      return token.tokens ? renderInline(token.tokens) : <CitedText text={decodeEntities(token.text)} />;
     case 'code':
       return <CodeBlock token={token as Tokens.Code} />;
     case 'list':
@@ -193,7 +194,7 @@ function renderSpan(token: Token): ReactNode {
     case 'checkbox':
       return null;
     case 'text':
-      return token.tokens ? renderInline(token.tokens) : decodeEntities(token.text);
+      return token.tokens ? renderInline(token.tokens) : <CitedText text={decodeEntities(token.text)} />;
     default:
       return token.raw;
   }
@@ -205,7 +206,8 @@ function Link({ token }: { token: Tokens.Link }) {
   if (href === undefined) return <>{content}</>;
   return (
     <a href={href} target="_blank" rel="noopener noreferrer nofollow" title={href}>
-      {content}
+      {/* A mark in a link's text is part of the link. */}
+      <CitedContext value={NOTHING_CITED}>{content}</CitedContext>
     </a>
   );
 }

@@ -95,6 +95,9 @@ describe('repair', () => {
     ['```sql\nselect **', '```sql\nselect **'],
     ['```sql\nselect 1\n``', '```sql\nselect 1\n'],
     ['```\ncode\n```\n\nand *so', '```\ncode\n```\n\nand *so*'],
+    ['hashed [1', 'hashed '],
+    ['hashed [1, 2', 'hashed '],
+    ['hashed [1]', 'hashed [1]'],
     ['gone ~~wro', 'gone ~~wro~~'],
   ])('%j is shown as %j', (half, whole) => {
     expect(repair(half)).toBe(whole);

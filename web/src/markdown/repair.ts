@@ -48,6 +48,8 @@ function dropUnderline(text: string): string {
 /** Closes emphasis and code spans, and shows half a link as its text. */
 function repairInline(text: string): string {
   const unlinked = text
+    // Half a citation mark is nothing to look at yet.
+    .replace(/\[\d[\d,; ]{0,8}$/, '')
     .replace(/!?\[([^\]\n]*)\]\([^)\n]*$/, '$1')
     .replace(/!?\[([^\]\n]*)$/, (whole, label: string) => (/^[ xX]?$/.test(label) && !whole.startsWith('!') ? whole : label));
   const open = openMarkers(unlinked);

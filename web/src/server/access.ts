@@ -43,12 +43,17 @@ export async function signIn(key: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Fetches JSON with the tab's key. Throws if the answer is not a success; 401 also asks for a key. */
-export async function fetchJson<T>(path: string, init: RequestInit = {}): Promise<T> {
+/** A request with the tab's key. */
+export function authorized(init: RequestInit): RequestInit {
   const key = currentKey();
   const headers = new Headers(init.headers);
   if (key !== null) headers.set('authorization', `Bearer ${key}`);
-  const response = await fetch(path, { ...init, headers });
+  return { ...init, headers };
+}
+
+/** Fetches JSON with the tab's key. Throws if the answer is not a success; 401 also asks for a key. */
+export async function fetchJson<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const response = await fetch(path, authorized(init));
   if (response.status === 401) setAccess('required');
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return (await response.json()) as T;

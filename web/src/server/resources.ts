@@ -17,6 +17,8 @@ export interface Table {
 export interface Catalog {
   readonly tables: readonly Table[];
   readonly suggestions: readonly string[];
+  /** Who can answer: the first one does unless another one is asked. */
+  readonly agents?: readonly string[];
   readonly metrics: {
     readonly total_tables: number;
     readonly total_columns: number;

@@ -6,7 +6,9 @@ import { openPort } from '../connection/port';
 import { ConversationStore } from '../conversation/store';
 import { isData, useHash } from '../data/address';
 import { useAccess } from '../server/access';
+import { knowAgents, messageOptions } from '../server/models';
 import { useCatalog, useChats, useHealth } from '../server/resources';
+import { Notices } from './notices';
 import { rememberPlace } from './places';
 import { SignIn } from './SignIn';
 import { localStore } from './storage';
@@ -24,7 +26,12 @@ function SignedIn() {
   const hash = useHash();
   const place = isData(hash) ? 'data' : 'chats';
   useEffect(() => rememberPlace(place, location.hash), [place, hash]);
-  return place === 'data' ? <Suspense fallback={null}><DataView /></Suspense> : <Chats />;
+  return (
+    <>
+      {place === 'data' ? <Suspense fallback={null}><DataView /></Suspense> : <Chats />}
+      <Notices />
+    </>
+  );
 }
 
 function Chats() {
@@ -32,6 +39,7 @@ function Chats() {
   const catalog = useCatalog();
   const chats = useChats();
   const health = useHealth();
+  useEffect(() => knowAgents(catalog.value?.agents ?? []), [catalog.value]);
   const store = useMemo(() => newStore(sessionId), [sessionId]);
   useEffect(() => {
     // With a touch screen the focus would bring up the keyboard over what one wants to read.
@@ -46,6 +54,7 @@ function newStore(sessionId: string): ConversationStore {
     storage: localStore,
     schedule: nextFrame,
     now: () => Date.now(),
+    options: messageOptions,
   });
 }
 

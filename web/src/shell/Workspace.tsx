@@ -4,16 +4,19 @@
 
 import { useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { Canvas } from '../canvas/Canvas';
-import { runsWithDiagram } from '../canvas/state';
+import { runsWithDiagram, runsWithSources } from '../canvas/state';
 import { ChatColumn } from '../chat/ChatColumn';
+import { ChatDialogs } from '../chats/ChatDialogs';
+import { unsentChat } from '../chats/groups';
 import { startChat } from '../chats/session';
 import { Sidebar } from '../chats/Sidebar';
+import { useChatWishes } from '../chats/wishes';
 import { ConnectionDot } from '../connection/ConnectionBanner';
 import type { ConversationStore } from '../conversation/store';
 import type { Catalog, ChatSummary, Health, Resource } from '../server/resources';
-import { ChatMenu } from './ChatMenu';
 import { IconButton } from './controls';
 import { useEntries } from './entries';
+import { HeaderMenu } from './HeaderMenu';
 import { isWriting, useHandler, useKeys, useMedia, useSteady } from './hooks';
 import { CanvasIcon, MenuIcon, PlusIcon } from './icons';
 import { Palette } from './Palette';
@@ -38,7 +41,9 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const words = useWords(view, health.value);
   const listed = useListed(view, chats.value?.chats);
-  const title = listed[0]?.title || 'New chat';
+  const current = listed.find((chat) => chat.session_id === store.sessionId) ?? unsentChat(store.sessionId, '');
+  const title = current.title || 'New chat';
+  const wishes = useChatWishes({ store, refresh: chats.refresh });
   useRefreshing(view, chats, catalog, health);
   useEffect(() => {
     document.title = `${title} · Tidewire`;
@@ -51,7 +56,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   const focus = () => field.current?.focus();
   const stop = view.active ? () => store.stop() : undefined;
   const entries = useEntries(paletteOpen, { chats: listed, catalog: catalog.value, stop, changeCanvas, askTable, focus });
-  const overlay = paletteOpen || chatsOpen || (canvas.open && !hasCanvas);
+  const overlay = paletteOpen || chatsOpen || wishes.question !== undefined || (canvas.open && !hasCanvas);
   useShortcuts({ overlay, focus, stop: () => store.stop(), find: () => setPaletteOpen((open) => !open) });
 
   const sidebar = (
@@ -70,10 +75,12 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
         setPaletteOpen(true);
       })}
       onChosen={useHandler(() => setChatsOpen(false))}
+      onWish={wishes.wish}
     />
   );
   const diagrams = useSteady(runsWithDiagram(view.conversation));
-  const canvasPane = <Canvas canvas={canvas} onChange={changeCanvas} diagrams={diagrams} catalog={catalog} onAskTable={askTable} />;
+  const sourced = useSteady(runsWithSources(view.conversation));
+  const canvasPane = <Canvas canvas={canvas} onChange={changeCanvas} diagrams={diagrams} sourced={sourced} catalog={catalog} onAskTable={askTable} />;
 
   return (
     <div className="flex h-full">
@@ -87,16 +94,17 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
           {!hasSidebar && <ConnectionDot words={words} compact />}
           {!hasSidebar && <IconButton label="New chat" data-testid="new-chat" onClick={startChat}><PlusIcon /></IconButton>}
           {!hasSidebar && <IconButton label="Chats" className="order-first" onClick={() => setChatsOpen(true)}><MenuIcon /></IconButton>}
-          <ChatMenu title={title} conversation={view.conversation} />
+          <HeaderMenu chat={current} conversation={view.conversation} onWish={wishes.wish} />
           <IconButton label={canvas.open ? 'Close the canvas' : 'Open the canvas'} data-testid="toggle-canvas" aria-pressed={canvas.open} onClick={() => changeCanvas({ open: !canvas.open })}>
             <CanvasIcon />
           </IconButton>
         </Header>
-        <ChatColumn store={store} view={view} words={words} catalog={catalog} onCanvas={changeCanvas} field={field} />
+        <ChatColumn store={store} view={view} words={words} catalog={catalog} title={title} standard={health.value?.model} onCanvas={changeCanvas} field={field} />
       </main>
       {hasCanvas
         ? canvas.open && <aside aria-label="Canvas" className="glide w-[42%] max-w-[56rem] min-w-96 shrink-0 border-l border-line [--from:16px]">{canvasPane}</aside>
         : <Sheet side="right" title="Canvas" open={canvas.open} onOpenChange={(open) => changeCanvas({ open })}>{canvasPane}</Sheet>}
+      <ChatDialogs question={wishes.question} onClose={wishes.close} onRename={wishes.rename} onDelete={wishes.remove} />
       <Palette open={paletteOpen} onOpenChange={setPaletteOpen} entries={entries} />
     </div>
   );

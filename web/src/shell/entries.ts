@@ -32,6 +32,7 @@ function actions({ stop, changeCanvas, focus }: EntryParts): Entry[] {
     action('New chat', startChat),
     action('Show the diagram', () => changeCanvas({ open: true, tab: 'diagram' })),
     action('Show the tables', () => changeCanvas({ open: true, tab: 'tables' })),
+    action('Show the sources', () => changeCanvas({ open: true, tab: 'sources' })),
     action('Go to the data', () => goTo({})),
     action('Change between light and dark', toggleTheme),
     // After the dialog has given the focus back to where it came from.

@@ -33,3 +33,8 @@ export const AlertIcon = () => <Icon><circle cx="8" cy="8" r="6" /><path d="M8 5
 export const ChatIcon = () => <Icon><path d="M13.5 8a5.5 5 0 0 1-8 4.4L2.5 13l.8-2.6A5 5 0 1 1 13.5 8Z" /></Icon>;
 export const KeyIcon = () => <Icon><circle cx="5.5" cy="10.5" r="3" /><path d="m7.7 8.3 5.3-5.3M10.5 5.5l2 2" /></Icon>;
 export const MoreIcon = () => <Icon><circle cx="3.5" cy="8" r="1" fill="currentColor" stroke="none" /><circle cx="8" cy="8" r="1" fill="currentColor" stroke="none" /><circle cx="12.5" cy="8" r="1" fill="currentColor" stroke="none" /></Icon>;
+export const SourcesIcon = () => <Icon><path d="M3 2.5h7.5a1 1 0 0 1 1 1v10h-7a1.5 1.5 0 0 1-1.5-1.5zM3 12a1.5 1.5 0 0 1 1.5-1.5h7M5.5 5.5H9" /></Icon>;
+export const BranchIcon = () => <Icon><circle cx="4.5" cy="3.5" r="1.5" /><circle cx="4.5" cy="12.5" r="1.5" /><circle cx="11.5" cy="5.5" r="1.5" /><path d="M4.5 5v6M11.5 7c0 2.5-2.5 3-7 4" /></Icon>;
+export const ShieldIcon = () => <Icon><path d="M8 2 3 4v4c0 3 2.1 5.2 5 6 2.9-.8 5-3 5-6V4z" /><path d="M8 5.5v3M8 10.8h.01" /></Icon>;
+export const OutwardIcon = () => <Icon><path d="M6 4h6v6M12 4 4.5 11.5" /></Icon>;
+export const DownChevronIcon = () => <Icon><path d="m4.5 6.5 3.5 3.5 3.5-3.5" /></Icon>;
