@@ -10,6 +10,7 @@ mod calls;
 mod direct;
 pub mod explorer;
 pub mod outside;
+pub mod retrieval;
 mod round;
 pub mod run_loop;
 #[cfg(test)]
@@ -180,6 +181,11 @@ pub trait Records: Send + Sync + 'static {
     async fn search(&self, identity: &Identity, search: Search) -> Result<Vec<Hit>>;
     /// The collections that may be read.
     async fn collections(&self, identity: &Identity) -> Result<Vec<CollectionInfo>>;
+    /// Those of them that hold passages of documents, see [`retrieval`].
+    async fn documents(&self, identity: &Identity) -> Result<Vec<String>> {
+        let readable = self.collections(identity).await?;
+        Ok(readable.into_iter().map(|info| info.name).filter(|name| name == retrieval::DOCUMENTS).collect())
+    }
 }
 
 /// Records that are shared by several tools.

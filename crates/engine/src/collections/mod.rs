@@ -3,6 +3,7 @@
 //! Every request is judged here by its identity and its limits, then handed to the store. Collections whose names
 //! begin with `_` are the house's own: nobody but the house reads or writes them.
 
+pub mod documents;
 pub mod import;
 pub mod matches;
 mod pairs;
@@ -144,6 +145,11 @@ impl Records for Desk {
         let mut list = self.store.collections().await?;
         list.retain(|info| !is_ours(&info.name) && identity.check_read(&info.name).is_ok());
         Ok(list)
+    }
+
+    async fn documents(&self, identity: &Identity) -> Result<Vec<String>> {
+        let readable = self.collections(identity).await?;
+        self.of_documents(readable.into_iter().map(|info| info.name).collect()).await
     }
 }
 

@@ -122,14 +122,16 @@ pub fn limit_threads(threads: Option<usize>) {
     }
 }
 
+/// What turns texts into vectors; `None` where it is not part of this build. It is loaded in the background.
 #[cfg(feature = "embedded")]
-fn embedder(settings: &Settings) -> Option<Arc<dyn Embedder>> {
+pub fn embedder(settings: &Settings) -> Option<Arc<dyn Embedder>> {
     use super::embedded::{EMBEDDER_DIR, MiniLm};
     Some(Arc::new(MiniLm::open(&settings.models_dir.join(EMBEDDER_DIR))))
 }
 
+/// What turns texts into vectors; `None` where it is not part of this build.
 #[cfg(not(feature = "embedded"))]
-fn embedder(_settings: &Settings) -> Option<Arc<dyn Embedder>> {
+pub fn embedder(_settings: &Settings) -> Option<Arc<dyn Embedder>> {
     None
 }
 

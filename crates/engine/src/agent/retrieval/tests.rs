@@ -1,0 +1,242 @@
+//! Retrieval over a real store, with an embedder whose vectors are plain to see.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::collections::Desk;
+use crate::edit::Edit;
+use crate::error::Error;
+use crate::id::{ManualClock, Timestamp};
+use crate::identity::{Grant, Grants};
+use crate::store::sqlite::Sqlite;
+
+/// A text's vector counts some words: texts that share them are near.
+struct Counting;
+
+const COUNTED: [&str; 6] = ["socket", "cat", "kitten", "proxy", "table", "answer"];
+
+fn counted(text: &str) -> Vec<f32> {
+    let text = text.to_lowercase();
+    let meaning = COUNTED.map(|word| text.matches(word).count() as f32);
+    // A kitten is a cat.
+    vec![meaning[0], meaning[1] + meaning[2], meaning[3], meaning[4], meaning[5]]
+}
+
+#[async_trait]
+impl Embedder for Counting {
+    fn name(&self) -> &str {
+        "counting"
+    }
+
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        Ok(texts.iter().map(|text| counted(text)).collect())
+    }
+
+    fn status(&self) -> Status {
+        Status::Ready
+    }
+}
+
+/// It always fails.
+struct Broken;
+
+#[async_trait]
+impl Embedder for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn embed(&self, _: Vec<String>) -> Result<Vec<Vec<f32>>> {
+        Err(Error::unavailable("it cannot work"))
+    }
+
+    fn status(&self) -> Status {
+        Status::Ready
+    }
+}
+
+const TEXTS: [(&str, &str, &str); 5] = [
+    ("guide.md", "Sockets", "A socket that is idle for a minute is closed. Send a ping to keep it."),
+    ("guide.md", "Proxies", "Put a TLS proxy in front. Its idle timeout is longer than ours."),
+    ("pets.md", "Kittens", "A kitten sleeps most of the day. It drinks milk."),
+    ("pets.md", "Dogs", "A dog is walked twice a day."),
+    ("pets.md", "Furniture", "The table has four legs."),
+];
+
+async fn desk(collection: &str) -> Arc<Desk> {
+    let desk = Desk::new(Arc::new(Sqlite::in_memory().unwrap()), Arc::new(ManualClock::new(Timestamp(0))));
+    fill(&desk, collection).await;
+    Arc::new(desk)
+}
+
+async fn fill(desk: &Desk, collection: &str) {
+    let edit = |(number, (document, section, text)): (usize, &(&str, &str, &str))| Edit::Insert {
+        id: Some(RecordId(format!("{document}-{number:05}"))),
+        body: body(json!({
+            "document": document, "title": document, "source": document, "section": section, "page": number + 1,
+            "text": text, "embedding": counted(text),
+        })),
+        ttl: None,
+    };
+    let edits = TEXTS.iter().enumerate().map(edit).collect();
+    desk.edit(&Identity::local(), collection, edits, true).await.unwrap();
+}
+
+fn body(value: Value) -> crate::query::Body {
+    value.as_object().unwrap().clone()
+}
+
+fn retriever(desk: &Arc<Desk>) -> Retriever {
+    Retriever::new(Arc::clone(desk) as SharedRecords, Some(Arc::new(Counting)))
+}
+
+async fn found(retriever: &Retriever, question: &str, breadth: Breadth) -> Vec<String> {
+    let passages = retriever.retrieve(&Identity::local(), question, breadth).await.unwrap();
+    assert!(passages.iter().all(|passage| (0.0..=1.0).contains(&passage.score)));
+    assert!(passages.is_sorted_by(|a, b| a.score >= b.score));
+    passages.into_iter().filter_map(|passage| passage.section).collect()
+}
+
+#[tokio::test]
+async fn words_and_meaning_find_passages() {
+    let retriever = retriever(&desk(DOCUMENTS).await);
+    assert_eq!(found(&retriever, "What does a cat drink?", Breadth::Narrow).await[0], "Kittens");
+    assert_eq!(found(&retriever, "How long may a socket be idle?", Breadth::Narrow).await[0], "Sockets");
+    let words = retriever.clone().by(Ways::Words);
+    assert_eq!(found(&words, "feline cat", Breadth::Narrow).await, Vec::<String>::new());
+    let nearness = retriever.by(Ways::Nearness);
+    assert_eq!(found(&nearness, "feline cat", Breadth::Narrow).await, ["Kittens"]);
+}
+
+#[tokio::test]
+async fn a_widening_forgives_typing_errors() {
+    let retriever = retriever(&desk(DOCUMENTS).await);
+    assert_eq!(found(&retriever, "furnitrue", Breadth::Narrow).await, Vec::<String>::new());
+    assert_eq!(found(&retriever, "furnitrue", Breadth::Wide).await, ["Furniture"]);
+}
+
+#[tokio::test]
+async fn nothing_fits_is_an_answer() {
+    let retriever = retriever(&desk(DOCUMENTS).await);
+    for question in ["quantum chromodynamics", "", "   ", "?!", "\u{0}", "\"", "NEAR(a, b) OR *"] {
+        assert_eq!(found(&retriever, question, Breadth::Narrow).await, Vec::<String>::new(), "{question:?}");
+    }
+    let empty = Desk::new(Arc::new(Sqlite::in_memory().unwrap()), Arc::new(ManualClock::new(Timestamp(0))));
+    let retriever = Retriever::new(Arc::new(empty), None);
+    assert_eq!(found(&retriever, "socket", Breadth::Wide).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_question_of_megabytes_is_looked_at_in_part() {
+    let retriever = retriever(&desk(DOCUMENTS).await);
+    let question = format!("idle socket {}", "ä ".repeat(5_000_000));
+    assert_eq!(found(&retriever, &question, Breadth::Narrow).await[0], "Sockets");
+}
+
+#[tokio::test]
+async fn an_embedder_that_fails_leaves_the_words() {
+    let desk = desk(DOCUMENTS).await;
+    let retriever = Retriever::new(desk, Some(Arc::new(Broken)));
+    assert_eq!(found(&retriever, "idle socket", Breadth::Narrow).await[0], "Sockets");
+}
+
+#[tokio::test]
+async fn vectors_of_another_model_leave_the_words() {
+    let desk = desk(DOCUMENTS).await;
+    let odd = Edit::Insert { id: None, body: body(json!({"text": "idle", "embedding": [1.0]})), ttl: None };
+    desk.edit(&Identity::local(), "odd", vec![odd], true).await.unwrap();
+    let names = vec![String::from("odd")];
+    let found =
+        retriever(&desk).retrieve_in(&Identity::local(), &names, "idle", Breadth::Narrow).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn who_may_not_read_a_collection_gets_nothing_out_of_it() {
+    let desk = desk(DOCUMENTS).await;
+    let grant = |collection: &str| Grant { collection: collection.into(), write: false };
+    let of = |grants| Identity { key: None, subject: "ann".into(), grants: Grants::Collections(grants) };
+    let retriever = retriever(&desk);
+    for identity in [of(vec![]), of(vec![grant("others")])] {
+        for breadth in [Breadth::Narrow, Breadth::Wide] {
+            let found = retriever.retrieve(&identity, "idle socket", breadth).await.unwrap();
+            assert_eq!(found, []);
+        }
+        let named = vec![DOCUMENTS.to_owned()];
+        let error = retriever.retrieve_in(&identity, &named, "socket", Breadth::Narrow).await.unwrap_err();
+        assert_eq!(error.code, Code::Forbidden);
+    }
+    let reader = of(vec![grant(DOCUMENTS)]);
+    assert!(!retriever.retrieve(&reader, "idle socket", Breadth::Narrow).await.unwrap().is_empty());
+}
+
+fn passage(section: &str, text: &str, score: f64) -> Passage {
+    Passage {
+        collection: DOCUMENTS.into(),
+        record: RecordId(section.into()),
+        document: "a.md".into(),
+        title: "A".into(),
+        source: "a.md".into(),
+        url: None,
+        section: Some(section.into()),
+        page: Some(3),
+        text: text.into(),
+        score,
+    }
+}
+
+#[test]
+fn reranking_prefers_what_is_asked_and_repeats_nothing() {
+    let twice = "The proxy closes idle sockets after a minute.";
+    let passages = vec![
+        passage("Weather", "It rains.", 0.6),
+        passage("Idle", twice, 0.85),
+        passage("Idle again", twice, 0.84),
+        passage("Proxy settings", "The idle time of the proxy is a setting.", 0.8),
+    ];
+    let best = rerank("When does the proxy close an idle socket?", passages, 2);
+    let sections: Vec<_> = best.iter().filter_map(Passage::heading).collect();
+    assert_eq!(sections, ["Idle", "Proxy settings"]);
+    assert!(best.is_sorted_by(|a, b| a.score >= b.score) && best[0].score <= 1.0);
+    assert_eq!(rerank("anything", Vec::new(), 5), []);
+}
+
+#[test]
+fn a_quotation_names_its_passages() {
+    let passages = [
+        passage("Idle", "Sockets are cheap. An idle socket is closed after a minute. Tea is hot.", 0.9),
+        passage("Proxy", "A proxy may close an idle socket sooner.\nAsk its owner.", 0.5),
+    ];
+    let answer = quote("When is an idle socket closed?", &passages);
+    assert!(answer.contains("> An idle socket is closed after a minute. [1]"), "{answer}");
+    assert!(answer.contains("[2]") && !answer.contains("Tea"), "{answer}");
+    assert_eq!(unknown_citations(&answer, passages.len()), []);
+    assert!(quote("Why?", &[]).contains("nothing"));
+}
+
+#[test]
+fn sources_show_where_the_answer_stands() {
+    let passages = [passage("Idle", "Öl ist teuer. An idle socket is closed after a minute.", 0.9)];
+    let sources = sources("When is an idle socket closed?", &passages);
+    let source = &sources[0];
+    let marked: Vec<&str> = source.highlights.iter().map(|range| &source.passage[range.clone()]).collect();
+    assert!(marked.contains(&"An idle socket is closed after a minute."), "{marked:?}");
+    assert_eq!(source.section.as_deref(), Some("Idle, page 3"));
+    assert_eq!(source.record, Some((DOCUMENTS.into(), RecordId("Idle".into()))));
+}
+
+#[test]
+fn sources_are_bounded_whatever_the_passages_are() {
+    let long = "ä".repeat(100_000);
+    let passages: Vec<Passage> = (0..40)
+        .map(|_| Passage { title: long.clone(), source: long.clone(), ..passage("Idle", &long, 7.0) })
+        .collect();
+    let sources = sources("ä", &passages);
+    let bytes =
+        |source: &crate::event::Source| source.title.len() + source.source.len() + source.passage.len();
+    assert!(sources.iter().map(bytes).sum::<usize>() <= MAX_SOURCES);
+    assert!(sources.iter().all(|source| source.score <= 1.0 && !source.passage.is_empty()));
+}
