@@ -301,6 +301,7 @@ describe('the list of chats', () => {
     await page.getByRole('button', { name: 'Cancel' }).click();
     expect(await names(page)).toEqual(['hello']);
     await actions(page, 'hello', 'Delete');
+    await page.getByTestId('delete-chat').waitFor();
     await picture(page, 'chat-delete');
     await page.getByTestId('delete-chat').click();
     await expect.poll(() => names(page)).toEqual(['New chat']);

@@ -92,6 +92,9 @@ describe('a chat about documents', () => {
   });
 
   it('stops, and keeps what was written', async () => {
+    // The model's own words: documents are left out of it.
+    await page.getByTestId('model-menu').click();
+    await page.getByTestId('agent-choice').getByText('Tables alone').click();
     await ask(page, '50000 tokens every 20 ms');
     await longEnough(page, 200);
     await page.getByTestId('stop').click();
@@ -103,6 +106,7 @@ describe('a chat about documents', () => {
     const before = page.url();
     await page.getByTestId('branch-here').first().click();
     await expect.poll(() => page.url()).not.toBe(before);
+    expect(await page.locator('h1').innerText()).toMatch(/\(branch\)$/);
     await expect.poll(() => page.getByTestId('message-agent').count()).toBe(1);
     expect(await lastAnswer(page)).toContain('closed within a second');
     await ask(page, '5 tokens');

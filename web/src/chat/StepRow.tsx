@@ -15,6 +15,8 @@ export const StepRow = memo(function StepRow({ run }: { run: Run }) {
   const open = isOpen(run);
   const last = run.steps.at(-1);
   if (last === undefined || (!open && run.steps.length < WORTH)) return null;
+  // One step with tools is told by its tools.
+  if (run.steps.length === 1 && run.tools.length > 0) return null;
   const waits = open && openApprovals(run).length > 0;
   const title = waits ? 'Waits for your decision' : open ? stepTitle(last.name, 'running') : summary(run);
   return (

@@ -14,7 +14,7 @@ const LABELS: Readonly<Record<string, Label>> = {
   retrieve: { running: 'Searching the documents', done: 'Searched the documents' },
   dynamic_retrieve: { running: 'Searching more widely', done: 'Searched more widely' },
   rerank: { running: 'Weighing what was found', done: 'Weighed what was found' },
-  tool_routing: { running: 'Choosing tools', done: 'Chose tools' },
+  tool_routing: { running: 'Seeing whether tools are needed', done: 'Saw whether tools are needed' },
   run_tool: { running: 'Using tools', done: 'Used tools' },
   combine_context: { running: 'Putting it together', done: 'Put it together' },
   doc_to_sources: { running: 'Noting the sources', done: 'Noted the sources' },

@@ -58,9 +58,9 @@ export function useWords(view: View, health: Health | undefined): Words {
   return useMemo(() => describe(view.connection, { offline, now, draining, unsent }), [view.connection, offline, now, draining, unsent]);
 }
 
-/** Reads the lists again when a run begins or ends, and when the connection comes back. */
+/** Reads the lists again when a run begins or ends, when the connection comes back, and when the chat is gone. */
 export function useRefreshing(view: View, ...resources: readonly Pick<Resource<unknown>, 'refresh'>[]): void {
-  const moment = `${view.active?.runId ?? ''} ${view.connection.state === 'online'} ${view.conversation.runs.length}`;
+  const moment = `${view.active?.runId ?? ''} ${view.connection.state === 'online'} ${view.conversation.runs.length} ${view.conversation.deletedBy ?? ''}`;
   const refreshers = useRef<readonly Pick<Resource<unknown>, 'refresh'>[]>(resources);
   refreshers.current = resources;
   const first = useRef(true);
