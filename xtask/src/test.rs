@@ -16,7 +16,8 @@ pub(crate) struct Args {
 }
 
 /// Programs of other people that drive our dialects, by version.
-const FOREIGN: &[&str] = &["websockets==17.4", "fakellm==0.3.5"];
+const FOREIGN: &[&str] =
+    &["websockets==17.4", "fakellm==0.3.5", "mcp-server-git==2026.10.19", "mcp-server-time==2026.10.19"];
 
 /// Runs all tests; the first failure ends it.
 pub(crate) fn run_all(args: &Args) -> Result {
@@ -45,7 +46,9 @@ fn cargo(words: &[&str]) -> Command {
 fn rust_tests(foreign: &Path) -> Result {
     let runner: &[&str] =
         if is_nextest_there() { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
-    run(with_models(&mut cargo(runner)).env("TIDEWIRE_FAKELLM", foreign.join("bin/fakellm")))
+    let mut command = cargo(runner);
+    command.env("TIDEWIRE_FAKELLM", foreign.join("bin/fakellm")).env("TIDEWIRE_FOREIGN", foreign);
+    run(with_models(&mut command))
 }
 
 fn is_nextest_there() -> bool {

@@ -20,6 +20,11 @@ const WALLS: &[(&str, &[&str], &str)] = &[
         "a model knows the conversation and nothing else",
     ),
     (
+        "crates/engine/src/mcp",
+        &["crate::store", "crate::bus", "crate::hub", "crate::collections", "crate::chat"],
+        "tools of other programs are tools, and know nothing of who calls them",
+    ),
+    (
         "crates/engine/Cargo.toml",
         &["tidewire-protocols", "tidewire-server", "axum", "tungstenite"],
         "the engine knows no socket and no wire",

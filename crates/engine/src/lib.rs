@@ -24,6 +24,8 @@ pub mod event;
 mod hub;
 pub mod id;
 pub mod identity;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod model;
 pub mod query;
 pub mod schema;

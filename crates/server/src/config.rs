@@ -4,6 +4,9 @@
 //! variables exist, and what the example file must mention follow from it. What a setting does is said here; how
 //! the server acts on it is said where it acts.
 
+mod mcp;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+pub use mcp::{Approve, McpServer, Rule};
 
 /// Environment variables that belong to the server begin with this.
 pub const ENV_PREFIX: &str = "TIDEWIRE_";
@@ -45,6 +50,8 @@ pub struct Config {
     pub provider: Provider,
     /// What a client may use.
     pub limits: Limits,
+    /// Programs whose tools the agent may call, by name.
+    pub mcp: BTreeMap<String, McpServer>,
 }
 
 /// How log lines look.
@@ -113,6 +120,7 @@ impl Default for Config {
             log: LogFormat::Text,
             provider: Provider::default(),
             limits: Limits::default(),
+            mcp: BTreeMap::new(),
         }
     }
 }
@@ -160,6 +168,7 @@ impl Config {
         self.check_keys()?;
         self.check_origins()?;
         self.check_tokens()?;
+        self.mcp.iter().try_for_each(|(name, server)| server.check(name))?;
         self.limits.check()
     }
 

@@ -3,6 +3,7 @@
 //! Every request must name us (`Host`); one that changes something must come from a page that may (`Origin`). Answers
 //! are JSON, errors are `{"error": {"code", "message"}}` with the code's status. The page itself comes from `assets`.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -242,6 +243,9 @@ struct Health {
     embedded: bool,
     /// Whether it can answer with all that it has: `ready`, `loading`, `missing` or `failed`.
     model_status: &'static str,
+    /// How each MCP server stands: `starting`, `ready` or `down`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    mcp: BTreeMap<String, &'static str>,
 }
 
 /// Open to everybody, so that load balancers and the page's first look need no key.
@@ -255,6 +259,7 @@ async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
         model: app.model.name().to_owned(),
         embedded: app.config.model == "embedded",
         model_status: app.model.status().name(),
+        mcp: app.mcp.standings(),
     };
     (status, no_store(), Json(health))
 }

@@ -21,6 +21,11 @@ mod handshake;
 mod http;
 mod import;
 mod limits;
+#[cfg(feature = "mcp")]
+mod mcp;
+#[cfg(not(feature = "mcp"))]
+#[path = "mcp_absent.rs"]
+mod mcp;
 mod owner;
 mod pipe;
 mod server;

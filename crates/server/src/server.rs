@@ -27,6 +27,7 @@ use crate::auth::{Auth, Peer};
 use crate::config::Config;
 use crate::handshake::Door;
 use crate::limits::{MessageLimit, Tickets};
+use crate::mcp::Servers;
 use crate::telemetry::{DialectFigures, Figures};
 
 /// The HTTP side keeps at most this much of a request's head; bodies are streamed.
@@ -54,6 +55,8 @@ pub(crate) struct App {
     pub(crate) door: Door,
     /// Who asks.
     pub(crate) auth: Arc<Auth>,
+    /// Whose tools the agent may call.
+    pub(crate) mcp: Servers,
     /// One-time tickets.
     pub(crate) tickets: Tickets,
     /// Messages a session.
@@ -82,7 +85,7 @@ pub(crate) struct Mount {
 impl App {
     /// Everything that connections share, ready to serve.
     fn new(house: House) -> Arc<Self> {
-        let House { config, engine, records, model, auth } = house;
+        let House { config, engine, records, model, auth, mcp } = house;
         Arc::new(Self {
             door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
@@ -97,6 +100,7 @@ impl App {
             records,
             model,
             auth,
+            mcp,
             config,
         })
     }
@@ -119,6 +123,8 @@ pub struct House {
     pub model: Arc<dyn Model>,
     /// Who asks.
     pub(crate) auth: Arc<Auth>,
+    /// Whose tools the agent may call.
+    pub(crate) mcp: Servers,
 }
 
 /// Serves on this listener until `stop` is done, then ends in good order: nobody new comes in, running answers get
@@ -143,6 +149,7 @@ pub async fn serve(house: House, listener: TcpListener, stop: impl Future<Output
     if tokio::time::timeout(GOODBYE, app.tasks.wait()).await.is_err() {
         tracing::warn!("some clients did not say goodbye in time");
     }
+    app.mcp.close().await;
     tidy.abort();
     app.auth.tidy().await;
     tracing::info!("ended");

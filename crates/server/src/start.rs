@@ -20,6 +20,7 @@ use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, S
 
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::mcp::{Servers, Warden};
 use crate::server::House;
 
 /// How often, and how many times, a loading model is looked at.
@@ -34,14 +35,24 @@ pub struct Started {
     pub store: Arc<Sqlite>,
 }
 
-/// Opens the data folder, takes the configured model, and starts the engine.
+/// Opens the data folder, takes the configured model, and starts the engine and the MCP servers.
 pub async fn start(config: Config) -> Result<Started> {
     let chosen = choose_model(&config)?;
-    start_with(config, chosen, Vec::new()).await
+    let warden = crate::mcp::warden(&config, crate::cli::WARDEN);
+    start_all(config, chosen, Vec::new(), warden).await
 }
 
 /// As [`start`], with models of the caller's own, and more tools than the explorer's.
 pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>>) -> Result<Started> {
+    start_all(config, chosen, tools, None).await
+}
+
+async fn start_all(
+    config: Config,
+    chosen: Chosen,
+    tools: Vec<Arc<dyn Tool>>,
+    warden: Option<Warden>,
+) -> Result<Started> {
     let Chosen { model, embedder } = chosen;
     let folder = config.data.clone();
     // Migrations and the lock block.
@@ -54,6 +65,8 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
     let agent = Explorer::new(Arc::clone(&model), Arc::clone(&records) as SharedRecords)
         .with_limits(run_limits(&config));
     let agent = tools.into_iter().fold(agent, Explorer::with_tool);
+    let mcp = Servers::start(&config, warden)?;
+    let agent = mcp.source().into_iter().fold(agent, Explorer::with_source);
     let parts = Parts {
         store: Arc::clone(&store) as _,
         bus: Arc::new(LocalBus::default()),
@@ -64,7 +77,7 @@ pub async fn start_with(config: Config, chosen: Chosen, tools: Vec<Arc<dyn Tool>
         settings: settings(&config),
     };
     let engine = Engine::start(parts).await?;
-    Ok(Started { house: House { config, engine, records, model, auth }, store })
+    Ok(Started { house: House { config, engine, records, model, auth, mcp }, store })
 }
 
 /// Loads the demo catalogue, if it has never been loaded into this folder.

@@ -17,9 +17,12 @@ use crate::config::{ConfigError, LogFormat};
 /// The variable that says how much is logged, in the syntax of `tracing_subscriber`'s filters.
 pub const FILTER_VARIABLE: &str = "TIDEWIRE_LOG_FILTER";
 
+/// What is logged if nobody says otherwise. The MCP library tells at `info` of each message that a server sends.
+const USUAL_FILTER: &str = "info,rmcp=warn";
+
 /// Begins to log to standard error. A second call in one process changes nothing.
 pub fn start_logging(format: LogFormat, filter: Option<String>) -> Result<(), ConfigError> {
-    let filter = filter.unwrap_or_else(|| String::from("info"));
+    let filter = filter.unwrap_or_else(|| String::from(USUAL_FILTER));
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| ConfigError::new(format!("{FILTER_VARIABLE}: {filter:?} is no filter: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 /// The result as JSON text of at most about `limit` bytes.
-pub(super) fn fit(result: &Value, limit: usize) -> String {
+pub(crate) fn fit(result: &Value, limit: usize) -> String {
     let whole = result.to_string();
     if whole.len() <= limit {
         return whole;

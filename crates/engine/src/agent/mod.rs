@@ -5,7 +5,7 @@
 
 mod agents;
 mod arguments;
-mod bounded;
+pub(crate) mod bounded;
 mod calls;
 mod direct;
 pub mod explorer;

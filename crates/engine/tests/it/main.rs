@@ -6,3 +6,5 @@ mod chat;
 mod crash;
 mod direct;
 mod explorer;
+#[cfg(feature = "mcp")]
+mod mcp;

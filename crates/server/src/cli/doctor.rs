@@ -1,5 +1,6 @@
 //! `tidewire doctor`: looks at everything that `serve` needs, and says what to do about what is not well.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tidewire_engine::{Code, Error};
 use super::{ConfigArgs, Outcome, runtime, say};
 use crate::auth::Keyring;
 use crate::config::Config;
+use crate::mcp::Look;
 
 /// How well one thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl fmt::Display for Health {
 }
 
 struct Finding {
-    what: &'static str,
+    what: Cow<'static, str>,
     health: Health,
     says: String,
 }
@@ -55,17 +57,25 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
 
 async fn look(config: &Config) -> Vec<Finding> {
     let well = format!("model {:?}, listens on {}", config.model, config.listen);
-    vec![
+    let mut findings = vec![
         finding("configuration", Health::Well, well),
         look_at_address(config).await,
         look_at_data(config).await,
         look_at_model(config).await,
         look_at_page(),
-    ]
+    ];
+    findings.extend(crate::mcp::look(config).await.into_iter().map(told_by_mcp));
+    findings
 }
 
-fn finding(what: &'static str, health: Health, says: impl Into<String>) -> Finding {
-    Finding { what, health, says: says.into() }
+fn finding(what: impl Into<Cow<'static, str>>, health: Health, says: impl Into<String>) -> Finding {
+    Finding { what: what.into(), health, says: says.into() }
+}
+
+/// The server runs without an MCP server that does not.
+fn told_by_mcp(look: Look) -> Finding {
+    let health = if look.well { Health::Well } else { Health::Less };
+    finding(format!("mcp {}", look.name), health, look.says)
 }
 
 async fn look_at_address(config: &Config) -> Finding {

@@ -39,7 +39,13 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Check configuration, data folder, model files and page; the exit code says whether all is well.
     Doctor(ConfigArgs),
+    /// Ends programs that a killed server has left; the server starts this itself.
+    #[command(name = WARDEN, hide = true)]
+    Warden,
 }
+
+/// What the server tells its own program to be the warden of the MCP servers.
+pub(crate) const WARDEN: &str = "mcp-warden";
 
 /// Where the configuration comes from, and what flags say on top of it.
 #[derive(Debug, Clone, Default, Args)]
@@ -117,6 +123,10 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Warden => {
+            crate::mcp::serve_as_warden(std::io::stdin().lock());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "tidewire: {failure}");

@@ -31,6 +31,18 @@ impl Server {
         server
     }
 
+    /// One with a configuration file.
+    #[cfg(feature = "mcp")]
+    pub(crate) async fn configured(data: &Path, address: SocketAddr, file: &Path) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--model", "scripted", "--listen", &address.to_string()]);
+        command.arg("--data").arg(data).arg("--config").arg(file);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut server = Self { child, address };
+        server.wait().await;
+        server
+    }
+
     async fn wait(&mut self) {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {

@@ -14,5 +14,7 @@ mod http;
 mod import;
 mod live_data;
 mod live_http;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod talk;
 mod transcripts;

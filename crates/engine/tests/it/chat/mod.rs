@@ -6,7 +6,7 @@ mod managed;
 mod order;
 mod outside;
 mod owners;
-mod restart;
+pub(crate) mod restart;
 mod resume;
 pub(crate) mod rig;
 mod sends;
