@@ -36,6 +36,8 @@ const COMPLETION_BYTES: usize = 64 * 1024;
 /// One client. Dropping it releases everything that it holds; runs that it started go on.
 pub struct Connection {
     identity: Identity,
+    /// Who answers where neither the message nor the chat says.
+    agent: Option<Arc<str>>,
     core: Arc<Core>,
     inbox: Arc<Inbox>,
     /// The chats to which it brought tools.
@@ -109,7 +111,19 @@ impl Connection {
     pub(crate) fn new(identity: Identity, core: Arc<Core>) -> Self {
         core.counters.connections.fetch_add(1, Ordering::Relaxed);
         let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Notify::new(), taken: Notify::new() });
-        Self { identity, core, inbox, brought_to: Mutex::default() }
+        Self { identity, agent: None, core, inbox, brought_to: Mutex::default() }
+    }
+
+    /// The same; this agent answers where neither the message nor the chat names one.
+    #[must_use]
+    pub fn answered_by(mut self, agent: &str) -> Self {
+        self.agent = Some(agent.into());
+        self
+    }
+
+    /// Who answers where neither the message nor the chat says.
+    pub(crate) fn agent(&self) -> Option<&Arc<str>> {
+        self.agent.as_ref()
     }
 
     /// Who it is.

@@ -288,19 +288,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts with these parts. Runs that an earlier process left without an end are ended first, as interrupted and
-    /// with the text that they had.
+    /// Starts with these parts. Runs that an earlier process left without an end go on where their agents can, under
+    /// their ids and in the name of whoever asked; the others are ended first, as interrupted and with the text that
+    /// they had.
     ///
     /// Fails if the store cannot be read or written.
     pub async fn start(parts: Parts) -> Result<Arc<Self>> {
-        let interrupted = recovery::end_interrupted(&*parts.store, &*parts.clock).await?;
-        if interrupted > 0 {
-            tracing::info!(interrupted, "ended runs that an earlier process left open");
+        let recovery::Recovered { ended, go_on } = recovery::recover(&parts).await?;
+        if ended + go_on.len() > 0 {
+            tracing::info!(ended, go_on = go_on.len(), "found runs that an earlier process left open");
         }
         let collections = collections::Desk::new(Arc::clone(&parts.store), Arc::clone(&parts.clock));
         let core = Arc::new(Core::new(parts));
-        let (ended, house) = (core.ended.clone(), Arc::clone(&core).keep_house());
-        tokio::spawn(async move { ended.run_until_cancelled(house).await });
+        let (stop, house) = (core.ended.clone(), Arc::clone(&core).keep_house());
+        tokio::spawn(async move { stop.run_until_cancelled(house).await });
+        for run in go_on {
+            recovery::go_on(&core, run).await?;
+        }
         Ok(Arc::new(Self { core, collections }))
     }
 
@@ -470,8 +474,9 @@ impl Engine {
         }
     }
 
-    /// Prepares the end: messages are refused as draining, runs may finish until `within` has passed, and what still
-    /// goes on then is ended as interrupted. When this returns, everything is written.
+    /// Prepares the end: messages are refused as draining, and runs may finish until `within` has passed. What still
+    /// goes on then is left for the next process if its agent can go on with it there, and else ended as interrupted.
+    /// When this returns, everything is written.
     pub async fn drain(&self, within: Duration) {
         *self.core.draining.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.core.runs.close();

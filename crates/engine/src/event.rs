@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::agent::Passed;
 use crate::change::Notice;
-use crate::conversation::Role;
+use crate::conversation::{Role, RunOptions};
 use crate::error::Error;
 use crate::id::{ChatId, RecordId, RunId, Seq, Timestamp};
-use crate::identity::Subject;
+use crate::identity::{Identity, Subject};
 
 /// Everything that the server can say without being asked.
 #[derive(Debug, Clone)]
@@ -288,6 +289,9 @@ pub enum AgentEvent {
         /// Mermaid text.
         mermaid: String,
     },
+    /// What another process needs to go on with the run. The log keeps it while the run goes on; dialects say nothing
+    /// of it.
+    Checkpoint(Checkpoint),
     /// It came to its end.
     RunFinished {
         /// The whole answer.
@@ -313,6 +317,28 @@ pub enum AgentEvent {
         /// What it cost until then.
         usage: Usage,
     },
+}
+
+/// What another process needs to go on with a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Checkpoint {
+    /// Who answers, in whose name, and how; written with the message that begins the run.
+    Begun(Box<Begun>),
+    /// A node of the agent's graph was left for the next one.
+    Passed(Box<Passed>),
+    /// One of these, as readers get it: what it says is nobody's business but the log's.
+    Hidden,
+}
+
+/// Who answers a run, in whose name, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The agent's name.
+    pub agent: String,
+    /// In whose name; it may no more than it might when the run was accepted.
+    pub identity: Identity,
+    /// What is special about the run.
+    pub options: RunOptions,
 }
 
 impl AgentEvent {

@@ -176,7 +176,8 @@ enum Happened {
 impl Pump {
     fn new(app: &Arc<App>, identity: Identity, call: Box<dyn Call>) -> Result<Self> {
         let leave = app.auth.leave_to_stay(&identity)?;
-        let connection = Arc::new(app.engine.connect(identity));
+        let agent = app.config.agents.of("live_data");
+        let connection = Arc::new(app.engine.connect(identity).answered_by(agent));
         Ok(Self { app: Arc::clone(app), connection, call, executing: None, leave, over: false })
     }
 

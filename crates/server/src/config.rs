@@ -46,6 +46,8 @@ pub struct Config {
     pub drain_seconds: u64,
     /// How the log is written to standard error.
     pub log: LogFormat,
+    /// Which agent answers in which dialect.
+    pub agents: AgentChoice,
     /// The provider's access.
     pub provider: Provider,
     /// What a client may use.
@@ -62,6 +64,36 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Which agent answers where neither a message nor its chat names one: `explorer` or `assistant`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentChoice {
+    /// On `/ws/{session_id}`.
+    pub session_chat: String,
+    /// On `/chat/ws`.
+    pub chat_service: String,
+    /// On `/api/ws` and `/api/chat/…`.
+    pub live_data: String,
+}
+
+impl Default for AgentChoice {
+    fn default() -> Self {
+        let (explorer, assistant) = (String::from("explorer"), String::from("assistant"));
+        Self { session_chat: explorer.clone(), chat_service: assistant, live_data: explorer }
+    }
+}
+
+impl AgentChoice {
+    /// The agent of a dialect.
+    pub fn of(&self, dialect: &str) -> &str {
+        match dialect {
+            "session_chat" => &self.session_chat,
+            "chat_service" => &self.chat_service,
+            _ => &self.live_data,
+        }
+    }
 }
 
 /// How a model provider is reached. Keys are never written here: they are read from an environment variable.
@@ -118,6 +150,7 @@ impl Default for Config {
             models: PathBuf::new(),
             drain_seconds: 20,
             log: LogFormat::Text,
+            agents: AgentChoice::default(),
             provider: Provider::default(),
             limits: Limits::default(),
             mcp: BTreeMap::new(),

@@ -63,7 +63,8 @@ pub(crate) fn run(
     conversation: Conversation,
 ) -> impl Future<Output = ()> + Send + 'static {
     let Conversation { session, identity, rate_key, slot, stay } = conversation;
-    let connection = app.engine.connect(identity);
+    let agent = app.config.agents.of(mount.protocol.name);
+    let connection = app.engine.connect(identity).answered_by(agent);
     let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, rate_key, stay));
     own(app, talk, connection, slot)
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire_engine::agent::explorer::{Explorer, demo};
+use tidewire_engine::agent::graph::assistant::{self, Means};
 use tidewire_engine::agent::run_loop::Limits as RunLimits;
-use tidewire_engine::agent::{Agents, SharedRecords, Tool, Waits};
+use tidewire_engine::agent::{Agents, SharedRecords, Tool, ToolSet, Waits};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::identity::Subject;
 use tidewire_engine::model::choose::{Chosen, ProviderSettings, Settings as ModelSettings};
-use tidewire_engine::model::{self, Models, Status};
+use tidewire_engine::model::{self, Embedder, Model, Models, Status};
 use tidewire_engine::store::sqlite::{self, Sqlite};
 use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{Clock, Engine, Error, LocalBus, Parts, RecordId, Result, Settings};
@@ -62,15 +63,15 @@ async fn start_all(
     let auth = Auth::open(&config, Arc::clone(&store) as _, Arc::clone(&clock)).await?;
     config.check_access(auth.keys.is_keyed()).map_err(|error| Error::invalid(error.to_string()))?;
     let records = Arc::new(Desk::new(Arc::clone(&store) as _, Arc::clone(&clock)));
-    let agent = Explorer::new(Arc::clone(&model), Arc::clone(&records) as SharedRecords)
-        .with_limits(run_limits(&config));
-    let agent = tools.into_iter().fold(agent, Explorer::with_tool);
     let mcp = Servers::start(&config, warden)?;
-    let agent = mcp.source().into_iter().fold(agent, Explorer::with_source);
+    let mut callable = ToolSet::new(tools);
+    mcp.source().into_iter().for_each(|source| callable.add_source(source));
+    let means = means(&config, &model, &records, embedder.clone(), callable);
+    let agents = agents(&config, &means)?;
     let parts = Parts {
         store: Arc::clone(&store) as _,
         bus: Arc::new(LocalBus::default()),
-        agents: Agents::new(Arc::new(agent)),
+        agents,
         models: Models::new(Arc::clone(&model)),
         embedder,
         clock,
@@ -78,6 +79,32 @@ async fn start_all(
     };
     let engine = Engine::start(parts).await?;
     Ok(Started { house: House { config, engine, records, model, auth, mcp }, store })
+}
+
+/// What the agents work with.
+fn means(
+    config: &Config,
+    model: &Arc<dyn Model>,
+    records: &Arc<Desk>,
+    embedder: Option<Arc<dyn Embedder>>,
+    tools: ToolSet,
+) -> Means {
+    let (model, records) = (Arc::clone(model), Arc::clone(records) as SharedRecords);
+    let limits = run_limits(config);
+    let explorer = Explorer::new(Arc::clone(&model), Arc::clone(&records))
+        .with_limits(limits)
+        .with_source(Arc::new(tools.clone()));
+    Means { model, records, embedder, explorer, tools, limits }
+}
+
+/// Who answers: the explorer unless the configuration, a chat or a message names the assistant.
+fn agents(config: &Config, means: &Means) -> Result<Agents> {
+    let agents = Agents::new(Arc::new(means.explorer.clone())).with(Arc::new(assistant::agent(means)?));
+    let choice = &config.agents;
+    for name in [&choice.session_chat, &choice.chat_service, &choice.live_data] {
+        agents.find(Some(name))?;
+    }
+    Ok(agents)
 }
 
 /// Loads the demo catalogue, if it has never been loaded into this folder.

@@ -14,14 +14,15 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use super::outside::Wait;
 use super::run_loop::{Cut, Limits, Said};
 use super::toolbox::{self, Doer, Toolbox};
-use super::{Outside, Tool, ToolContext, Turn, arguments, bounded};
+use super::{Left, LeftCall, Outside, Tool, ToolContext, Turn, arguments, bounded};
 use crate::error::{Code, Detail, Error, Result};
 use crate::event::AgentEvent;
 use crate::id::RunId;
 use crate::identity::Subject;
-use crate::model::ToolCall;
+use crate::model::{Message, ToolCall, ToolDefinition};
 
 /// What came of a call.
 pub(super) struct Answered {
@@ -32,6 +33,36 @@ pub(super) struct Answered {
     duration: Duration,
 }
 
+impl Answered {
+    /// As the model is told of it.
+    pub(super) fn told(self, call: &ToolCall) -> Message {
+        Message::Tool {
+            call_id: call.id.clone(),
+            name: call.name.clone(),
+            is_error: self.result.is_err(),
+            content: self.content,
+        }
+    }
+
+    /// What was answered to an earlier process.
+    fn before(content: &str, error: Option<&Error>) -> Self {
+        let result = match error {
+            Some(error) => Err(error.clone()),
+            None => Ok(serde_json::from_str(content).unwrap_or(Value::Null)),
+        };
+        Self { result, content: content.to_owned(), duration: Duration::ZERO }
+    }
+}
+
+/// A call that is being made.
+struct Task<'c> {
+    call: &'c ToolCall,
+    /// What an earlier process left of it.
+    left: Option<&'c LeftCall>,
+    /// Where it waits for the log before it is done.
+    record: Option<Wait<'c, ()>>,
+}
+
 /// The calls of one run.
 pub(super) struct Calls<'a> {
     toolbox: Toolbox<'a>,
@@ -39,6 +70,10 @@ pub(super) struct Calls<'a> {
     run: RunId,
     outside: &'a Outside,
     limits: Limits,
+    /// Whether what is told goes into a log.
+    is_kept: bool,
+    /// What an earlier process left of them.
+    left: Option<&'a Left>,
     ids: BTreeSet<String>,
     /// What has been answered well, so that asking it again is noticed.
     answered: Vec<(String, Value)>,
@@ -46,8 +81,32 @@ pub(super) struct Calls<'a> {
 
 impl<'a> Calls<'a> {
     pub(super) fn new(toolbox: Toolbox<'a>, context: ToolContext, turn: &'a Turn, limits: Limits) -> Self {
-        let (run, outside) = (turn.run, &*turn.outside);
-        Self { toolbox, context, run, outside, limits, ids: BTreeSet::new(), answered: Vec::new() }
+        let (run, outside, is_kept) = (turn.run, &*turn.outside, turn.is_kept);
+        let left = turn.left.as_deref();
+        let ids = left.map(Left::ids).unwrap_or_default();
+        Self { toolbox, context, run, outside, limits, is_kept, left, ids, answered: Vec::new() }
+    }
+
+    /// Knows of the calls of earlier rounds, which are part of the conversation.
+    pub(super) fn recall(&mut self, messages: &[Message]) {
+        let failed = |id: &str| {
+            let is_of = |message: &Message| matches!(message, Message::Tool { call_id, is_error: true, .. } if call_id == id);
+            messages.iter().any(is_of)
+        };
+        for message in messages {
+            let Message::Assistant { calls, .. } = message else { continue };
+            for call in calls {
+                self.ids.insert(call.id.clone());
+                if !failed(&call.id) {
+                    self.answered.push((call.name.clone(), call.arguments.clone()));
+                }
+            }
+        }
+    }
+
+    /// The tools, as the model sees them.
+    pub(super) fn definitions(&self) -> Vec<ToolDefinition> {
+        self.toolbox.definitions()
     }
 
     /// The id that a call of the model's has in this run. Models count their calls anew in each round. A call about
@@ -71,15 +130,24 @@ impl<'a> Calls<'a> {
     }
 
     /// Makes the calls at the same time. Each is told as it begins and as it ends; the results are in the calls' order.
+    /// What an earlier process told of them is not told again, and what it has the result of is not done again.
     pub(super) async fn make(&mut self, calls: &[ToolCall], said: &Said<'_>) -> Result<Vec<Answered>, Cut> {
         let mut running = FuturesUnordered::new();
-        for (index, call) in calls.iter().enumerate() {
-            said.send(begun(call)).await?;
-            let prepared = self.prepare(call, &calls[..index]);
-            let this = &*self;
-            running.push(async move { (index, this.run(call, prepared, said).await) });
-        }
         let mut answers: Vec<Option<Answered>> = calls.iter().map(|_| None).collect();
+        for (index, call) in calls.iter().enumerate() {
+            let left = self.left.and_then(|left| left.call(&call.id));
+            if let Some((content, error)) = left.and_then(|left| left.result.as_ref()) {
+                answers[index] = Some(Answered::before(content, error.as_ref()));
+                continue;
+            }
+            let prepared = self.prepare(call, &calls[..index]);
+            let record = self.record(call, &prepared, left);
+            if left.is_none() {
+                said.send(begun(call)).await?;
+            }
+            let (this, task) = (&*self, Task { call, left, record });
+            running.push(async move { (index, this.run(task, prepared, said).await) });
+        }
         while let Some((index, answered)) = running.next().await {
             let answered = answered?;
             said.send(ended(&calls[index], &answered)).await?;
@@ -94,6 +162,18 @@ impl<'a> Calls<'a> {
     fn remember(&mut self, calls: &[ToolCall], answers: &[Answered]) {
         let well = calls.iter().zip(answers).filter(|(_, answered)| answered.result.is_ok());
         self.answered.extend(well.map(|(call, _)| (call.name.clone(), call.arguments.clone())));
+    }
+
+    /// The place where a call waits until it is in the log that it is made: one that must not be made twice is not
+    /// made before.
+    fn record<'c>(
+        &'c self,
+        call: &'c ToolCall,
+        prepared: &Result<(Doer<'a>, Value)>,
+        left: Option<&LeftCall>,
+    ) -> Option<Wait<'c, ()>> {
+        let once_only = matches!(prepared, Ok((Doer::Own(tool), _)) if !tool.idempotent());
+        (self.is_kept && once_only && left.is_none()).then(|| self.outside.ask_for_call_record(&call.id))
     }
 
     /// Who does it, with the checked arguments, or why it is not done.
@@ -125,13 +205,13 @@ impl<'a> Calls<'a> {
 
     async fn run(
         &self,
-        call: &ToolCall,
+        task: Task<'_>,
         prepared: Result<(Doer<'a>, Value)>,
         said: &Said<'_>,
     ) -> Result<Answered, Cut> {
         let began = Instant::now();
         let result = match prepared {
-            Ok((doer, arguments)) => self.perform(call, doer, arguments, said).await?,
+            Ok((doer, arguments)) => self.perform(task, doer, arguments, said).await?,
             Err(error) => Err(error),
         };
         let shown = match &result {
@@ -144,18 +224,47 @@ impl<'a> Calls<'a> {
 
     async fn perform(
         &self,
-        call: &ToolCall,
+        task: Task<'_>,
         doer: Doer<'a>,
         arguments: Value,
         said: &Said<'_>,
     ) -> Result<Result<Value>, Cut> {
+        let Task { call, left, record } = task;
+        if let Some(record) = record
+            && record.wait().await.is_none()
+        {
+            return Ok(Err(not_decided()));
+        }
+        let needs_agreement = matches!(doer, Doer::Confirmed(_));
+        if let Doer::Own(tool) | Doer::Confirmed(tool) = &doer
+            && left.is_some_and(|left| left.is_in_doubt(needs_agreement))
+            && !tool.idempotent()
+        {
+            return Ok(Err(in_doubt()));
+        }
         match doer {
             Doer::Own(tool) => Ok(self.do_it(tool, arguments).await),
-            Doer::Confirmed(tool) => match self.ask_person(call, &arguments, said).await? {
+            Doer::Confirmed(tool) => match self.agreement(call, left, &arguments, said).await? {
                 Ok(agreed) => Ok(self.do_what_was_agreed(tool, arguments, &agreed).await),
                 Err(refused) => Ok(Err(refused)),
             },
-            Doer::Client(_) => self.ask_client(call, arguments, said).await,
+            Doer::Client(_) => self.ask_client(call, left, arguments, said).await,
+        }
+    }
+
+    /// What was decided about a call before, or is decided now.
+    async fn agreement(
+        &self,
+        call: &ToolCall,
+        left: Option<&LeftCall>,
+        arguments: &Value,
+        said: &Said<'_>,
+    ) -> Result<Result<String>, Cut> {
+        match left.and_then(|left| left.decided.as_ref()) {
+            Some((true, _)) => Ok(Ok(left.and_then(|left| left.asked.clone()).unwrap_or_default())),
+            Some((false, by)) if *by == Subject::from(Subject::SYSTEM) => Ok(Err(not_decided())),
+            Some((false, _)) => Ok(Err(refused())),
+            None => self.ask_person(call, arguments, said).await,
         }
     }
 
@@ -208,10 +317,12 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Asks the clients to do a call of a tool that one of them brought.
+    /// Asks the clients to do a call of a tool that one of them brought. A client that was asked before has the call
+    /// already, and may have done it: it is not asked again, and its answer is waited for.
     async fn ask_client(
         &self,
         call: &ToolCall,
+        left: Option<&LeftCall>,
         arguments: Value,
         said: &Said<'_>,
     ) -> Result<Result<Value>, Cut> {
@@ -222,7 +333,9 @@ impl<'a> Calls<'a> {
             arguments,
             expires_at: place.expires_at,
         };
-        said.send(requested).await?;
+        if !left.is_some_and(|left| left.client) {
+            said.send(requested).await?;
+        }
         Ok(match place.wait().await {
             Some(Ok(result)) => Ok(result),
             Some(Err(why)) => Err(Error::upstream(why)),
@@ -233,6 +346,10 @@ impl<'a> Calls<'a> {
 
 fn refused() -> Error {
     Error::forbidden("a person refused this call; go on without it, and do not call it again")
+}
+
+fn in_doubt() -> Error {
+    Error::unavailable("the server ended during this call, and it must not be made twice; go on without it")
 }
 
 fn not_decided() -> Error {

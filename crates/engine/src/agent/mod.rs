@@ -9,10 +9,13 @@ pub(crate) mod bounded;
 mod calls;
 mod direct;
 pub mod explorer;
+pub mod graph;
+mod left;
 pub mod outside;
 pub mod retrieval;
 mod round;
 pub mod run_loop;
+mod steering;
 #[cfg(test)]
 mod tests;
 pub mod tool;
@@ -27,7 +30,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::conversation::RetrievalWish;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::AgentEvent;
 use crate::id::{ChatId, RunId, SystemClock};
 use crate::identity::Identity;
@@ -36,7 +39,9 @@ use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 
 pub use agents::Agents;
 pub use direct::{call_tool, complete};
+pub use left::{Left, LeftCall, Passed};
 pub use outside::{Outside, Waits};
+pub use steering::Steering;
 pub use toolbox::ToolSet;
 
 /// Where an agent's events go. It is bounded: an agent that is faster than the log waits.
@@ -59,6 +64,13 @@ pub struct Turn {
     pub wishes: Wishes,
     /// Where calls wait that clients do or persons must agree to.
     pub outside: Arc<Outside>,
+    /// Where persons say what the run is to take into account.
+    pub steering: Arc<Steering>,
+    /// Whether what is told goes into a log, and [`Outside::recorded_call`] is told when. A call that must not be done
+    /// twice is then done when its `ToolCall` is in the log, and not before.
+    pub is_kept: bool,
+    /// What an earlier process left of the run, if it goes on with one.
+    pub left: Option<Arc<Left>>,
 }
 
 impl Turn {
@@ -72,6 +84,9 @@ impl Turn {
             cancel: CancellationToken::new(),
             wishes: Wishes::default(),
             outside: Arc::new(Outside::new(Arc::new(SystemClock), Waits::default())),
+            steering: Arc::default(),
+            is_kept: false,
+            left: None,
         }
     }
 }
@@ -110,7 +125,22 @@ pub trait Agent: Send + Sync + 'static {
         Tools::default()
     }
 
-    /// Answers. The first event is `RunStarted`, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
+    /// Whether it tells [`Checkpoint`](AgentEvent::Checkpoint)s, so that it could go on with a run that another process
+    /// began. Who that is for is then kept with each of its runs.
+    fn keeps_checkpoints(&self) -> bool {
+        false
+    }
+
+    /// Fails unless it can go on with what an earlier process left of one of its runs; then [`run`](Self::run) is
+    /// called with a turn that has it. The error's sentence ends the run.
+    ///
+    /// # Errors
+    /// `Unavailable`, which says why and what to do.
+    fn check_left(&self, _left: &Left) -> Result<()> {
+        Err(Error::unavailable("the server ended before the answer was complete; ask again"))
+    }
+
+    /// Answers. The first event is `RunStarted` unless the turn has [`left`](Turn::left) that told it, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
     /// one of these is sent whatever happens, unless the receiver is gone.
     ///
     /// When `turn.cancel` is cancelled, the model and the tools are stopped at once and `RunStopped` follows with what

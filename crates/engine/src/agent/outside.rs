@@ -5,6 +5,7 @@
 //! lock, so of two answers one wins and the other hears that nobody waits any more. A place goes when its time is over,
 //! when its run is stopped, and when it was answered. What it was asked for is therefore done at most once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,6 +52,8 @@ enum Asked {
     Person(oneshot::Sender<Decision>),
     /// A decision that is not in the log yet.
     Record(oneshot::Sender<()>),
+    /// The word that a call is made, which is not in the log yet.
+    CallRecord(oneshot::Sender<()>),
 }
 
 /// What became of a question whether a call may be done.
@@ -63,7 +66,7 @@ pub(super) struct Decision {
 /// A place that is waited at. Dropping it gives the place up.
 pub(super) struct Wait<'a, T> {
     outside: &'a Outside,
-    call_id: &'a str,
+    call_id: Cow<'a, str>,
     answer: oneshot::Receiver<T>,
     /// Until when it can be answered.
     pub(super) expires_at: Timestamp,
@@ -95,15 +98,26 @@ impl Outside {
         self.open(call_id, Duration::from_secs(24 * 60 * 60), Asked::Record)
     }
 
+    /// Opens a place for the word that it is in the log that a call is made.
+    pub(super) fn ask_for_call_record<'a>(&'a self, call_id: &'a str) -> Wait<'a, ()> {
+        self.open(call_id, Duration::from_secs(24 * 60 * 60), Asked::CallRecord)
+    }
+
+    /// Opens a place for the word that it is in the log that a step is begun.
+    pub(super) fn ask_for_step_record(&self, step: &str) -> Wait<'_, ()> {
+        self.open(step_place(step), Duration::from_secs(24 * 60 * 60), Asked::CallRecord)
+    }
+
     fn open<'a, T>(
         &'a self,
-        call_id: &'a str,
+        call_id: impl Into<Cow<'a, str>>,
         limit: Duration,
         asked: impl FnOnce(oneshot::Sender<T>) -> Asked,
     ) -> Wait<'a, T> {
+        let call_id = call_id.into();
         let (sender, answer) = oneshot::channel();
         let place = Place { until: Instant::now() + limit, limit, asked: asked(sender) };
-        self.lock().insert(call_id.to_owned(), place);
+        self.lock().insert(call_id.clone().into_owned(), place);
         let micros = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
         let expires_at = Timestamp(self.clock.now().0.saturating_add(micros));
         Wait { outside: self, call_id, answer, expires_at }
@@ -118,7 +132,7 @@ impl Outside {
             return false;
         }
         match (&place.asked, &answer) {
-            (Asked::Record(_), _) => return false,
+            (Asked::Record(_) | Asked::CallRecord(_), _) => return false,
             (Asked::Client(_) | Asked::Person(_), ToolAnswer::Working) => {
                 place.until = Instant::now() + place.limit;
                 return true;
@@ -132,7 +146,7 @@ impl Outside {
             Asked::Person(waiter) => {
                 waiter.send(Decision { approved: agrees(&answer), by: by.clone() }).is_ok()
             }
-            Asked::Record(_) => false,
+            Asked::Record(_) | Asked::CallRecord(_) => false,
         }
     }
 
@@ -145,12 +159,33 @@ impl Outside {
 
     /// The decision about this call is in the log; the call may be done now.
     pub fn recorded(&self, call_id: &str) {
+        self.release(call_id, |asked| match asked {
+            Asked::Record(waiter) => Ok(waiter),
+            other => Err(other),
+        });
+    }
+
+    /// It is in the log that this call is made; it may be done now, unless somebody must agree to it.
+    pub fn recorded_call(&self, call_id: &str) {
+        self.release(call_id, |asked| match asked {
+            Asked::CallRecord(waiter) => Ok(waiter),
+            other => Err(other),
+        });
+    }
+
+    /// It is in the log that a step is begun.
+    pub fn recorded_step(&self, step: &str) {
+        self.recorded_call(&step_place(step));
+    }
+
+    /// Lets one go on that waits for the log, if it waits for this.
+    fn release(&self, call_id: &str, waits: impl FnOnce(Asked) -> Result<oneshot::Sender<()>, Asked>) {
         let mut places = self.lock();
-        if matches!(places.get(call_id), Some(Place { asked: Asked::Record(_), .. }))
-            && let Some(Place { asked: Asked::Record(waiter), .. }) = places.remove(call_id)
-        {
+        let Some((id, place)) = places.remove_entry(call_id) else { return };
+        match waits(place.asked) {
             // A run that was stopped waits no longer.
-            let _ = waiter.send(());
+            Ok(waiter) => _ = waiter.send(()),
+            Err(asked) => _ = places.insert(id, Place { asked, ..place }),
         }
     }
 }
@@ -165,12 +200,12 @@ impl<T> Wait<'_, T> {
     /// The answer; `None` when the time was over first.
     pub(super) async fn wait(mut self) -> Option<T> {
         loop {
-            let until = self.outside.lock().get(self.call_id).map(|place| place.until);
+            let until = self.outside.lock().get(&*self.call_id).map(|place| place.until);
             let Some(until) = until else { return (&mut self.answer).await.ok() };
             tokio::select! {
                 biased;
                 answer = &mut self.answer => return answer.ok(),
-                () = sleep_until(until) => if self.outside.expire(self.call_id) {
+                () = sleep_until(until) => if self.outside.expire(&self.call_id) {
                     return None;
                 },
             }
@@ -194,8 +229,13 @@ impl<T> Drop for Wait<'_, T> {
     fn drop(&mut self) {
         self.answer.close();
         // An answer that has taken the place has removed it already.
-        self.outside.lock().remove(self.call_id);
+        self.outside.lock().remove(&*self.call_id);
     }
+}
+
+/// A name that no call has: ids of calls are not empty and begin with what a model or we write.
+fn step_place(step: &str) -> String {
+    format!("\0step {step}")
 }
 
 fn outcome(answer: ToolAnswer) -> Result<Value, String> {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::calls::Calls;
 use super::run_loop::{Cut, Limits, Said};
 use crate::error::{Error, Result};
-use crate::event::AgentEvent;
+use crate::event::{AgentEvent, Usage};
 use crate::model::{Model, ModelEvent, ModelStream, Request, StopReason, ToolCall};
 
 /// What was heard when the model was done.
@@ -47,6 +47,37 @@ pub(super) async fn hear(
     round.finish(reason)
 }
 
+/// A model that says more than so many bytes before its first call does not mean to call.
+const MUSING: usize = 240;
+
+/// Asks a model which tools it wants called, and what that cost. What it says beside is heard by nobody; as soon as it
+/// answers instead of calling, it is stopped.
+pub(super) async fn choose(
+    model: &dyn Model,
+    request: Request,
+    limits: &Limits,
+    said: &Said<'_>,
+    calls: &mut Calls<'_>,
+) -> Result<(Vec<ToolCall>, Usage), Cut> {
+    let mut patience = Patience::begin(limits);
+    let mut stream = patience.wait(model.stream(request)).await??;
+    let (mut round, mut usage) = (Round::default(), Usage::default());
+    let reason = loop {
+        match next(&mut stream, &mut patience).await? {
+            ModelEvent::End(reason) => break reason,
+            ModelEvent::Usage(so_far) => usage = so_far,
+            ModelEvent::Text(delta) => {
+                round.text.push_str(&delta);
+                if round.text.len() > MUSING && round.calls.is_empty() && round.unfinished.is_empty() {
+                    return Ok((Vec::new(), usage));
+                }
+            }
+            event => round.note(event, said, calls).await?,
+        }
+    };
+    Ok((round.finish(reason)?.calls, usage))
+}
+
 pub(super) async fn next(stream: &mut ModelStream, patience: &mut Patience<'_>) -> Result<ModelEvent> {
     let event = patience.wait(stream.next()).await?;
     let broke_off = || Error::upstream("the model broke off in the middle of its answer; ask again");
@@ -71,11 +102,22 @@ impl Round {
         calls: &mut Calls<'_>,
     ) -> Result<(), Cut> {
         match event {
-            ModelEvent::Queued { position } => said.send(AgentEvent::RunQueued { position }).await,
             ModelEvent::Text(delta) => {
                 self.text.push_str(&delta);
                 said.text(&delta).await
             }
+            ModelEvent::Usage(usage) => {
+                said.round_costs(usage);
+                Ok(())
+            }
+            event => self.note(event, said, calls).await,
+        }
+    }
+
+    /// Takes what is neither text nor usage.
+    async fn note(&mut self, event: ModelEvent, said: &Said<'_>, calls: &mut Calls<'_>) -> Result<(), Cut> {
+        match event {
+            ModelEvent::Queued { position } => said.send(AgentEvent::RunQueued { position }).await,
             ModelEvent::Reasoning(text) if text.is_empty() => Ok(()),
             ModelEvent::Reasoning(text) => said.send(AgentEvent::ReasoningDelta { text }).await,
             ModelEvent::CallProgress { id, name, so_far } => {
@@ -89,11 +131,8 @@ impl Round {
                 self.calls.push(ToolCall { id, ..call });
                 Ok(())
             }
-            ModelEvent::Usage(usage) => {
-                said.round_costs(usage);
-                Ok(())
-            }
-            ModelEvent::End(_) => Ok(()), // ends the round before it comes here
+            // Whoever calls takes these before it comes here.
+            ModelEvent::Text(_) | ModelEvent::Usage(_) | ModelEvent::End(_) => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It streams what the model says as events, calls the tools that it asks for, and hands their results back. Every
 //! step has a deadline, a cancelled run stops at once, and whatever goes wrong leaves the text and the usage so far.
-//! What the first and the last event of a run carry is the agent's business, not the loop's.
+//! What the first and the last event of a run carry is the [graph](super::graph)'s business, not the loop's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::calls::{Answered, Calls};
+use super::graph::Marks;
 use super::round::{self, Heard};
 use super::toolbox::Toolbox;
 use super::{Events, ToolContext, Tools, Turn};
@@ -78,34 +79,14 @@ pub trait Observer: Send {
     async fn answered(&mut self, call: &ToolCall, result: &Value) -> Vec<AgentEvent>;
 }
 
-/// How a run came to its end.
-#[derive(Debug, Clone)]
-pub enum Ending {
-    /// The model said all that it wanted to.
-    Finished,
-    /// Somebody ended it.
-    Stopped,
-    /// It could not go on.
-    Failed(Error),
-}
-
-/// What a run left.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// What was said, as the deltas said it.
-    pub text: String,
-    /// What all rounds cost together.
-    pub usage: Usage,
-    /// How it ended.
-    pub ending: Ending,
-}
-
 /// Why a run cannot go on.
 pub(super) enum Cut {
     /// Nobody reads the events any more.
     Gone,
     /// Something failed.
     Failed(Error),
+    /// The run went on after a restart, and what would be said now is not what was said before.
+    Differs,
 }
 
 impl From<Error> for Cut {
@@ -114,55 +95,57 @@ impl From<Error> for Cut {
     }
 }
 
-/// Answers a turn. `None` if nobody reads the events any more.
-///
-/// When `turn.cancel` is cancelled, the model's stream and the tools are dropped before this returns.
-pub async fn answer(
-    plan: &Plan,
-    turn: &Turn,
-    events: &Events,
-    observer: &mut dyn Observer,
-) -> Option<Outcome> {
-    let model = turn.wishes.model.as_ref().unwrap_or(&plan.model);
-    let mut said = Said::new(events, plan.limits.answer_bytes, model.context_window());
-    let ended = tokio::select! {
-        biased;
-        () = turn.cancel.cancelled() => Ok(Ending::Stopped),
-        ended = rounds(plan, turn, &mut said, observer) => ended.map(|()| Ending::Finished),
-    };
-    let ending = match ended {
-        Ok(ending) => ending,
-        Err(Cut::Failed(error)) => Ending::Failed(error),
-        Err(Cut::Gone) => return None,
-    };
-    Some(Outcome { usage: said.usage(), text: said.text, ending })
+/// The calls of a turn, with the tools that it may use.
+pub(super) fn calls_of<'a>(tools: &'a Tools, turn: &'a Turn, limits: Limits) -> Calls<'a> {
+    let wishes = &turn.wishes;
+    let context = ToolContext { chat: Some(turn.chat), run: Some(turn.run), identity: turn.identity.clone() };
+    let toolbox = Toolbox::new(tools, &wishes.client_tools, &wishes.exclude, &wishes.confirm);
+    Calls::new(toolbox, context, turn, limits)
 }
 
-async fn rounds(
+/// How often the model may be asked in a turn.
+pub(super) fn rounds_of(turn: &Turn, limits: &Limits) -> usize {
+    turn.wishes.max_rounds.map_or(limits.rounds, |most| most.clamp(1, limits.rounds))
+}
+
+/// Asks the model and calls tools until there is an answer to `messages`.
+pub(super) async fn rounds(
     plan: &Plan,
     turn: &Turn,
+    mut messages: Vec<Message>,
     said: &mut Said<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(), Cut> {
-    let wishes = &turn.wishes;
-    let model = wishes.model.as_ref().unwrap_or(&plan.model);
-    let context = ToolContext { chat: Some(turn.chat), run: Some(turn.run), identity: turn.identity.clone() };
-    let toolbox = Toolbox::new(&plan.tools, &wishes.client_tools, &wishes.exclude, &wishes.confirm);
-    let tools = toolbox.definitions();
-    let mut calls = Calls::new(toolbox, context, turn, plan.limits);
-    let mut messages = turn.messages.clone();
-    let rounds = wishes.max_rounds.map_or(plan.limits.rounds, |most| most.clamp(1, plan.limits.rounds));
+    let model = turn.wishes.model.as_ref().unwrap_or(&plan.model);
+    let mut calls = calls_of(&plan.tools, turn, plan.limits);
+    calls.recall(&messages);
+    let tools = calls.definitions();
+    let rounds = rounds_of(turn, &plan.limits);
     for left in (0..rounds).rev() {
+        let steered = if left == 0 { turn.steering.close().await } else { turn.steering.take().await };
+        messages.extend(steered.into_iter().map(Message::User));
         let request = request(plan, turn, &tools, &messages, left);
         let heard = round::hear(&**model, request, &plan.limits, said, &mut calls).await?;
-        if heard.calls.is_empty() {
-            return conclude(&heard, said).await;
-        }
-        if left > 0 {
-            messages.extend(call_tools(heard, said, &mut calls, plan.limits.tool, observer).await?);
+        said.flush().await?;
+        match heard {
+            heard if !heard.calls.is_empty() && left > 0 => {
+                messages.extend(call_tools(heard, said, &mut calls, plan.limits.tool, observer).await?);
+            }
+            heard if !heard.calls.is_empty() => return Err(Cut::Failed(went_on_calling(rounds))),
+            // Somebody has said something while the model spoke: it is read before the run ends.
+            heard if !turn.steering.close_if_empty() => {
+                messages.push(Message::Assistant { text: heard.text, calls: Vec::new() });
+                said.begin_segment();
+            }
+            heard => return conclude(&heard, said).await,
         }
     }
     Err(Cut::Failed(went_on_calling(rounds)))
+}
+
+/// Why a run that went on after a restart ends after all.
+pub(super) fn differs() -> Error {
+    Error::unavailable("the server ended before the answer was complete; ask again")
 }
 
 fn request(plan: &Plan, turn: &Turn, tools: &[ToolDefinition], messages: &[Message], left: usize) -> Request {
@@ -208,16 +191,14 @@ async fn call_tools(
     for (call, answered) in heard.calls.iter().zip(&answered) {
         let Answered { result: Ok(result), .. } = answered else { continue };
         for event in timeout(patience, observer.answered(call, result)).await.unwrap_or_default() {
-            said.send(event).await?;
+            match event {
+                AgentEvent::Diagram { mermaid } => said.draw(mermaid).await?,
+                event => said.send(event).await?,
+            }
         }
     }
-    let results = heard.calls.iter().zip(answered).map(|(call, answered)| Message::Tool {
-        call_id: call.id.clone(),
-        name: call.name.clone(),
-        is_error: answered.result.is_err(),
-        content: answered.content,
-    });
-    let results: Vec<_> = results.collect();
+    let results: Vec<_> =
+        heard.calls.iter().zip(answered).map(|(call, answered)| answered.told(call)).collect();
     Ok([Message::Assistant { text: heard.text, calls: heard.calls }].into_iter().chain(results).collect())
 }
 
@@ -225,7 +206,13 @@ async fn call_tools(
 pub(super) struct Said<'a> {
     events: &'a Events,
     most: usize,
-    text: String,
+    pub(super) text: String,
+    /// What was shown before a restart and comes next: it is not shown again.
+    pub(super) shown: String,
+    /// The last diagram.
+    pub(super) diagram: Option<String>,
+    /// Holds back and takes out what names no source.
+    pub(super) marks: Option<Marks>,
     /// Something happened since the last text; the next text is set apart by a blank line.
     apart: bool,
     /// What the rounds before cost.
@@ -235,9 +222,19 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn new(events: &'a Events, most: usize, context_window: Option<u64>) -> Self {
+    pub(super) fn new(events: &'a Events, most: usize, context_window: Option<u64>) -> Self {
         let spent = Usage { context_window, ..Usage::default() };
-        Self { events, most, text: String::new(), apart: false, spent, round: Usage::default() }
+        Self {
+            events,
+            most,
+            text: String::new(),
+            shown: String::new(),
+            diagram: None,
+            marks: None,
+            apart: false,
+            spent,
+            round: Usage::default(),
+        }
     }
 
     /// Sends an event, waiting for room.
@@ -245,8 +242,30 @@ impl<'a> Said<'a> {
         self.events.send(event).await.map_err(|_| Cut::Gone)
     }
 
-    /// Says more. The text is kept in the moment in which it is sent, so that what is kept is what was shown.
+    /// Sends a diagram, and remembers it.
+    pub(super) async fn draw(&mut self, mermaid: String) -> Result<(), Cut> {
+        self.diagram = Some(mermaid.clone());
+        self.send(AgentEvent::Diagram { mermaid }).await
+    }
+
+    /// Says more, without the marks that name no source.
     pub(super) async fn text(&mut self, delta: &str) -> Result<(), Cut> {
+        match self.marks.as_mut().map(|marks| marks.take(delta)) {
+            Some(delta) => self.say(&delta).await,
+            None => self.say(delta).await,
+        }
+    }
+
+    /// Says what was held back.
+    pub(super) async fn flush(&mut self) -> Result<(), Cut> {
+        match self.marks.as_mut().map(Marks::rest) {
+            Some(rest) => self.say(&rest).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The text is kept in the moment in which it is sent, so that what is kept is what was shown.
+    async fn say(&mut self, delta: &str) -> Result<(), Cut> {
         let delta = format!("{}{delta}", self.gap(delta));
         if delta.is_empty() {
             return Ok(());
@@ -256,11 +275,29 @@ impl<'a> Said<'a> {
                 format!("the answer grew beyond {} bytes and was ended; ask for less at once", self.most);
             return Err(Cut::Failed(Error::new(Code::TooLarge, message)));
         }
+        let new = self.without_shown(&delta)?.to_owned();
         let permit = self.events.reserve().await.map_err(|_| Cut::Gone)?;
         self.text.push_str(&delta);
+        self.shown.drain(..delta.len() - new.len());
         self.apart = false;
-        permit.send(AgentEvent::TextDelta { text: delta });
+        if !new.is_empty() {
+            permit.send(AgentEvent::TextDelta { text: new });
+        }
         Ok(())
+    }
+
+    /// What of a delta was not shown before a restart.
+    fn without_shown<'d>(&self, delta: &'d str) -> Result<&'d str, Cut> {
+        match delta.strip_prefix(self.shown.as_str()) {
+            Some(new) => Ok(new),
+            None if self.shown.starts_with(delta) => Ok(""),
+            None => Err(Cut::Differs),
+        }
+    }
+
+    /// Everything that was shown.
+    pub(super) fn everything(&self) -> String {
+        format!("{}{}", self.text, self.shown)
     }
 
     /// What has to come before a segment's first text, so that a blank line sets it apart.
@@ -273,7 +310,7 @@ impl<'a> Said<'a> {
         &"\n\n"[(ended + begun).min(2)..]
     }
 
-    fn begin_segment(&mut self) {
+    pub(super) fn begin_segment(&mut self) {
         self.apart = true;
     }
 
@@ -288,7 +325,7 @@ impl<'a> Said<'a> {
         self.round = Usage::default();
     }
 
-    fn usage(&self) -> Usage {
+    pub(super) fn usage(&self) -> Usage {
         let mut usage = self.spent;
         usage.add(self.round);
         usage

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod graph;
 mod memory;
 mod outside;
 
@@ -74,7 +75,8 @@ fn line(event: &AgentEvent) -> String {
         | AgentEvent::ClientToolRequested { .. }
         | AgentEvent::ApprovalResolved { .. }
         | AgentEvent::Sources(_)
-        | AgentEvent::Step { .. } => panic!("the explorer does not do this: {event:?}"),
+        | AgentEvent::Step { .. }
+        | AgentEvent::Checkpoint(_) => panic!("the explorer does not do this: {event:?}"),
     }
 }
 

@@ -56,8 +56,14 @@ impl ToolSet {
     }
 }
 
+impl ToolSource for ToolSet {
+    fn tools(&self) -> Tools {
+        self.now()
+    }
+}
+
 /// In a list of tools to be agreed to: each tool of the server.
-const EVERY_TOOL: &str = "*";
+pub(super) const EVERY_TOOL: &str = "*";
 
 /// What can be called in one run.
 pub(super) struct Toolbox<'a> {

@@ -19,7 +19,7 @@ use crate::bus::{Bus, Topic};
 use crate::connection::Limits;
 use crate::engine::Counters;
 use crate::error::{Error, Result};
-use crate::event::{ChatBody, ChatEvent};
+use crate::event::{AgentEvent, ChatBody, ChatEvent, Checkpoint};
 use crate::hub::{Room, Weighed};
 use crate::id::{Clock, Seq, Timestamp};
 use crate::store::Store;
@@ -36,7 +36,25 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn new(body: ChatBody) -> Self {
-        Self { json: encode(&body), body }
+        Self { json: encode(&body), body: shown(body) }
+    }
+
+    /// How much of an inbox it takes.
+    fn weight(&self) -> usize {
+        match &self.body {
+            ChatBody::Run { event: AgentEvent::Checkpoint(_), .. } => 0,
+            _ => self.json.len(),
+        }
+    }
+}
+
+/// A body as readers get it: what a checkpoint says is nobody's business but the log's.
+pub(crate) fn shown(body: ChatBody) -> ChatBody {
+    match body {
+        ChatBody::Run { run, event: AgentEvent::Checkpoint(_), text } => {
+            ChatBody::Run { run, event: AgentEvent::Checkpoint(Checkpoint::Hidden), text }
+        }
+        body => body,
     }
 }
 
@@ -172,10 +190,11 @@ impl Scribe {
         let mut seq = first;
         let events: Vec<Weighed> = drafts
             .into_iter()
-            .map(|Draft { body, json }| {
-                let event = ChatEvent::new(room.chat, seq, seq, at, body);
+            .map(|draft| {
+                let weight = draft.weight();
+                let event = ChatEvent::new(room.chat, seq, seq, at, draft.body);
                 seq = seq.next();
-                (Arc::new(event), json.len())
+                (Arc::new(event), weight)
             })
             .collect();
         if let Some((last, _)) = events.last() {

@@ -274,6 +274,7 @@ pub(crate) async fn regenerate(
             .with(Detail::Field("message".into()))
     })?;
     let opening = Opening {
+        agent: None,
         content: question.content.clone(),
         while_running: WhileRunning::Reject,
         options: RunOptions::default(),

@@ -40,7 +40,8 @@ impl Projection {
     fn take(&mut self, seq: Seq, at: Timestamp, body: ChatBody) {
         match body {
             ChatBody::UserMessage { run, content, .. } => {
-                self.asked.insert(run, seq);
+                // Later ones of a run steered it.
+                self.asked.entry(run).or_insert(seq);
                 self.messages.push(message(seq, at, Some(run), Role::User, content));
             }
             ChatBody::Run { run, event, .. } => self.take_end(seq, at, run, event),

@@ -11,6 +11,7 @@
 pub(crate) mod combine;
 pub(crate) mod history;
 pub(crate) mod journal;
+mod left;
 pub(crate) mod managed;
 mod messages;
 pub(crate) mod outside;
@@ -29,7 +30,7 @@ use crate::connection::Connection;
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Detail, Error, Result};
-use crate::event::{AgentEvent, ChatBody};
+use crate::event::{AgentEvent, Begun, ChatBody, Checkpoint};
 use crate::hub::{Room, RoomState};
 use crate::id::{ChatId, Position, RunId, Seq, SessionId};
 use crate::identity::Identity;
@@ -122,7 +123,13 @@ pub(crate) async fn send(
         return Ok(known);
     }
     let Message { message_id, content, while_running, options } = message;
-    let opening = Opening { content: content.clone(), while_running, options };
+    if let WhileRunning::Steer(_) = while_running
+        && let Some(reply) = steer(core, &room, message_id.as_deref(), &content).await
+    {
+        return reply;
+    }
+    let agent = connection.agent().cloned();
+    let opening = Opening { agent, content: content.clone(), while_running, options };
     let id = message_id.clone();
     let (run, accepted) = admit(core, &room, connection.identity(), opening, |run| ChatBody::UserMessage {
         run,
@@ -138,8 +145,53 @@ pub(crate) async fn send(
     }
 }
 
+/// Lets the run that goes on take a message into account; `None` if there is none that can. The message is an entry of
+/// the run's, and is read when it is in the log.
+async fn steer(
+    core: &Arc<Core>,
+    room: &Arc<Room>,
+    message_id: Option<&str>,
+    content: &str,
+) -> Option<Result<Reply>> {
+    let (run, accepted) = admit_steering(core, room, message_id, content)?;
+    match answer_when_accepted(room, run, accepted).await {
+        Err(error) if error.code == Code::Conflict => {
+            let known = find_message(core, room, message_id).await;
+            Some(known.and_then(|known| known.ok_or(error)))
+        }
+        answered => Some(answered),
+    }
+}
+
+fn admit_steering(
+    core: &Arc<Core>,
+    room: &Arc<Room>,
+    message_id: Option<&str>,
+    content: &str,
+) -> Option<(RunId, oneshot::Receiver<Result<()>>)> {
+    let state = room.lock();
+    let run = state.runs.front().filter(|run| !state.deleted && !run.cancel.is_cancelled())?.id;
+    let gate = core.pass_gate().ok()?;
+    let in_log = state.runs.front()?.steering.offer(content)?;
+    let body =
+        ChatBody::UserMessage { run, message_id: message_id.map(str::to_owned), content: content.to_owned() };
+    let written = core.journal.write(room, vec![Draft::new(body)]);
+    let (accepted, answer) = oneshot::channel();
+    // A task of its own, so that an asker that goes away leaves the run in no doubt.
+    core.spawn(async move {
+        let outcome = written.wait().await;
+        // The run may have ended, and the asker gone.
+        let _ = in_log.send(outcome.is_ok());
+        let _ = accepted.send(outcome);
+    });
+    drop(gate);
+    Some((run, answer))
+}
+
 /// What is asked as a run begins, and how.
 pub(crate) struct Opening {
+    /// Who answers where neither the message nor the chat says.
+    pub(crate) agent: Option<Arc<str>>,
     pub(crate) content: String,
     pub(crate) while_running: WhileRunning,
     pub(crate) options: RunOptions,
@@ -172,7 +224,7 @@ fn admit(
     opening: Opening,
     body: impl FnOnce(RunId) -> ChatBody,
 ) -> Result<(RunId, oneshot::Receiver<Result<()>>)> {
-    let Opening { content, while_running, options } = opening;
+    let Opening { agent, content, while_running, options } = opening;
     let mut state = room.lock();
     if state.deleted {
         return Err(no_such_chat());
@@ -184,10 +236,22 @@ fn admit(
     }
     let (accepted, answer) = oneshot::channel();
     let run = Arc::new(Run::new(core));
-    let agent = answering(core, &state.settings, &options);
-    let question = Question { agent, identity: identity.clone(), content, options, accepted };
-    let written = core.journal.write(room, opening_drafts(run.id, body(run.id), state.runs.len()));
-    core.spawn(run::conduct(Arc::clone(core), Arc::clone(room), Arc::clone(&run), question, written));
+    let agent = answering(core, &state.settings, &options, agent.as_deref());
+    let question = Question { agent, identity: identity.clone(), content, options, left: None };
+    let mut drafts = opening_drafts(run.id, body(run.id), state.runs.len());
+    drafts.extend(
+        begun(&question, &state.settings)
+            .map(|event| Draft::new(ChatBody::Run { run: run.id, event, text: None })),
+    );
+    let written = core.journal.write(room, drafts);
+    core.spawn(run::conduct(
+        Arc::clone(core),
+        Arc::clone(room),
+        Arc::clone(&run),
+        question,
+        written,
+        accepted,
+    ));
     drop(gate);
     if state.runs.is_empty() {
         run.turn.notify_one();
@@ -196,10 +260,36 @@ fn admit(
     Ok((run.id, answer))
 }
 
-/// Who answers: whom the message asks for, else whom the chat does.
-fn answering(core: &Core, settings: &ChatSettings, options: &RunOptions) -> Arc<dyn Agent> {
-    let name = options.agent.as_ref().or(settings.agent.as_ref());
-    core.agents.find(name.map(String::as_str)).unwrap_or_else(|error| {
+/// What another process needs to answer the question, if its agent could go on with it there.
+fn begun(question: &Question, settings: &ChatSettings) -> Option<AgentEvent> {
+    if !question.agent.keeps_checkpoints() {
+        return None;
+    }
+    let begun = Begun {
+        agent: question.agent.name().to_owned(),
+        identity: reading(&question.identity, settings),
+        options: question.options.clone(),
+    };
+    Some(AgentEvent::Checkpoint(Checkpoint::Begun(Box::new(begun))))
+}
+
+/// The asker, reading no more than the chat lets it.
+fn reading(identity: &Identity, settings: &ChatSettings) -> Identity {
+    match settings.collections.is_empty() {
+        true => identity.clone(),
+        false => identity.narrowed(&settings.collections),
+    }
+}
+
+/// Who answers: whom the message asks for, else whom the chat does, else whom the connection does.
+fn answering(
+    core: &Core,
+    settings: &ChatSettings,
+    options: &RunOptions,
+    otherwise: Option<&str>,
+) -> Arc<dyn Agent> {
+    let name = options.agent.as_deref().or(settings.agent.as_deref()).or(otherwise);
+    core.agents.find(name).unwrap_or_else(|error| {
         // It was there when the chat chose it; the server's configuration has changed since.
         tracing::warn!(%error, "the first agent answers");
         core.agents.first()

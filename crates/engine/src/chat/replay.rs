@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::journal::shown;
 use crate::engine::Core;
 use crate::error::Result;
 use crate::event::{AgentEvent, Answer, ChatBody, ChatEvent, Event, RunText, TextSpan};
@@ -40,7 +41,7 @@ pub(crate) async fn events(core: &Core, room: &Room, entries: Vec<LogEntry>) -> 
         if let (Some(end), ChatBody::Run { run, text, .. }) = (text_end, &mut body) {
             *text = Some(TextSpan { whole: text_of(core, room, *run, &mut texts).await?, end });
         }
-        events.push(Arc::new(ChatEvent::new(entry.chat, entry.from, entry.to, entry.at, body)));
+        events.push(Arc::new(ChatEvent::new(entry.chat, entry.from, entry.to, entry.at, shown(body))));
     }
     Ok(events)
 }
@@ -89,7 +90,8 @@ pub(crate) fn said(entries: &[LogEntry]) -> Answer {
             | AgentEvent::ClientToolRequested { .. }
             | AgentEvent::ApprovalResolved { .. }
             | AgentEvent::Sources(_)
-            | AgentEvent::Step { .. } => {}
+            | AgentEvent::Step { .. }
+            | AgentEvent::Checkpoint(_) => {}
         }
     }
     answer

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -13,14 +14,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::history::{self, Conversation};
 use super::journal::{Draft, Written};
-use super::outside;
-use crate::agent::{Agent, Outside, Turn, Wishes};
+use super::{outside, recovery};
+use crate::agent::{Agent, Left, Outside, Steering, Turn, Wishes};
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
 use crate::event::{AgentEvent, Answer, ChatBody, RunText, TextSpan, Usage};
 use crate::hub::Room;
-use crate::id::RunId;
+use crate::id::{RunId, Timestamp};
 use crate::identity::{Identity, Subject};
 
 /// A run, as its room knows it.
@@ -34,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) turn: Notify,
     /// Where its calls wait that clients do or persons must agree to.
     pub(crate) outside: Arc<Outside>,
+    /// Where it is told what to take into account.
+    pub(crate) steering: Arc<Steering>,
     /// The calls for which agreement was asked and is not decided, as far as the log knows.
     undecided: Mutex<Vec<String>>,
 }
@@ -47,26 +50,29 @@ impl Run {
             text: RunText::default(),
             turn: Notify::new(),
             outside: Arc::new(outside),
+            steering: Arc::default(),
             undecided: Mutex::default(),
         }
     }
+
+    /// A run that goes on, with what it said before and what still waits for agreement.
+    pub(crate) fn left(core: &Core, id: RunId, left: &Left) -> Self {
+        let run = Self { id, ..Self::new(core) };
+        run.text.push(&left.text);
+        let waits = left.calls.iter().filter(|known| known.asked.is_some() && known.decided.is_none());
+        let undecided = waits.map(|known| known.call.id.clone()).collect();
+        Self { undecided: Mutex::new(undecided), ..run }
+    }
 }
 
-/// What a run is about, and who waits to hear that it was accepted.
+/// What a run is about.
 pub(crate) struct Question {
     pub(crate) agent: Arc<dyn Agent>,
     pub(crate) identity: Identity,
     pub(crate) content: String,
     pub(crate) options: RunOptions,
-    pub(crate) accepted: oneshot::Sender<Result<()>>,
-}
-
-/// What the agent is asked.
-struct Asked {
-    agent: Arc<dyn Agent>,
-    identity: Identity,
-    content: String,
-    options: RunOptions,
+    /// What an earlier process left of it, and since when it is answered.
+    pub(crate) left: Option<(Left, Timestamp)>,
 }
 
 /// How the listening to an agent ended.
@@ -85,16 +91,16 @@ enum Outcome {
     Unwritable(Error),
 }
 
-/// The whole life of a run. `written` says when its message is in the log.
+/// The whole life of a run. `written` says when its message is in the log, and `accepted` tells whoever waits for it.
 pub(crate) async fn conduct(
     core: Arc<Core>,
     room: Arc<Room>,
     run: Arc<Run>,
     question: Question,
     written: Written,
+    accepted: oneshot::Sender<Result<()>>,
 ) {
     let _open = Gauge::up(&core.counters.open_runs);
-    let Question { agent, identity, content, options, accepted } = question;
     if let Err(error) = written.wait().await {
         room.leave(run.id);
         let _ = accepted.send(Err(error));
@@ -103,10 +109,13 @@ pub(crate) async fn conduct(
     core.counters.messages.fetch_add(1, Ordering::Relaxed);
     // An asker that has gone changes nothing: the message is in the log.
     let _ = accepted.send(Ok(()));
-    let scene = Scene { core: &core, room: &room, run: &run };
-    scene.answer(Asked { agent, identity, content, options }).await;
-    room.leave(run.id);
-    scene.collapse().await;
+    Scene { core: &core, room: &room, run: &run }.live(question).await;
+}
+
+/// The rest of the life of a run that an earlier process began.
+pub(crate) async fn go_on(core: Arc<Core>, room: Arc<Room>, run: Arc<Run>, question: Question) {
+    let _open = Gauge::up(&core.counters.open_runs);
+    Scene { core: &core, room: &room, run: &run }.live(question).await;
 }
 
 /// Counts as long as it lives.
@@ -133,22 +142,34 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Waits for the turn, unless the run is ended before.
-    async fn answer(&self, asked: Asked) {
-        let end = tokio::select! {
+    async fn live(&self, question: Question) {
+        let stays_open = self.answer(question).await;
+        self.room.leave(self.run.id);
+        if !stays_open {
+            self.collapse().await;
+        }
+    }
+
+    /// Waits for the turn, unless the run is ended before. Whether it is left open, for the next process to go on with.
+    async fn answer(&self, question: Question) -> bool {
+        tokio::select! {
             biased;
-            () = self.core.interrupt.cancelled() => self.interrupted(None),
-            () = self.run.cancel.cancelled() => self.stopped(None),
-            () = self.run.turn.notified() => return self.play(asked).await,
-        };
-        self.close(end).await;
+            () = self.core.interrupt.cancelled() => self.interrupt(&*question.agent, None).await,
+            () = self.run.cancel.cancelled() => self.close(self.stopped(None)).await,
+            () = self.run.turn.notified() => self.play(question).await,
+        }
+    }
+
+    /// The server ends: leaves the run open if the next process can go on with it, and ends it otherwise.
+    async fn interrupt(&self, agent: &dyn Agent, diagram: Option<String>) -> bool {
+        let can_go_on = recovery::can_go_on(self.core, agent, self.room.chat, self.run.id).await;
+        can_go_on || self.close(self.interrupted(diagram)).await
     }
 
     /// What the agent is given: the question with what was said before, and how it is to be answered.
-    async fn turn(&self, asked: Asked) -> Result<Turn> {
-        let Asked { identity, content, options, .. } = asked;
+    async fn turn(&self, question: Question) -> Result<Turn> {
+        let Question { identity, content, options, left, .. } = question;
         let settings = Arc::clone(&self.room.lock().settings);
-        let narrowed = !settings.collections.is_empty();
         let limit = settings.max_context_messages.map_or(self.core.settings.history_messages, |earlier| {
             usize::try_from(earlier).unwrap_or(usize::MAX).saturating_add(1) // and the question
         });
@@ -157,11 +178,14 @@ impl Scene<'_> {
         Ok(Turn {
             chat: self.room.chat,
             run: self.run.id,
-            identity: if narrowed { identity.narrowed(&settings.collections) } else { identity },
+            identity: super::reading(&identity, &settings),
             messages,
             cancel: self.run.cancel.child_token(),
             wishes: self.wishes(&settings, options, summary),
             outside: Arc::clone(&self.run.outside),
+            steering: Arc::clone(&self.run.steering),
+            is_kept: true,
+            left: left.map(|(left, _)| Arc::new(left)),
         })
     }
 
@@ -187,40 +211,51 @@ impl Scene<'_> {
         }
     }
 
-    async fn play(&self, asked: Asked) {
+    async fn play(&self, question: Question) -> bool {
         let _running = Gauge::up(&self.core.counters.running);
-        let agent = Arc::clone(&asked.agent);
-        let turn = match self.turn(asked).await {
+        let agent = Arc::clone(&question.agent);
+        let age =
+            question.left.as_ref().map_or(Duration::ZERO, |(_, since)| self.core.clock.now().since(*since));
+        let turn = match self.turn(question).await {
             Ok(turn) => turn,
             Err(error) => return self.close(self.failed(error, None)).await,
         };
+        let mut diagram = turn.left.as_ref().and_then(|left| left.diagram.clone());
         // Full, it makes the agent wait for the log.
         let (events, mut said) = mpsc::channel(self.core.settings.agent_queue);
         let answering = Arc::clone(&agent);
         let task = tokio::spawn(async move { answering.run(turn, events).await });
         let mut task = Some(AbortOnDropHandle::new(task));
-        let mut diagram = None;
-        let end = match self.listen(&mut said, &mut diagram).await {
-            Outcome::Written => return,
+        let end = match self.listen(&mut said, &mut diagram, age).await {
+            Outcome::Written => return false,
             Outcome::Silent => {
                 let error = silence(agent.name(), task.take()).await;
                 self.failed(error, diagram)
             }
             Outcome::Ignored => self.stopped(diagram),
             Outcome::Late => self.failed(self.too_late(), diagram),
-            Outcome::Interrupted => self.interrupted(diagram),
+            Outcome::Interrupted => {
+                drop(task);
+                return self.interrupt(&*agent, diagram).await;
+            }
             Outcome::Unwritable(error) => self.failed(error, diagram),
         };
         // The agent is gone before its run's end is seen.
         drop(task);
-        self.close(end).await;
+        self.close(end).await
     }
 
-    /// Writes what the agent says, in batches as large as what it says during one write.
-    async fn listen(&self, said: &mut mpsc::Receiver<AgentEvent>, diagram: &mut Option<String>) -> Outcome {
+    /// Writes what the agent says, in batches as large as what it says during one write. `age` is how long the run has
+    /// gone on before.
+    async fn listen(
+        &self,
+        said: &mut mpsc::Receiver<AgentEvent>,
+        diagram: &mut Option<String>,
+        age: Duration,
+    ) -> Outcome {
         let settings = &self.core.settings;
         let interrupt = self.core.interrupt.cancelled();
-        let late = tokio::time::sleep(settings.run_deadline);
+        let late = tokio::time::sleep(settings.run_deadline.saturating_sub(age));
         let ignored = async {
             self.run.cancel.cancelled().await;
             tokio::time::sleep(settings.stop_grace).await;
@@ -273,10 +308,16 @@ impl Scene<'_> {
             return Ok(());
         }
         let events = self.run.settle(events);
-        let decided: Vec<String> = events.iter().filter_map(decided).collect();
+        let awaited: Vec<Awaited> = events.iter().filter_map(awaited).collect();
         let drafts = events.into_iter().map(|event| Draft::new(self.body(event))).collect();
         self.core.journal.write(self.room, drafts).wait().await?;
-        decided.iter().for_each(|call_id| self.run.outside.recorded(call_id));
+        for awaited in awaited {
+            match awaited {
+                Awaited::Decision(call_id) => self.run.outside.recorded(&call_id),
+                Awaited::Call(call_id) => self.run.outside.recorded_call(&call_id),
+                Awaited::Step(name) => self.run.outside.recorded_step(&name),
+            }
+        }
         Ok(())
     }
 
@@ -291,18 +332,19 @@ impl Scene<'_> {
     }
 
     /// Writes an end that the agent did not. If even that is impossible, the listeners are told, and the room owes it
-    /// to its log.
-    async fn close(&self, end: AgentEvent) {
+    /// to its log. Gives that the run is not left open.
+    async fn close(&self, end: AgentEvent) -> bool {
         let events = self.run.settle(vec![end]);
         let bodies: Vec<_> = events.into_iter().map(|event| self.body(event)).collect();
         let drafts = bodies.iter().cloned().map(Draft::new).collect();
         if self.core.journal.write(self.room, drafts).wait().await.is_ok() {
-            return;
+            return false;
         }
         for body in &bodies {
             self.room.announce(body.clone(), self.core.clock.now(), self.core.limits());
         }
         self.room.lock().owed.extend(bodies);
+        false
     }
 
     async fn collapse(&self) {
@@ -325,7 +367,8 @@ impl Scene<'_> {
     }
 
     fn interrupted(&self, diagram: Option<String>) -> AgentEvent {
-        interrupted(self.said(diagram), Code::Draining)
+        let error = Error::new(Code::Draining, "the server ended before the answer was complete; ask again");
+        interrupted(self.said(diagram), error)
     }
 
     fn too_late(&self) -> Error {
@@ -367,16 +410,24 @@ pub(crate) fn undecided_at_the_end(call_id: String) -> AgentEvent {
     AgentEvent::ApprovalResolved { call_id, approved: false, by: Subject::SYSTEM.into() }
 }
 
-fn decided(event: &AgentEvent) -> Option<String> {
+/// Something that an agent may wait for until it is in the log.
+enum Awaited {
+    Decision(String),
+    Call(String),
+    Step(String),
+}
+
+fn awaited(event: &AgentEvent) -> Option<Awaited> {
     match event {
-        AgentEvent::ApprovalResolved { call_id, .. } => Some(call_id.clone()),
+        AgentEvent::ApprovalResolved { call_id, .. } => Some(Awaited::Decision(call_id.clone())),
+        AgentEvent::ToolCall { call_id, .. } => Some(Awaited::Call(call_id.clone())),
+        AgentEvent::Step { name } => Some(Awaited::Step(name.clone())),
         _ => None,
     }
 }
 
 /// The end of a run under which the server ended.
-pub(crate) fn interrupted(answer: Answer, code: Code) -> AgentEvent {
-    let error = Error::new(code, "the server ended before the answer was complete; ask again");
+pub(crate) fn interrupted(answer: Answer, error: Error) -> AgentEvent {
     AgentEvent::RunFailed { answer, usage: Usage::default(), error, interrupted: true }
 }
 

@@ -5,6 +5,7 @@
 //! bytes as they are, so an older server can run on a newer one's log without harm.
 
 mod amendment;
+mod checkpoint;
 mod parts;
 pub mod schema;
 mod settings;
@@ -21,6 +22,7 @@ use crate::event::{AgentEvent, Amendment, Answer, ChatBody};
 use crate::id::{ChatId, Epoch, RunId, Seq, Timestamp};
 use crate::identity::Subject;
 use amendment::KeptAmendment;
+use checkpoint::KeptCheckpoint;
 use parts::{KeptAnswer, KeptError, KeptSource, KeptUsage};
 
 pub use settings::{decode_settings, encode_settings};
@@ -62,7 +64,7 @@ pub enum Mark {
     /// What begins a run: a user message, or the wish for another answer. The run is open from here on, and the first
     /// message gives the chat its title.
     Message,
-    /// A delta, dropped when its run collapses.
+    /// A delta or a checkpoint, dropped when its run collapses.
     Delta,
     /// Anything else that stays.
     Coarse,
@@ -180,7 +182,8 @@ fn mark(body: &ChatBody) -> Mark {
         ChatBody::Run { event, .. } => match event {
             AgentEvent::TextDelta { .. }
             | AgentEvent::ReasoningDelta { .. }
-            | AgentEvent::ToolCallArgs { .. } => Mark::Delta,
+            | AgentEvent::ToolCallArgs { .. }
+            | AgentEvent::Checkpoint(_) => Mark::Delta,
             AgentEvent::RunFinished { .. } | AgentEvent::RunFailed { .. } | AgentEvent::RunStopped { .. } => {
                 Mark::End
             }
@@ -284,6 +287,9 @@ enum KeptBody<'a> {
     Diagram {
         mermaid: Cow<'a, str>,
     },
+    Checkpoint {
+        checkpoint: KeptCheckpoint,
+    },
     RunFinished {
         answer: KeptAnswer,
         usage: KeptUsage,
@@ -367,6 +373,9 @@ impl<'a> KeptBody<'a> {
             }
             AgentEvent::Step { name } => Self::Step { name: name.into() },
             AgentEvent::Diagram { mermaid } => Self::Diagram { mermaid: mermaid.into() },
+            AgentEvent::Checkpoint(checkpoint) => {
+                Self::Checkpoint { checkpoint: KeptCheckpoint::of(checkpoint) }
+            }
             AgentEvent::RunFinished { answer, usage } => {
                 Self::RunFinished { answer: KeptAnswer::of(answer), usage: KeptUsage::of(*usage) }
             }
@@ -450,6 +459,7 @@ impl<'a> KeptBody<'a> {
             }
             Self::Step { name } => AgentEvent::Step { name: name.into_owned() },
             Self::Diagram { mermaid } => AgentEvent::Diagram { mermaid: mermaid.into_owned() },
+            Self::Checkpoint { checkpoint } => AgentEvent::Checkpoint(checkpoint.into_checkpoint()),
             Self::RunFinished { answer, usage } => {
                 AgentEvent::RunFinished { answer: answer.into_answer(), usage: usage.into_usage() }
             }
@@ -475,11 +485,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::conversation::Role;
+    use crate::agent::Passed;
+    use crate::conversation::{RetrievalWish, Role, RunOptions};
     use crate::error::Detail;
     use crate::event::{
-        Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, RunText, Source, TextSpan, Usage,
+        Answer, Begun, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Checkpoint, RunText, Source,
+        TextSpan, Usage,
     };
+    use crate::identity::{Grant, Grants, Identity};
+    use crate::model::ToolDefinition;
 
     fn place() -> Place {
         Place { chat: ChatId::new(), seq: Seq(7), epoch: Epoch(2), at: Timestamp(5) }
@@ -513,6 +527,23 @@ mod tests {
                 ..CatalogMetrics::default()
             }),
         }
+    }
+
+    fn begun(grants: Grants) -> Checkpoint {
+        let tool = ToolDefinition { name: "look".into(), description: "d".into(), parameters: json!({}) };
+        let options = RunOptions {
+            tools: vec![tool],
+            confirm: vec!["erase".into()],
+            exclude: vec!["count".into()],
+            max_rounds: Some(2),
+            agent: Some("assistant".into()),
+            model: Some("scripted".into()),
+            max_tokens: Some(9),
+            temperature: Some(0.5),
+            retrieval: RetrievalWish { enabled: Some(true), passages: Some(3), sources: false },
+        };
+        let identity = Identity { key: Some("k1".into()), subject: "ann".into(), grants };
+        Checkpoint::Begun(Box::new(Begun { agent: "assistant".into(), identity, options }))
     }
 
     fn every_event() -> Vec<AgentEvent> {
@@ -564,6 +595,16 @@ mod tests {
             }]),
             AgentEvent::Step { name: "plan".into() },
             AgentEvent::Diagram { mermaid: "erDiagram".into() },
+            AgentEvent::Checkpoint(begun(Grants::Admin)),
+            AgentEvent::Checkpoint(begun(Grants::Collections(vec![Grant {
+                collection: "documents".into(),
+                write: true,
+            }]))),
+            AgentEvent::Checkpoint(Checkpoint::Passed(Box::new(Passed {
+                node: "rewrite".into(),
+                next: "retrieve".into(),
+                state: json!({"v": 1, "search": "tea"}),
+            }))),
             AgentEvent::RunFinished { answer: answer(), usage },
             AgentEvent::RunFailed { answer: answer(), usage, error, interrupted: true },
             AgentEvent::RunStopped { answer: Answer::default(), usage: Usage::default() },

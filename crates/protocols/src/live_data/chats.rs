@@ -315,6 +315,7 @@ impl Chat {
             | AgentEvent::ToolCallArgs { .. }
             | AgentEvent::Sources(_)
             | AgentEvent::Step { .. }
+            | AgentEvent::Checkpoint(_)
             | AgentEvent::Diagram { .. } => {}
         }
     }

@@ -148,7 +148,8 @@ impl Spelling<'_> {
             // are called over the dialects that can answer them.
             AgentEvent::Diagram { .. }
             | AgentEvent::ToolCallArgs { .. }
-            | AgentEvent::ClientToolRequested { .. } => Vec::new(),
+            | AgentEvent::ClientToolRequested { .. }
+            | AgentEvent::Checkpoint(_) => Vec::new(),
         }
     }
 

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use super::canvas::Brought;
 use super::catalog::{self, Catalog, TableType};
 use super::{canvas, picture, summary, tools, words};
-use crate::agent::run_loop::{self, Ending, Limits, Observer, Outcome, Plan};
+use crate::agent::graph::{Condition, END, Edge, Graph, GraphAgent, Node, Stage, State, Work};
+use crate::agent::run_loop::{Limits, Observer, Plan};
 use crate::agent::{Agent, Events, Records, SharedRecords, Tool, ToolSet, ToolSource, Tools, Turn};
 use crate::error::Result;
 use crate::event::{AgentEvent, Answer, CatalogMetrics};
@@ -21,7 +22,8 @@ use crate::model::{Message, Model, Name, NameKind, ToolCall};
 /// So many bytes of names go into the model's instructions; `list_tables` has them all.
 const MAX_NAMES: usize = 8 * 1024;
 
-/// Answers questions about the catalogue and about the records that the asker may read.
+/// Answers questions about the catalogue and about the records that the asker may read: a graph of one node.
+#[derive(Clone)]
 pub struct Explorer {
     model: Arc<dyn Model>,
     records: SharedRecords,
@@ -71,14 +73,19 @@ impl Explorer {
         }
     }
 
-    async fn conclude(&self, guide: Guide<'_>, outcome: Outcome) -> AgentEvent {
-        let Outcome { text, usage, ending } = outcome;
-        match ending {
-            Ending::Finished => AgentEvent::RunFinished { answer: guide.complete(text).await, usage },
-            Ending::Stopped => AgentEvent::RunStopped { answer: guide.partial(text), usage },
-            Ending::Failed(error) => {
-                AgentEvent::RunFailed { answer: guide.partial(text), usage, error, interrupted: false }
-            }
+    /// The tools that it has.
+    pub fn tool_set(&self) -> &ToolSet {
+        &self.tools
+    }
+
+    /// The graph that it is.
+    pub fn graph(&self) -> Graph {
+        Graph {
+            name: String::from("explorer"),
+            entry: String::from("explore"),
+            nodes: vec![Node::new("explore", self.clone())],
+            edges: vec![Edge::new("explore", END, Condition::Always)],
+            steers: true,
         }
     }
 }
@@ -99,23 +106,26 @@ impl Agent for Explorer {
     }
 
     async fn run(&self, turn: Turn, events: Events) {
-        if events.send(AgentEvent::RunStarted).await.is_err() {
-            return;
+        let walking = GraphAgent::new(self.graph(), Arc::clone(&self.model))
+            .map(|agent| agent.with_limits(self.limits));
+        match walking {
+            Ok(agent) => agent.run(turn, events).await,
+            Err(error) => tracing::error!(%error, "the explorer's graph"),
         }
-        let plan = tokio::select! {
-            biased;
-            () = turn.cancel.cancelled() => None,
-            plan = self.plan(&turn.identity) => Some(plan),
-        };
-        let mut guide = Guide::new(&*self.records, &turn, self.limits);
-        let outcome = match plan {
-            Some(plan) => run_loop::answer(&plan, &turn, &events, &mut guide).await,
-            None => Some(Outcome { text: String::new(), usage: Default::default(), ending: Ending::Stopped }),
-        };
-        if let Some(outcome) = outcome {
-            let end = self.conclude(guide, outcome).await;
-            _ = events.send(end).await; // nobody there is nobody to be told
-        }
+    }
+}
+
+/// As a node it says everything that it finds, and leaves in the state what the answer has beside its text.
+#[async_trait]
+impl Work for Explorer {
+    async fn enter(&self, stage: &mut Stage<'_>, state: &mut State) -> Result<()> {
+        let turn = stage.turn();
+        let plan = self.plan(&turn.identity).await;
+        let mut guide = Guide::new(&*self.records, turn, self.limits);
+        let messages = turn.messages.iter().chain(&state.messages).cloned().collect();
+        stage.answer(&plan, messages, &mut guide).await?;
+        state.answer = guide.complete(stage.text().to_owned()).await;
+        Ok(())
     }
 }
 
@@ -210,11 +220,6 @@ impl<'a> Guide<'a> {
         };
         self.diagram = Some(mermaid.clone());
         Ok(Some(AgentEvent::Diagram { mermaid }))
-    }
-
-    /// What a run that was cut short has to show.
-    fn partial(self, text: String) -> Answer {
-        Answer { text, diagram: self.diagram, ..Answer::default() }
     }
 
     /// What a finished run has to show. The figures are left out if they cannot be read in time.

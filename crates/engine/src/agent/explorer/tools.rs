@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::catalog::{self, Catalog, Column, Table};
 use super::query;
 use super::words::{self, Found};
-use crate::agent::tool::function;
+use crate::agent::tool::{Declared, declared, function};
 use crate::agent::{SharedRecords, Tool, ToolContext};
 use crate::error::Result;
 use crate::query::{Filter, Operator, Query};
@@ -19,14 +19,16 @@ const MAX_CANDIDATES: usize = 20_000;
 
 /// The tools, reading `records` in the name of whoever asks.
 pub(super) fn all(records: &SharedRecords) -> Vec<Arc<dyn Tool>> {
-    vec![
+    let tools = [
         list_tables(Arc::clone(records)),
         get_table_details(Arc::clone(records)),
         find_relationships(Arc::clone(records)),
         search_columns(Arc::clone(records)),
         get_lineage(Arc::clone(records)),
         query::tool(Arc::clone(records)),
-    ]
+    ];
+    let reading = Declared { idempotent: true, ..Declared::default() };
+    tools.into_iter().map(|tool| declared(tool, reading)).collect()
 }
 
 fn list_tables(records: SharedRecords) -> Arc<dyn Tool> {

@@ -68,8 +68,19 @@ impl Records for Memory {
         Ok(self.select(identity, collection, filter.as_ref())?.len() as u64)
     }
 
-    async fn search(&self, _: &Identity, _: Search) -> Result<Vec<Hit>> {
-        Err(Error::unavailable("there is no search here"))
+    /// By words: the more of them occur, the better.
+    async fn search(&self, identity: &Identity, search: Search) -> Result<Vec<Hit>> {
+        let Some(words) = search.text else { return Err(Error::unavailable("there are no vectors here")) };
+        let words: Vec<String> = words.text.split_whitespace().map(str::to_lowercase).collect();
+        let found = self.select(identity, &search.collection, None)?.into_iter().filter_map(|record| {
+            let text = field(&record, "text").as_str()?.to_lowercase();
+            let count = words.iter().filter(|word| text.contains(word.as_str())).count();
+            (count > 0).then_some(Hit { record, score: count as f64, matched_fields: vec!["text".into()] })
+        });
+        let mut found: Vec<Hit> = found.collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        found.truncate(search.limit);
+        Ok(found)
     }
 
     async fn collections(&self, identity: &Identity) -> Result<Vec<CollectionInfo>> {

@@ -13,6 +13,7 @@ mod query;
 mod render;
 mod route;
 mod slots;
+mod sort;
 mod words;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 use self::route::Router;
 use self::slots::Mentions;
+pub use self::sort::{Sorter, is_small_talk};
 use super::{Embedder, Message, Model, ModelEvent, ModelStream, Request, Status, StopReason, ToolCall};
 use crate::error::Result;
 use crate::event::Usage;

@@ -133,6 +133,12 @@ fn words_for(intent: Intent, mentions: &Mentions<'_>) -> usize {
     many(telling(intent)) + many(decisive(intent))
 }
 
+/// Whether one of the question's words tells of this kind.
+pub(super) fn is_told(intent: Intent, mentions: &Mentions<'_>) -> bool {
+    let words: Vec<&str> = mentions.words().iter().map(String::as_str).collect();
+    words_for(intent, mentions) > 0 || (intent == Intent::Query && query::is_count(&words))
+}
+
 /// Stems that are hardly ever said in another kind of question.
 fn decisive(intent: Intent) -> &'static [&'static str] {
     match intent {

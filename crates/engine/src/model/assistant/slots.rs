@@ -25,12 +25,23 @@ impl<'a> Mentions<'a> {
     /// Finds names by the words that people have for them. A longer name hides a shorter one in it; what is only
     /// near is taken where nothing is exact.
     pub(super) fn find(question: &str, names: &'a [Name]) -> Self {
-        let words = tokens(question);
-        let stems: Vec<String> = words.iter().map(|word| stem(word)).collect();
-        let mut found = all(&stems, names, |a, b| a == b);
-        if found.is_empty() {
-            found = all(&stems, names, is_near);
+        let exact = Self::exact(question, names);
+        if !exact.is_empty() {
+            return exact;
         }
+        let words = tokens(question);
+        let found = all(&stems(&words), names, is_near);
+        Self::of_longest(words, found)
+    }
+
+    /// The same without what is only near.
+    pub(super) fn exact(question: &str, names: &'a [Name]) -> Self {
+        let words = tokens(question);
+        let found = all(&stems(&words), names, |a, b| a == b);
+        Self::of_longest(words, found)
+    }
+
+    fn of_longest(words: Vec<String>, mut found: Vec<Mention<'a>>) -> Self {
         found.sort_by_key(|mention| (std::cmp::Reverse(mention.to - mention.from), mention.from));
         let mut kept: Vec<Mention<'a>> = Vec::new();
         for mention in found {
@@ -91,6 +102,10 @@ impl<'a> Mentions<'a> {
     fn of(&self, kind: NameKind) -> impl Iterator<Item = &Mention<'a>> {
         self.found.iter().filter(move |mention| mention.name.kind == kind)
     }
+}
+
+fn stems(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| stem(word)).collect()
 }
 
 fn stand_in(kind: NameKind) -> &'static str {

@@ -1,6 +1,7 @@
 //! Conversations. `rig` holds what the tests share; each module is about one promise.
 
 mod agents;
+mod continued;
 mod drain;
 mod managed;
 mod order;
@@ -10,5 +11,6 @@ pub(crate) mod restart;
 mod resume;
 pub(crate) mod rig;
 mod sends;
+mod steer;
 mod stop;
 mod unwritable;

@@ -23,19 +23,54 @@ use tokio::sync::Semaphore;
 use super::rig::{Client, SESSION, answer, counted, gated, open, start};
 
 /// A store whose disk can be full.
-struct Fragile {
+pub(crate) struct Fragile {
     store: Arc<dyn Store>,
     full: AtomicBool,
     /// The write is done and nevertheless reported as failed.
     lying: AtomicBool,
     /// One chat that cannot be written while others can.
     cursed: std::sync::Mutex<Option<ChatId>>,
+    /// So many entries can still be written; after them nothing ever is, as if the process had been killed.
+    lives: std::sync::Mutex<Option<usize>>,
+    /// Told when the last life is gone.
+    pub(crate) dead: tokio::sync::Notify,
 }
 
 impl Fragile {
     fn new(store: Arc<dyn Store>) -> Arc<Self> {
         let (full, lying) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { store, full, lying, cursed: std::sync::Mutex::new(None) })
+        Arc::new(Self {
+            store,
+            full,
+            lying,
+            cursed: std::sync::Mutex::default(),
+            lives: std::sync::Mutex::default(),
+            dead: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// A store that dies after so many entries.
+    pub(crate) fn mortal(store: Arc<dyn Store>, lives: usize) -> Arc<Self> {
+        let fragile = Self::new(store);
+        *fragile.lives.lock().unwrap() = Some(lives);
+        fragile
+    }
+
+    /// How many of so many entries can be written.
+    fn live(&self, entries: usize) -> usize {
+        match self.lives.lock().unwrap().as_mut() {
+            Some(lives) => {
+                let written = entries.min(*lives);
+                *lives -= written;
+                written
+            }
+            None => entries,
+        }
+    }
+
+    async fn die(&self) -> Result<()> {
+        self.dead.notify_one();
+        std::future::pending().await
     }
 
     fn is_cursed(&self, entries: &[LogEntry]) -> bool {
@@ -50,7 +85,13 @@ fn disk_full() -> Error {
 
 #[async_trait]
 impl Store for Fragile {
-    async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
+    async fn append(&self, mut entries: Vec<LogEntry>) -> Result<()> {
+        let written = self.live(entries.len());
+        if written < entries.len() {
+            entries.truncate(written);
+            self.store.append(entries).await?;
+            return self.die().await;
+        }
         if self.full.load(Ordering::SeqCst) || self.is_cursed(&entries) {
             return Err(disk_full());
         }

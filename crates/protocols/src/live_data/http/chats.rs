@@ -278,6 +278,7 @@ impl Talk {
             | AgentEvent::ToolCallArgs { .. }
             | AgentEvent::ApprovalResolved { .. }
             | AgentEvent::Step { .. }
+            | AgentEvent::Checkpoint(_)
             | AgentEvent::Diagram { .. } => {}
         }
         Ok(Next::Listen)
