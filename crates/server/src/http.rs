@@ -27,13 +27,13 @@ use tidewire_protocols::Protocol;
 
 use crate::auth::Peer;
 use crate::handshake;
-use crate::import;
 use crate::limits::TICKET_LIFE;
 use crate::server::{App, Mount};
+use crate::{import, ingest};
 
 const HEALTH: &str = "/api/health";
-/// What the page and `tidewire import` ask: errors are spelled as objects there.
-const PAGES: [&str; 5] = [HEALTH, "/api/catalog", "/api/chats", "/api/tickets", import::PATH];
+/// What the page, `tidewire import` and `tidewire ingest` ask: errors are spelled as objects there.
+const PAGES: [&str; 6] = [HEALTH, "/api/catalog", "/api/chats", "/api/tickets", import::PATH, ingest::PATH];
 /// A JSON body is no longer than this.
 const MAX_BODY: usize = 64 * 1024;
 /// So many chats are listed.
@@ -62,9 +62,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-/// Batches of an import are longer than other bodies.
+/// Batches of an import and documents are longer than other bodies.
 fn imports() -> Router<Arc<App>> {
-    Router::new().route(import::PATH, post(imported)).layer(DefaultBodyLimit::max(import::MAX_BODY))
+    let import = Router::new().route(import::PATH, post(imported));
+    let ingest = Router::new().route(ingest::PATH, post(ingested));
+    import
+        .layer(DefaultBodyLimit::max(import::MAX_BODY))
+        .merge(ingest.layer(DefaultBodyLimit::max(ingest::MAX_BODY)))
 }
 
 fn sockets(app: &Arc<App>, protocol: &Protocol) -> Router<Arc<App>> {
@@ -289,6 +293,18 @@ async fn imported(State(app): State<Arc<App>>, request: Request) -> Answer<impl 
     let body = Bytes::from_request(request, &()).await.map_err(|_| fail(&app, &batch_too_long()))?;
     let reply = import::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
     Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
+}
+
+async fn ingested(State(app): State<Arc<App>>, request: Request) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, request.headers())?;
+    let body = Bytes::from_request(request, &()).await.map_err(|_| fail(&app, &document_too_long()))?;
+    let reply = ingest::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
+    Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
+}
+
+fn document_too_long() -> Error {
+    let most = ingest::MAX_BODY >> 20;
+    Error::new(Code::TooLarge, format!("a document has at most {most} MiB of text; split it"))
 }
 
 fn batch_too_long() -> Error {

@@ -20,6 +20,7 @@ mod auth;
 mod handshake;
 mod http;
 mod import;
+mod ingest;
 mod limits;
 #[cfg(feature = "mcp")]
 mod mcp;

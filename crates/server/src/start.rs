@@ -144,7 +144,7 @@ fn choose_model(config: &Config) -> Result<Chosen> {
     model::choose::choose(&model_settings(config))
 }
 
-fn model_settings(config: &Config) -> ModelSettings {
+pub(crate) fn model_settings(config: &Config) -> ModelSettings {
     let provider = &config.provider;
     let said = |text: &String| (!text.is_empty()).then(|| text.clone());
     let usual = ProviderSettings::default();

@@ -4,6 +4,7 @@ mod chat;
 mod data;
 mod doctor;
 mod import;
+mod ingest;
 mod keys;
 mod screen;
 mod serve;
@@ -35,6 +36,14 @@ enum Command {
     Data(data::DataArgs),
     /// Turn a file's rows into records, each exactly once.
     Import(import::ImportArgs),
+    /// Read documents, so that questions are answered from them.
+    Ingest(ingest::IngestArgs),
+    /// What `ingest` does with a PDF, in a process of its own.
+    #[command(name = crate::ingest::pdf::CHILD, hide = true)]
+    ExtractPdf {
+        /// The file.
+        file: PathBuf,
+    },
     /// Make, show and revoke API keys.
     Keys(keys::KeysArgs),
     /// Check configuration, data folder, model files and page; the exit code says whether all is well.
@@ -121,6 +130,8 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::run(args),
         Command::Data(args) => data::run(args),
         Command::Import(args) => import::run(args),
+        Command::Ingest(args) => ingest::run(args),
+        Command::ExtractPdf { file } => Ok(crate::ingest::extract::run(&file)),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Warden => {

@@ -59,17 +59,17 @@ impl Format {
 
 /// A row of a file.
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+pub(crate) struct Row {
     /// The line on which it begins, from 1.
     line: u64,
     /// As it stands in the file.
     raw: Vec<u8>,
     /// The record, or why it is none.
-    body: std::result::Result<Body, String>,
+    pub(crate) body: std::result::Result<Body, String>,
 }
 
 /// A file's rows, one after the other. An error says that the file cannot be read on.
-trait Rows: Send {
+pub(crate) trait Rows: Send {
     /// The next row; `None` at the end.
     fn next(&mut self) -> Result<Option<Row>>;
     /// How many bytes of the file were read.
@@ -79,7 +79,7 @@ trait Rows: Send {
 }
 
 /// Opens a file's rows. `key` is what a member named `id` is called instead: `id` is the record's own key.
-fn rows(path: &Path, format: Format, key: &str) -> Result<Box<dyn Rows>> {
+pub(crate) fn rows(path: &Path, format: Format, key: &str) -> Result<Box<dyn Rows>> {
     let open = || File::open(path).map(BufReader::new).map_err(|cause| unreadable(path, cause));
     Ok(match format {
         Format::Csv => Box::new(csv::Csv::open(open()?, key)?),

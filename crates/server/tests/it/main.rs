@@ -12,6 +12,7 @@ mod drain;
 mod house;
 mod http;
 mod import;
+mod ingest;
 mod live_data;
 mod live_http;
 #[cfg(feature = "mcp")]

@@ -53,7 +53,7 @@ impl Breadth {
     /// So many passages of each ranking and collection.
     fn depth(self) -> usize {
         match self {
-            Self::Narrow => 30,
+            Self::Narrow => 40,
             Self::Wide => 80,
         }
     }
@@ -69,7 +69,7 @@ impl Breadth {
     /// A passage fits if it is so near to the question, as a cosine …
     fn nearness(self) -> f64 {
         match self {
-            Self::Narrow => 0.35,
+            Self::Narrow => 0.3,
             Self::Wide => 0.2,
         }
     }
@@ -77,8 +77,8 @@ impl Breadth {
     /// … or has this share of the question's telling words.
     fn coverage(self) -> f64 {
         match self {
-            Self::Narrow => 0.5,
-            Self::Wide => 0.25,
+            Self::Narrow => 0.25,
+            Self::Wide => 0.1,
         }
     }
 }
