@@ -55,9 +55,7 @@ function Card({ approval, isDeciding, online, onDecide }: CardProps) {
       </header>
       <div className="flex flex-col gap-3 px-4 py-3">
         {description !== undefined && <p className="text-sm text-muted" data-testid="approval-about">{description}</p>}
-        <Detail name="With exactly this">
-          <Json text={argumentText(approval.arguments)} whole />
-        </Detail>
+        <Arguments approval={approval} name="With exactly this" />
         <div className="flex flex-wrap items-center gap-2">
           <button
             type="button"
@@ -82,6 +80,11 @@ function Card({ approval, isDeciding, online, onDecide }: CardProps) {
       </div>
     </section>
   );
+}
+
+function Arguments({ approval, name }: { approval: Approval; name: string }) {
+  const text = argumentText(approval.arguments);
+  return text === '{}' ? <p className="text-sm text-muted">Without any arguments</p> : <Detail name={name}><Json text={text} whole /></Detail>;
 }
 
 function hint(isDeciding: boolean, over: boolean, online: boolean): string {
@@ -118,9 +121,7 @@ const Outcome = memo(function Outcome({ approval, run }: { approval: Approval; r
         <DecidedAt at={approval.decidedAt} />
       </Collapsible.Trigger>
       <Collapsible.Content className="mt-1 mb-2 ml-2 flex flex-col gap-3 border-l border-line pl-4">
-        <Detail name={approved ? 'With exactly this' : 'It would have been used with this'}>
-          <Json text={argumentText(approval.arguments)} whole />
-        </Detail>
+        <Arguments approval={approval} name={approved ? 'With exactly this' : 'It would have been used with this'} />
         {approval.digest !== undefined && (
           <p className="text-sm break-all text-muted">SHA-256 <code className="select-all">{approval.digest}</code></p>
         )}

@@ -275,4 +275,18 @@ mod tests {
         let many = (0..=CLIENT_TOOLS_MAX).map(|number| tool(&format!("t{number}"), json!({})));
         fails(many.collect(), "tools");
     }
+
+    #[test]
+    fn a_person_is_asked_about_the_tools_that_are_named_or_about_all() {
+        let own = ["count", "drop"]
+            .map(|name| super::super::tool::function(name, "", json!({}), |_, _| async { Ok(Value::Null) }));
+        let asks = |confirm: &[&str]| {
+            let confirm: Vec<_> = confirm.iter().map(|name| String::from(*name)).collect();
+            let toolbox = Toolbox::new(&own, &[], &[], &confirm);
+            ["count", "drop"].map(|name| toolbox.asks_outside(name))
+        };
+        assert_eq!(asks(&[]), [false, false]);
+        assert_eq!(asks(&["drop"]), [false, true]);
+        assert_eq!(asks(&["*"]), [true, true]);
+    }
 }

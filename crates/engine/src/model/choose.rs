@@ -95,7 +95,8 @@ pub fn choose(settings: &Settings) -> Result<Chosen> {
 fn model(settings: &Settings, embedder: Option<&Arc<dyn Embedder>>) -> Result<Arc<dyn Model>> {
     match settings.model.as_str() {
         "embedded" => Ok(embedded(settings, embedder)),
-        "scripted" => Ok(Arc::new(ScriptedModel::demo())),
+        // It has no words for what it has never read.
+        "scripted" => Ok(Arc::new(ScriptedModel::demo().rendering_only())),
         name if name.contains('/') => provider(settings),
         name => Err(Error::invalid(format!(
             "no model named {name:?}; use \"embedded\", \"scripted\", or a provider and its model such as \"openai/gpt-5-mini\""

@@ -200,6 +200,7 @@ pub struct ScriptedModel {
     readings: Vec<Reading>,
     otherwise: Script,
     context_window: Option<u64>,
+    writes_freely: bool,
     requests: Mutex<VecDeque<Request>>,
     running: watch::Sender<usize>,
 }
@@ -213,6 +214,7 @@ impl Default for ScriptedModel {
             readings: Vec::new(),
             otherwise: Script::new().words("I have nothing to say to that."),
             context_window: None,
+            writes_freely: true,
             requests: Mutex::default(),
             running: watch::Sender::new(0),
         }
@@ -242,6 +244,13 @@ impl ScriptedModel {
     #[must_use]
     pub fn with_context_window(mut self, tokens: u64) -> Self {
         self.context_window = Some(tokens);
+        self
+    }
+
+    /// As a model that only routes and renders: answers from documents quote them, summaries are made without it.
+    #[must_use]
+    pub fn rendering_only(mut self) -> Self {
+        self.writes_freely = false;
         self
     }
 
@@ -345,6 +354,10 @@ impl Model for ScriptedModel {
 
     fn context_window(&self) -> Option<u64> {
         self.context_window
+    }
+
+    fn writes_freely(&self) -> bool {
+        self.writes_freely
     }
 
     async fn stream(&self, request: Request) -> Result<ModelStream> {
