@@ -45,7 +45,7 @@ describe('a chat about documents', () => {
     const folder = join(server.folder, 'handbook');
     mkdirSync(folder);
     for (const [name, text] of Object.entries(HANDBOOK)) writeFileSync(join(folder, name), text);
-    server.command('ingest', folder);
+    server.command('ingest', '--words-only', folder);
     browser = await launch();
     page = await open(browser, server.url);
     page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{any, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tidewire_engine::agent::Records as _;
 use tidewire_engine::agent::explorer::catalog::Table;
 use tidewire_engine::agent::explorer::{Summary, summary};
 use tidewire_engine::identity::{Grant, Grants};
@@ -349,9 +350,11 @@ async fn catalog(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
 
 async fn read_catalog(app: &App, identity: &Identity) -> Result<Value> {
     let Summary { tables, suggestions, metrics } = summary(app.records.as_ref(), identity).await?;
+    let documents = app.records.documents(identity).await?;
     Ok(json!({
         "tables": tables.iter().map(Table::summary).collect::<Vec<_>>(),
         "suggestions": suggestions,
+        "documents": documents,
         "agents": app.engine.agents().collect::<Vec<_>>(),
         "metrics": {
             "total_tables": metrics.total_tables,

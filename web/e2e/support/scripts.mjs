@@ -26,7 +26,7 @@ export function catalogOf(size) {
     total_tables: size, total_columns: tables.reduce((sum, table) => sum + table.column_count, 0),
     facts_count: facts, dimensions_count: size - facts, relationships_count: facts * 4,
   };
-  return { tables, suggestions: size === 0 ? [] : suggestions, agents: ['explorer', 'assistant'], metrics };
+  return { tables, suggestions: size === 0 ? [] : suggestions, agents: ['explorer', 'assistant'], documents: [], metrics };
 }
 
 function tableOf(index) {

@@ -15,13 +15,23 @@ export function EmptyState({ catalog, onAsk }: { catalog: Resource<Catalog>; onA
       </Frame>
     );
   }
-  return value.tables.length === 0 ? <NoTables onRefresh={refresh} /> : <Suggestions catalog={value} onAsk={onAsk} />;
+  if (value.tables.length > 0) return <Suggestions catalog={value} onAsk={onAsk} />;
+  return value.documents?.length ? <Documents /> : <NoTables onRefresh={refresh} />;
+}
+
+function Documents() {
+  return (
+    <Frame title="Your documents are ready">
+      <p className="text-muted">Ask a question about them. The answer shows which passages it rests on, and each of its numbers leads to one</p>
+    </Frame>
+  );
 }
 
 function Suggestions({ catalog, onAsk }: { catalog: Catalog; onAsk(question: string): void }) {
   const { total_tables, total_columns, facts_count, dimensions_count, relationships_count } = catalog.metrics;
   const facts = [
     count(total_columns, 'column'), count(facts_count, 'fact table'), count(dimensions_count, 'dimension'), count(relationships_count, 'relationship'),
+    catalog.documents?.length ? 'and your documents' : undefined,
   ].filter((fact) => fact !== undefined);
   return (
     <Frame title={`${count(total_tables, 'table')} to ask about`}>

@@ -17,6 +17,8 @@ export interface Table {
 export interface Catalog {
   readonly tables: readonly Table[];
   readonly suggestions: readonly string[];
+  /** The collections of documents that can be asked about. */
+  readonly documents?: readonly string[];
   /** Who can answer: the first one does unless another one is asked. */
   readonly agents?: readonly string[];
   readonly metrics: {

@@ -34,7 +34,7 @@ async fn the_catalogue_of_the_demo_has_tables_figures_and_questions() {
         assert!(!tables[0][member].is_null(), "{member} is missing in {}", tables[0]);
     }
     assert_eq!(catalog["suggestions"].as_array().unwrap().len(), 3);
-    assert_eq!(catalog["agents"][0], "explorer");
+    assert_eq!((&catalog["agents"][0], &catalog["documents"]), (&json!("explorer"), &json!([])));
     assert_eq!(catalog["metrics"]["total_tables"], tables.len());
     assert!(catalog["metrics"]["relationships_count"].as_u64().unwrap() > 50);
 }
