@@ -106,7 +106,7 @@ describe('a chat about documents', () => {
     const before = page.url();
     await page.getByTestId('branch-here').first().click();
     await expect.poll(() => page.url()).not.toBe(before);
-    expect(await page.locator('h1').innerText()).toMatch(/\(branch\)$/);
+    await expect.poll(() => page.locator('h1').innerText()).toMatch(/\(branch\)$/);
     await expect.poll(() => page.getByTestId('message-agent').count()).toBe(1);
     expect(await lastAnswer(page)).toContain('closed within a second');
     await ask(page, '5 tokens');
