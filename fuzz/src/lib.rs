@@ -9,9 +9,10 @@ use tidewire_engine::collections::matches::Matcher;
 use tidewire_engine::query::{Body, Filter};
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_engine::store::{Operation, Store, Write};
-use tidewire_engine::{Error, RecordId, Timestamp};
+use tidewire_engine::{Error, Identity, RecordId, Timestamp};
+use tidewire_protocols::chat_service::ChatService;
 use tidewire_protocols::live_data::LiveData;
-use tidewire_protocols::{Incoming, Session, Switches};
+use tidewire_protocols::{Frame, Incoming, Session, Switches};
 
 /// Says one frame on `live_data`, and answers what it asks for.
 pub fn live_data(frame: Incoming<'_>) {
@@ -23,6 +24,19 @@ pub fn live_data(frame: Incoming<'_>) {
         session.reply(ticket, Err(Error::unavailable("nothing is served here")), now, &mut replies);
     }
     assert!(replies.len() <= 2, "{replies:?}");
+}
+
+/// Says one frame on `chat_service`, and refuses what it asks for: an answer that was asked for ends once.
+pub fn chat_service(text: &str) {
+    let now = Instant::now();
+    let mut session = ChatService::new(&Identity::local(), None);
+    let step = session.decode(Incoming::Text(text), now);
+    let mut replies = step.frames;
+    for (ticket, _) in step.commands {
+        session.reply(ticket, Err(Error::unavailable("nothing is served here")), now, &mut replies);
+    }
+    let is_end = |frame: &Frame| matches!(frame, Frame::Text(text) if text.starts_with(br#"{"type":"end""#));
+    assert!(replies.len() <= 2 && replies.iter().filter(|frame| is_end(frame)).count() <= 1, "{replies:?}");
 }
 
 /// Reads a filter, and asks the store and the matcher of watches which records fit.

@@ -40,12 +40,16 @@ fn write(path: &str, text: &str) -> Result {
 fn files() -> Result<Vec<File>> {
     let session_chat = tidewire_definitions::session_chat::definition();
     let live_data = tidewire_definitions::live_data::definition();
+    let chat_service = tidewire_definitions::chat_service::definition();
     Ok([
         dialect("session_chat", &session_chat)?,
         dialect("live_data", &live_data)?,
+        dialect("chat_service", &chat_service)?,
         client("session_chat", &session_chat)?,
         client("live_data", &live_data)?,
+        client("chat_service", &chat_service)?,
         below("clients/rust/src/generated", rust_client("live_data", &live_data)?),
+        below("clients/rust/src/generated/chat_service", rust_client("chat_service", &chat_service)?),
     ]
     .concat())
 }
@@ -102,6 +106,7 @@ mod tests {
         let dialects = [
             (tidewire_definitions::session_chat::definition(), "pub struct SessionClient<"),
             (tidewire_definitions::live_data::definition(), "pub struct LiveClient<"),
+            (tidewire_definitions::chat_service::definition(), "pub struct ChatClient<"),
         ];
         for (definition, expected) in dialects {
             let files = super::rust::client(&definition, &provenance).unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn run_all(args: &Args) -> Result {
         return Ok(());
     }
     page::test()?;
+    step("the TypeScript client over cut lines", over_cut_lines)?;
     step("Python clients", || python_tests(&foreign))?;
     step("the page in Chromium", || in_chromium(&foreign))
 }
@@ -86,6 +87,13 @@ fn python_tests(foreign: &Path) -> Result {
         "--verbose",
     ]);
     run(with_models(&mut command).env("TIDEWIRE_BIN", binary()))
+}
+
+/// The TypeScript client against the server, which is killed now and then; the Rust client does the same in its tests.
+fn over_cut_lines() -> Result {
+    let mut command = program("npm");
+    command.args(["run", "--silent", "live", "--workspace", "clients/typescript"]);
+    run(command.env("TIDEWIRE_BIN", binary()))
 }
 
 fn in_chromium(foreign: &Path) -> Result {

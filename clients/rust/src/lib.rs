@@ -1,4 +1,4 @@
-//! Client of Tidewire's live data.
+//! Client of Tidewire's live data, and of its chat service ([`chat_service`]).
 //!
 //! [`Client`] is the way in: records are read and written with it, [`Subscription`] tells of changes as they happen, and
 //! [`ChatStream`] of what an agent says. Everything goes over one connection that comes back by itself and loses nothing.
@@ -20,6 +20,7 @@ mod builder;
 mod call;
 mod chat;
 mod chat_feed;
+pub mod chat_service;
 mod client;
 mod data;
 mod error;

@@ -50,6 +50,28 @@ pub struct RunOptions {
     pub temperature: Option<f64>,
     /// Whether and how documents are looked through.
     pub retrieval: RetrievalWish,
+    /// How the chat begins, if this is its first message; later it is passed over.
+    pub beginning: Option<Beginning>,
+}
+
+/// What a chat knows before its first message.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beginning {
+    /// What the model is told before everything else, from now on.
+    pub system_prompt: Option<String>,
+    /// What was said elsewhere, oldest first.
+    pub messages: Vec<Said>,
+}
+
+/// A message that was said elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// By whom.
+    pub role: Role,
+    /// What.
+    pub content: String,
+    /// When, if that is known.
+    pub at: Option<Timestamp>,
 }
 
 /// How documents are to be looked through for an answer.

@@ -56,6 +56,13 @@ pub(crate) struct RoomState {
     pub(crate) owed: Vec<ChatBody>,
 }
 
+impl RoomState {
+    /// Whether nothing was ever said here, nor is about to be.
+    pub(crate) fn is_new(&self) -> bool {
+        self.planned == Seq::START && self.runs.is_empty()
+    }
+}
+
 /// The tools that one connection brought to a chat.
 pub(crate) struct Brought {
     /// The connection, by its inbox.

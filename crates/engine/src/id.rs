@@ -69,6 +69,14 @@ uuid_id! {
     RunId
 }
 
+impl RunId {
+    /// When the run was made, by the machine's clock: when its message was accepted.
+    pub fn born(&self) -> Timestamp {
+        let millis = self.0.as_bytes().iter().take(6).fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+        Timestamp(millis * 1000)
+    }
+}
+
 /// A record's key within its collection: our own 32 hex digits, or what the client chose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub String);
@@ -244,6 +252,13 @@ mod tests {
         assert_eq!(text.len(), 32);
         assert_eq!(text.parse::<ChatId>().unwrap(), id);
         assert!("nonsense".parse::<ChatId>().is_err());
+    }
+
+    #[test]
+    fn a_run_knows_when_it_was_made() {
+        let before = SystemClock.now();
+        let born = RunId::new().born();
+        assert!(born.0 >= before.0 - 1_000 && born.0 <= SystemClock.now().0, "{born:?}");
     }
 
     #[test]

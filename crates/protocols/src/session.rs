@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use tidewire_engine::{Command, Error, Event, Reply};
+use tidewire_engine::{Command, Error, Event, Identity, Reply};
 
 use crate::frame::{Frame, Incoming};
 
@@ -53,6 +53,8 @@ pub struct Opening<'a> {
     pub params: &'a [(&'a str, &'a str)],
     /// The query's parameters in order, percent-decoded.
     pub query: &'a [(&'a str, &'a str)],
+    /// Who opens it.
+    pub asker: &'a Identity,
     /// When.
     pub now: Instant,
     /// What can be switched while the server runs.
@@ -95,6 +97,8 @@ pub struct Protocol {
     pub name: &'static str,
     /// Where it is mounted, with parameters in braces.
     pub path: &'static str,
+    /// Where else it is mounted, with the same parameters.
+    pub also: &'static [&'static str],
     /// Opens a conversation.
     pub open: fn(Opening<'_>) -> Result<Box<dyn Session>, Refusal>,
     /// The path's parameter that names what is rate limited together, if the dialect limits messages.

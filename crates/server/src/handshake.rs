@@ -172,7 +172,13 @@ fn admit(
     };
     let params: Vec<(&str, &str)> = params.iter().collect();
     let pairs: Vec<(&str, &str)> = query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let opening = Opening { params: &params, query: &pairs, now: Instant::now(), switches: &app.switches };
+    let opening = Opening {
+        params: &params,
+        query: &pairs,
+        asker: &identity,
+        now: Instant::now(),
+        switches: &app.switches,
+    };
     let rate_name = protocol.rate_key.map(|name| opening.param(name));
     let rate_key = rate_name.map(|name| (identity.subject.clone(), Box::from(name)));
     Ok((protocol.open)(opening).map(|session| Conversation { session, identity, rate_key, slot, stay }))

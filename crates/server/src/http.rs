@@ -74,10 +74,12 @@ fn imports() -> Router<Arc<App>> {
 
 fn sockets(app: &Arc<App>, protocol: &Protocol) -> Router<Arc<App>> {
     let mount = Mount::new(app, protocol);
-    let open = move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| async move {
-        handshake::upgrade(&app, &mount, request, &params)
+    let open = move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| {
+        let mount = Arc::clone(&mount);
+        async move { handshake::upgrade(&app, &mount, request, &params) }
     };
-    Router::new().route(protocol.path, any(open))
+    let paths = std::iter::once(&protocol.path).chain(protocol.also);
+    paths.fold(Router::new(), |router, path| router.route(path, any(open.clone())))
 }
 
 /// Turns away what is not meant for us, and says how browsers have to treat what we say.

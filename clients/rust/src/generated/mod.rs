@@ -1,5 +1,7 @@
-//! What is made from the definition of the dialect: its messages, and a client of its socket without the friendly face.
+//! What is made from the definitions of the dialects: their messages, and clients of their sockets without the friendly
+//! face. What lies here directly is of live data.
 
+pub mod chat_service;
 // The generator lays its lines out itself.
 #[rustfmt::skip]
 pub mod client;

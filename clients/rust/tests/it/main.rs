@@ -4,3 +4,4 @@ mod calls;
 mod changes;
 mod chats;
 mod server;
+mod transcripts;

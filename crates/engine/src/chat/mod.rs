@@ -27,10 +27,10 @@ use crate::agent::Agent;
 use crate::agent::toolbox::check_client_tools;
 use crate::command::{ChatRef, Reply, WhileRunning};
 use crate::connection::Connection;
-use crate::conversation::{ChatSettings, RunOptions};
+use crate::conversation::{Beginning, ChatSettings, RunOptions, Said};
 use crate::engine::Core;
 use crate::error::{Code, Detail, Error, Result};
-use crate::event::{AgentEvent, Begun, ChatBody, Checkpoint};
+use crate::event::{AgentEvent, Amendment, Begun, ChatBody, Checkpoint};
 use crate::hub::{Room, RoomState};
 use crate::id::{ChatId, Position, RunId, Seq, SessionId};
 use crate::identity::Identity;
@@ -122,12 +122,13 @@ pub(crate) async fn send(
     if let Some(known) = find_message(core, &room, message.message_id.as_deref()).await? {
         return Ok(known);
     }
-    let Message { message_id, content, while_running, options } = message;
+    let Message { message_id, content, while_running, mut options } = message;
     if let WhileRunning::Steer(_) = while_running
         && let Some(reply) = steer(core, &room, message_id.as_deref(), &content).await
     {
         return reply;
     }
+    options.beginning = begin(core, &room, options.beginning).await?;
     let agent = connection.agent().cloned();
     let opening = Opening { agent, content: content.clone(), while_running, options };
     let id = message_id.clone();
@@ -188,6 +189,33 @@ fn admit_steering(
     Some((run, answer))
 }
 
+/// What the chat is to begin with, if it has not begun. What it is led by is kept before anything is said, so that a
+/// message that was accepted is answered by it, whatever happens to us.
+async fn begin(core: &Core, room: &Room, beginning: Option<Beginning>) -> Result<Option<Beginning>> {
+    let Some(beginning) = beginning.filter(|_| room.lock().is_new()) else { return Ok(None) };
+    if let Some(prompt) = &beginning.system_prompt {
+        let settings = with_prompt(&room.lock().settings, prompt.clone());
+        managed::check(core, &settings)?;
+        core.store.set_chat_settings(room.chat, settings, core.clock.now()).await?;
+    }
+    Ok(Some(beginning))
+}
+
+/// A chat's settings with another system prompt.
+fn with_prompt(settings: &ChatSettings, prompt: String) -> ChatSettings {
+    managed::merged(settings, ChatSettings { system_prompt: Some(prompt), ..ChatSettings::default() })
+}
+
+/// What messages that were said elsewhere leave in the log.
+fn imports(core: &Core, room: &Room, identity: &Identity, messages: Vec<Said>) -> Vec<Draft> {
+    let (chat, now) = (room.chat, core.clock.now());
+    let import = |Said { role, content, at }| {
+        let amendment = Amendment::Imported { chat, message: None, role, content, at: at.unwrap_or(now) };
+        Draft::new(ChatBody::Amended { amendment, by: identity.subject.clone() })
+    };
+    messages.into_iter().map(import).collect()
+}
+
 /// What is asked as a run begins, and how.
 pub(crate) struct Opening {
     /// Who answers where neither the message nor the chat says.
@@ -224,7 +252,7 @@ fn admit(
     opening: Opening,
     body: impl FnOnce(RunId) -> ChatBody,
 ) -> Result<(RunId, oneshot::Receiver<Result<()>>)> {
-    let Opening { agent, content, while_running, options } = opening;
+    let Opening { agent, content, while_running, mut options } = opening;
     let mut state = room.lock();
     if state.deleted {
         return Err(no_such_chat());
@@ -236,9 +264,16 @@ fn admit(
     }
     let (accepted, answer) = oneshot::channel();
     let run = Arc::new(Run::new(core));
+    let mut drafts = Vec::new();
+    if let Some(beginning) = options.beginning.take().filter(|_| state.is_new()) {
+        if let Some(prompt) = beginning.system_prompt {
+            state.settings = Arc::new(with_prompt(&state.settings, prompt));
+        }
+        drafts.extend(imports(core, room, identity, beginning.messages));
+    }
     let agent = answering(core, &state.settings, &options, agent.as_deref());
     let question = Question { agent, identity: identity.clone(), content, options, left: None };
-    let mut drafts = opening_drafts(run.id, body(run.id), state.runs.len());
+    drafts.extend(opening_drafts(run.id, body(run.id), state.runs.len()));
     drafts.extend(
         begun(&question, &state.settings)
             .map(|event| Draft::new(ChatBody::Run { run: run.id, event, text: None })),

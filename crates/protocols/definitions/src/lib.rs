@@ -8,3 +8,6 @@ pub mod session_chat;
 
 #[path = "../../src/live_data/definition.rs"]
 pub mod live_data;
+
+#[path = "../../src/chat_service/definition.rs"]
+pub mod chat_service;

@@ -36,6 +36,14 @@ pub fn chat_ref(name: &str) -> Result<ChatRef> {
     })
 }
 
+/// The same for a socket, where 32 hex may also be the name that a client, or the server for it, gave to a chat.
+pub fn any_chat(name: &str) -> Result<ChatRef> {
+    match chat_ref(name)? {
+        ChatRef::Id(_) => name.parse().map(ChatRef::Known),
+        other => Ok(other),
+    }
+}
+
 /// The chats of one connection.
 #[derive(Default)]
 pub struct Chats {

@@ -16,7 +16,7 @@ use tidewire_engine::{
 };
 
 use super::ask::{self, About, unexpected};
-use super::chats::{Chats, chat_ref, stream_error};
+use super::chats::{Chats, any_chat, stream_error};
 use super::correlate::{Correlation, Way};
 use super::notify::{Notifications, Variant};
 use super::pack;
@@ -208,7 +208,7 @@ impl LiveData {
     /// Follows a chat, if that was not done yet.
     fn follow_quietly(&mut self, step: &mut Step, name: &str, chat: &ChatRef) {
         if let Some(resting) = self.chats.retire(name)
-            && let Ok(chat) = chat_ref(&resting)
+            && let Ok(chat) = any_chat(&resting)
         {
             self.ask(step, quietly(resting), Command::UnfollowChat { chat });
         }
@@ -219,7 +219,7 @@ impl LiveData {
     }
 
     fn chat_send(&mut self, step: &mut Step, id: Option<Box<RawValue>>, m: wire::ChatSend) {
-        let checked = chat_ref(&m.chat_id).and_then(|chat| match m.message.trim() {
+        let checked = any_chat(&m.chat_id).and_then(|chat| match m.message.trim() {
             "" => {
                 Err(Error::invalid("message is empty; say something").with(Detail::Field("message".into())))
             }
@@ -250,7 +250,7 @@ impl LiveData {
     }
 
     fn cancel(&mut self, step: &mut Step, id: Option<Box<RawValue>>, name: String) {
-        match chat_ref(&name) {
+        match any_chat(&name) {
             Ok(chat) => {
                 let what = What::Cancel { chat: name };
                 self.ask(step, asked(id, what), Command::StopRun { chat, run: None });
@@ -260,7 +260,7 @@ impl LiveData {
     }
 
     fn chat_follow(&mut self, step: &mut Step, id: Option<Box<RawValue>>, m: wire::ChatFollow) {
-        let chat = match chat_ref(&m.chat_id) {
+        let chat = match any_chat(&m.chat_id) {
             Ok(chat) => chat,
             Err(error) => return self.refuse(step, id.as_deref(), &error),
         };
@@ -270,7 +270,7 @@ impl LiveData {
     }
 
     fn register(&mut self, step: &mut Step, id: Option<Box<RawValue>>, m: wire::RegisterClientTools) {
-        let chat = match chat_ref(&m.chat_id) {
+        let chat = match any_chat(&m.chat_id) {
             Ok(chat) => chat,
             Err(error) => return self.refuse(step, id.as_deref(), &error),
         };
@@ -282,7 +282,7 @@ impl LiveData {
     }
 
     fn tool_result(&mut self, step: &mut Step, id: Option<Box<RawValue>>, m: wire::ClientToolResult) {
-        let chat = match chat_ref(&m.chat_id) {
+        let chat = match any_chat(&m.chat_id) {
             Ok(chat) => chat,
             Err(error) => return self.refuse_chat(step, id.as_deref(), &m.chat_id, &error, false),
         };

@@ -372,13 +372,14 @@ fn a_message_goes_to_a_chat_that_is_followed_and_interrupts() {
         "confirm_tools": ["query"], "exclude_tools": ["drop"]}});
     talk.send(send.clone());
     let [
-        Command::FollowChat { chat: ChatRef::Id(followed), after: None },
+        Command::FollowChat { chat: ChatRef::Known(followed), after: None },
         Command::SendMessage { while_running: WhileRunning::Interrupt, message_id: Some(_), options, .. },
     ] = &talk.commands()[..]
     else {
         panic!("{:?}", talk.commands())
     };
-    assert_eq!((*followed, options.tools[0].name.as_str(), options.max_rounds), (chat, "t", Some(3)));
+    let expected = (chat.to_string(), "t", Some(3));
+    assert_eq!((followed.to_string(), options.tools[0].name.as_str(), options.max_rounds), expected);
     assert_eq!(
         (&options.confirm[..], &options.exclude[..]),
         (&["query".to_owned()][..], &["drop".to_owned()][..])

@@ -30,6 +30,7 @@ pub use codec::LiveData;
 pub const PROTOCOL: Protocol = Protocol {
     name: "live_data",
     path: "/api/ws",
+    also: &[],
     open,
     rate_key: None,
     origin_close_code: 4003,

@@ -13,11 +13,11 @@ use tidewire_engine::{
     RunId, Seq, SessionId,
 };
 
-use super::snapshots::Snapshots;
 use super::spell;
 use super::wire::{ClientMessage, DecodeError, Partials};
 use crate::frame::{Frame, Incoming};
 use crate::session::{Session, Step, Ticket};
+use crate::snapshots::Snapshots;
 
 /// How often the JSON ping goes out, once the client has spoken.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -25,6 +25,9 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const QUEUE: usize = 20;
 /// The longest message id in bytes.
 const MAX_MESSAGE_ID: usize = 128;
+
+/// What an `agent_partial` with a delta costs beside its text.
+const ENVELOPE: usize = 88;
 
 /// How the growing answer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,7 +216,7 @@ impl SessionChat {
             .snapshots
             .take()
             .filter(|kept| kept.run() == run)
-            .unwrap_or_else(|| Snapshots::new(run, now));
+            .unwrap_or_else(|| Snapshots::new(run, ENVELOPE, now));
         snapshots.push(Arc::clone(event), len, ends_at);
         if let Some(due) = snapshots.take_due(now) {
             out.extend_from_slice(&spell::snapshot(&due));

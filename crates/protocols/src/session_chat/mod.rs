@@ -5,7 +5,6 @@
 //! resume by sequence number.
 
 mod codec;
-mod snapshots;
 mod spell;
 // The generator lays its lines out itself.
 #[rustfmt::skip]
@@ -21,6 +20,7 @@ pub use codec::SessionChat;
 pub const PROTOCOL: Protocol = Protocol {
     name: "session_chat",
     path: "/ws/{session_id}",
+    also: &[],
     open,
     rate_key: Some("session_id"),
     origin_close_code: 4003,

@@ -3,10 +3,13 @@
 mod auth;
 mod bad_input;
 mod binary;
+mod chat_client;
+mod chat_service;
 mod client;
 mod cuts;
 mod data_cli;
 mod data_client;
+mod disconnects;
 mod door;
 mod drain;
 mod house;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tidewire_engine::model::scripted::{Script, ScriptedModel};
 
 use crate::client::Client;
 use crate::house::House;
@@ -29,6 +30,23 @@ async fn live_data_is_spoken_as_written_in_text_frames() {
 #[tokio::test]
 async fn live_data_is_spoken_as_written_in_binary_frames() {
     play_live_data(true).await;
+}
+
+#[tokio::test]
+async fn chat_service_is_spoken_as_written() {
+    let transcripts = read("chat_service");
+    assert!(transcripts.len() >= 9, "only {} transcripts were found", transcripts.len());
+    for (name, text) in transcripts {
+        let opens = Script::new().call("open_file", json!({"path": "keys.md"}));
+        let house = House::with(|plan| {
+            plan.demo = true;
+            plan.model = ScriptedModel::demo()
+                .when("open keys.md", opens)
+                .after("open_file", Script::new().words("It is open."));
+        })
+        .await;
+        play(&house, &Stage { path: "/chat/ws", packed: false }, &name, &text).await;
+    }
 }
 
 async fn play_live_data(packed: bool) {
@@ -118,10 +136,13 @@ fn filled(text: &str, bound: &Bindings) -> String {
         .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("\"{name}\""), &value.to_string()))
 }
 
+/// Frames of which nobody can say how many there are.
+const PARTIALS: &[&str] = &["agent_partial", "ChatStreamChunk", "text", "thinking", "workflow_step"];
+
 async fn next(client: &mut Client, skip_partials: bool) -> Value {
     loop {
         let frame = client.next().await;
-        let partial = frame["type"] == "agent_partial" || frame["type"] == "ChatStreamChunk";
+        let partial = frame["type"].as_str().is_some_and(|kind| PARTIALS.contains(&kind));
         if !(skip_partials && partial) {
             return frame;
         }

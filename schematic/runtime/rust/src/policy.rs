@@ -32,8 +32,10 @@ pub enum Reconnect {
 /// How long to wait between attempts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
-    /// Delay before the first retry; each further one doubles it
+    /// Delay before the first retry
     pub initial: Duration,
+    /// What each further retry multiplies it by
+    pub factor: f64,
     /// Longest delay
     pub max: Duration,
     /// Which part of a delay is left to chance, 0 to 1, so that clients do not come back all at once
@@ -47,9 +49,10 @@ pub struct Backoff {
 impl Backoff {
     /// The delay before retry number `attempt`, which counts from 1. `chance` is from 0 up to 1.
     pub fn delay(&self, attempt: u32, chance: f64) -> Duration {
-        let doubled = self.initial.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
+        let times = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.initial.as_secs_f64() * self.factor.powi(times);
         let part = 1.0 - self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
-        doubled.min(self.max).mul_f64(part)
+        Duration::try_from_secs_f64(grown).unwrap_or(self.max).min(self.max).mul_f64(part)
     }
 }
 
@@ -200,6 +203,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             initial: Duration::from_secs(1),
+            factor: 2.0,
             max: Duration::from_secs(30),
             jitter: 0.5,
             max_attempts: 5,

@@ -8,8 +8,10 @@ export type CloseAction = "fatal" | "retry" | "resume";
 
 /** How a lost connection is restored. */
 export interface ReconnectPolicy {
-  /** Delay before the first retry, in milliseconds; each further one doubles it. */
+  /** Delay before the first retry, in milliseconds. */
   readonly initial_ms: number;
+  /** What each further retry multiplies it by; without it, 2. */
+  readonly factor?: number;
   /** Longest delay, in milliseconds. */
   readonly max_ms: number;
   /** Which part of a delay is left to chance, 0 to 1, so that clients do not come back all at once. */
@@ -121,6 +123,6 @@ export function closeAction(policy: ConnectionPolicy, code: number): CloseAction
 
 /** The delay before retry number `attempt` (from 1), in milliseconds. `chance` is from 0 up to 1. */
 export function backoff(policy: ReconnectPolicy, attempt: number, chance: number): number {
-  const full = Math.min(policy.max_ms, policy.initial_ms * 2 ** (attempt - 1));
+  const full = Math.min(policy.max_ms, policy.initial_ms * (policy.factor ?? 2) ** (attempt - 1));
   return Math.round(full * (1 - policy.jitter * chance));
 }

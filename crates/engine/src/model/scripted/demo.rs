@@ -15,6 +15,7 @@ const MAX_TOKENS: u64 = 100_000;
 pub(super) fn model() -> ScriptedModel {
     ScriptedModel::new()
         .reading(tokens)
+        .reading(numbers)
         .reading(relationships)
         .reading(tables)
         .after(
@@ -40,19 +41,39 @@ fn tables(question: &str) -> Option<Script> {
 
 /// "200 tokens" at full speed, "200 tokens every 20 ms" at that pace.
 fn tokens(question: &str) -> Option<Script> {
+    let (count, every) = counted(question, "tokens")?;
+    Some(Script::new().tokens(count, every))
+}
+
+/// "200 numbers every 20 ms": "1 2 3 …", so that a reader sees what is missing.
+fn numbers(question: &str) -> Option<Script> {
+    let (count, every) = counted(question, "numbers")?;
+    Some((1..=count).fold(Script::new().pace(every), |script, number| script.text(format!("{number} "))))
+}
+
+/// How many of what, and how often.
+fn counted(question: &str, what: &str) -> Option<(u64, Duration)> {
     let mut words = question.split_whitespace();
     let count = words.next()?.parse::<u64>().ok()?.min(MAX_TOKENS);
-    if !words.next()?.eq_ignore_ascii_case("tokens") {
+    if !words.next()?.eq_ignore_ascii_case(what) {
         return None;
     }
     let every =
         words.find_map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()).unwrap_or(0);
-    Some(Script::new().tokens(count, Duration::from_millis(every)))
+    Some((count, Duration::from_millis(every)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_said_in_order() {
+        let shown = format!("{:?}", numbers("3 numbers every 5 ms"));
+        let place = |number: &str| shown.find(&format!("\"{number} \"")).unwrap();
+        assert!(place("1") < place("2") && place("2") < place("3") && shown.contains("5ms"), "{shown}");
+        assert!(numbers("3 tokens").is_none());
+    }
 
     #[test]
     fn tokens_are_counted_out() {

@@ -167,6 +167,8 @@ impl KeptOptions {
             max_tokens,
             temperature,
             retrieval,
+            // What was said before the first message is in the log by itself.
+            beginning: _,
         } = options.clone();
         let RetrievalWish { enabled, passages, sources } = retrieval;
         let tool =
@@ -198,6 +200,7 @@ impl KeptOptions {
             max_tokens: self.max_tokens,
             temperature: self.temperature,
             retrieval: RetrievalWish { enabled, passages, sources },
+            beginning: None,
         }
     }
 }
