@@ -92,7 +92,7 @@ impl Queue {
     }
 
     /// The next event; whether the server is to be asked for what was given up.
-    fn pop(&self) -> (Option<std::result::Result<ChatEvent, Option<Error>>>, bool) {
+    pub(crate) fn pop(&self) -> (Option<std::result::Result<ChatEvent, Option<Error>>>, bool) {
         let mut waiting = self.lock();
         if let Some(event) = waiting.events.pop_front() {
             waiting.bytes = waiting.bytes.saturating_sub(size(&event));

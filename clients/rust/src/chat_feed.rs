@@ -49,13 +49,15 @@ pub(crate) struct ChatFeed {
     epoch: Option<u64>,
     /// Whether what comes belongs to another message: after coming back, the whole chat is told.
     foreign: bool,
+    /// Bytes of the answer's text that were handed on.
+    told: usize,
     opened: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl ChatFeed {
     pub(crate) fn new(key: u64, chat: String, aim: Aim, queue: Arc<Queue>) -> Self {
         let state = State::Live;
-        Self { key, chat, state, aim, queue, last: None, epoch: None, foreign: false, opened: None }
+        Self { key, chat, state, aim, queue, last: None, epoch: None, foreign: false, told: 0, opened: None }
     }
 
     /// The same, beginning after a position, for who waits until the server has agreed.
@@ -105,6 +107,7 @@ impl ChatFeed {
         if followed.reset {
             self.last = Some(0);
             self.foreign = matches!(self.aim, Aim::Answer(_));
+            self.told = 0;
             self.queue.push(ChatEvent::Reset);
         }
         if self.last.is_none() && self.aim == Aim::Follow {
@@ -140,12 +143,35 @@ impl ChatFeed {
             self.last = self.last.max(seq);
             return false;
         };
-        if !self.queue.push(event) {
+        let lacking = self.lacking(&event);
+        if !lacking.into_iter().chain([event]).all(|event| self.hand_on(event)) {
             self.state = State::Behind;
             return false;
         }
         self.last = self.last.max(seq);
         ends
+    }
+
+    /// The answer's whole text, if the end says that it is another than what was told: deltas that came while nobody
+    /// was connected are folded into the end when the run is over.
+    fn lacking(&self, event: &ChatEvent) -> Option<ChatEvent> {
+        let ChatEvent::End(end) = event else { return None };
+        let content = end.content.clone().filter(|content| content.len() != self.told)?;
+        Some(ChatEvent::Text { content, replace: true })
+    }
+
+    fn hand_on(&mut self, event: ChatEvent) -> bool {
+        let told = match &event {
+            ChatEvent::Text { content, replace: true } => content.len(),
+            ChatEvent::Text { content, .. } => self.told + content.len(),
+            ChatEvent::ToolCall { .. } => self.told,
+            ChatEvent::Said(_) | ChatEvent::End(_) | ChatEvent::Failed(_) | ChatEvent::Reset => 0,
+        };
+        let taken = self.queue.push(event);
+        if taken {
+            self.told = told;
+        }
+        taken
     }
 
     /// Whose answer follows, in a chat that is told whole.
@@ -207,4 +233,63 @@ fn event(message: ServerMessage) -> Option<ChatEvent> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::wire::{ChatStreamChunk, ChatStreamEnd};
+
+    fn chunk(seq: u64, content: &str) -> ServerMessage {
+        let chunk = ChatStreamChunk { content: content.into(), seq: Some(seq), ..Default::default() };
+        ServerMessage::ChatStreamChunk(chunk)
+    }
+
+    fn end(seq: u64, content: &str) -> ServerMessage {
+        let content = Some(content.into());
+        ServerMessage::ChatStreamEnd(ChatStreamEnd { content, seq: Some(seq), ..Default::default() })
+    }
+
+    /// The text that the events make, and whether the last of them is the end.
+    fn told(queue: &Queue) -> (String, bool) {
+        let (mut text, mut ended) = (String::new(), false);
+        while let (Some(Ok(event)), _) = queue.pop() {
+            ended = matches!(event, ChatEvent::End(_));
+            match event {
+                ChatEvent::Text { content, replace: true } => text = content,
+                ChatEvent::Text { content, .. } => text.push_str(&content),
+                _ => {}
+            }
+        }
+        (text, ended)
+    }
+
+    fn answer(messages: Vec<ServerMessage>) -> (String, bool) {
+        let queue = Arc::new(Queue::default());
+        let mut feed = ChatFeed::new(1, "talk".into(), Aim::Answer(Some("run".into())), Arc::clone(&queue));
+        for message in messages {
+            feed.hear(message);
+        }
+        told(&queue)
+    }
+
+    #[test]
+    fn an_end_that_has_folded_the_last_words_tells_them() {
+        let whole = || (String::from("one two three"), true);
+        assert_eq!(answer(vec![chunk(3, "one "), end(7, "one two three")]), whole());
+        assert_eq!(answer(vec![end(7, "one two three")]), whole());
+        assert_eq!(answer(vec![chunk(3, "one "), chunk(5, "two three"), end(7, "one two three")]), whole());
+    }
+
+    #[test]
+    fn what_was_told_whole_is_not_told_again() {
+        let queue = Arc::new(Queue::default());
+        let mut feed = ChatFeed::new(1, "talk".into(), Aim::Follow, Arc::clone(&queue));
+        for message in [chunk(3, "one "), chunk(4, "two"), end(5, "one two")] {
+            feed.hear(message);
+        }
+        let texts =
+            std::iter::from_fn(|| queue.pop().0).filter(|event| matches!(event, Ok(ChatEvent::Text { .. })));
+        assert_eq!(texts.count(), 1, "what waits is joined");
+    }
 }
