@@ -541,6 +541,7 @@ mod tests {
             max_tokens: Some(9),
             temperature: Some(0.5),
             retrieval: RetrievalWish { enabled: Some(true), passages: Some(3), sources: false },
+            beginning: None,
         };
         let identity = Identity { key: Some("k1".into()), subject: "ann".into(), grants };
         Checkpoint::Begun(Box::new(Begun { agent: "assistant".into(), identity, options }))
