@@ -1,4 +1,4 @@
-//! The load generator's HTTP client: one kept connection, requests as text, answers by their length.
+//! The load generator's HTTP client: one kept connection, requests as text, answers by their length or in chunks.
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,16 +38,46 @@ impl Http {
         );
         self.stream.write_all(request.as_bytes()).await?;
         let (head, end) = self.head().await?;
-        let length = header(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
-        let length = length.ok_or_else(|| io::Error::other(format!("an answer without a length: {head}")))?;
-        while self.buffer.len() < end + length {
-            self.fill().await?;
-        }
-        let body: Vec<u8> = self.buffer.drain(..end + length).skip(end).collect();
+        let body = match header(&head, "content-length").and_then(|length| length.parse::<usize>().ok()) {
+            Some(length) => self.sized(end, length).await?,
+            None => self.chunked(end).await?,
+        };
         if head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
             return Ok(body);
         }
         Err(io::Error::other(format!("{method} {path}: {head}\n{}", String::from_utf8_lossy(&body))))
+    }
+
+    /// A body of so many bytes, which begins at `from` in the buffer.
+    async fn sized(&mut self, from: usize, length: usize) -> io::Result<Vec<u8>> {
+        while self.buffer.len() < from + length {
+            self.fill().await?;
+        }
+        Ok(self.buffer.drain(..from + length).skip(from).collect())
+    }
+
+    /// A body in chunks (RFC 9112 §7.1), of which the first begins at `from` in the buffer.
+    async fn chunked(&mut self, mut from: usize) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let Some(line) = find(&self.buffer[from..], b"\r\n") else {
+                self.fill().await?;
+                continue;
+            };
+            let size = std::str::from_utf8(&self.buffer[from..from + line]).ok();
+            let size = size.and_then(|size| usize::from_str_radix(size, 16).ok());
+            let size = size.ok_or_else(|| io::Error::other("an answer with neither a length nor chunks"))?;
+            let begin = from + line + 2;
+            from = begin + size + 2;
+            while self.buffer.len() < from {
+                self.fill().await?;
+            }
+            if size == 0 {
+                self.buffer.drain(..from);
+                return Ok(body);
+            }
+            body.extend_from_slice(&self.buffer[begin..begin + size]);
+        }
     }
 
     /// Posts, and reads no more of the answer than its head: it has no body and no length.

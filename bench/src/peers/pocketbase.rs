@@ -27,17 +27,18 @@ pub(crate) struct PocketBase {
 /// Starts it with a collection `bench` that everybody may use: `name`, `group` with an index, `text`. `filled` many
 /// records are there already, `group` counting up to `groups` again and again.
 pub(crate) async fn start(cache: &Path, filled: usize, groups: usize) -> io::Result<PocketBase> {
-    let folder = install(cache)?;
-    let program = folder.join("bin/pocketbase");
+    let program = install(cache)?.join("bin/pocketbase");
     let data = tempfile::tempdir()?;
+    // It writes its migrations beside its data folder, and they must not reach the next one.
+    let folder = data.path().join("data");
     let begin = || {
         Server::start(|address| {
             let mut command = Command::new(&program);
-            command.args(["serve", "--http", &address.to_string(), "--dir"]).arg(data.path());
+            command.args(["serve", "--http", &address.to_string(), "--dir"]).arg(&folder);
             command
         })
     };
-    succeed(Command::new(&program).args(["superuser", "upsert", NAME, PASSWORD, "--dir"]).arg(data.path()))?;
+    succeed(Command::new(&program).args(["superuser", "upsert", NAME, PASSWORD, "--dir"]).arg(&folder))?;
     let server = begin()?;
     define(server.address).await?;
     if filled == 0 {
@@ -47,7 +48,7 @@ pub(crate) async fn start(cache: &Path, filled: usize, groups: usize) -> io::Res
     drop(server);
     let fill = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/fill_pocketbase.py");
     let numbers = [filled.to_string(), groups.to_string()];
-    succeed(Command::new("python3").arg(fill).arg(data.path().join("data.db")).args(numbers))?;
+    succeed(Command::new("python3").arg(fill).arg(folder.join("data.db")).args(numbers))?;
     Ok(PocketBase { server: begin()?, _data: data })
 }
 
