@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// One connection.
 pub(crate) struct Client {
@@ -21,7 +21,20 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and upgrades.
     pub(crate) async fn connect(address: SocketAddr, path: &str) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+        Self::connect_with(address, path, None).await
+    }
+
+    /// The same, with so many bytes in the kernel for what was not yet read.
+    pub(crate) async fn connect_with(
+        address: SocketAddr,
+        path: &str,
+        kernel_buffer: Option<u32>,
+    ) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(bytes) = kernel_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        let mut stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

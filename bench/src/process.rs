@@ -54,13 +54,14 @@ impl Server {
         Ok(Duration::from_nanos(total))
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory in bytes that is the process's own. Pages of its data files that are mapped belong to the
+    /// system's cache, which takes them back when it wants to.
     pub(crate) fn memory(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with("RssAnon:"));
         let kilobytes =
             line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok());
-        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+        kilobytes.map(|kb| kb * 1024).ok_or_else(|| io::Error::other("no RssAnon in /proc"))
     }
 }
 

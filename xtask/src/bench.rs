@@ -22,7 +22,8 @@ pub(crate) fn run_cases(args: &Args) -> Result {
     }
     step("build what is measured", || {
         let packages = ["--package", "tidewire-server", "--package", "tidewire-bench"];
-        run(program("cargo").args(["build", "--release", "--locked"]).args(packages))
+        // Without the embedded models: they take memory in the background that connections would reuse unseen.
+        run(program("cargo").args(["build", "--release", "--locked", "--no-default-features"]).args(packages))
     })?;
     let release = target().join("release");
     let mut command = program("taskset");

@@ -33,7 +33,7 @@ pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
         title: "Idle connections (`idle`)",
         method: format!(
             "{CONNECTIONS} connections to `/ws/{{id}}`, each with a session of its own that it follows; then {LARGE} of them get a \
-             reply of 1 MiB (the echo of a message). Growth of the server's resident memory over that of a server \
+             reply of 1 MiB (the echo of a message). Growth of the server's resident memory (anonymous) over that of a server \
              that had one such connection before."
         ),
         columns: vec!["moment", "KiB a connection"],

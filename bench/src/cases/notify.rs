@@ -16,9 +16,11 @@ use crate::peers::pocketbase::{self, RECORDS};
 use crate::report::{Section, median, spread, verdict};
 
 const SUBSCRIBERS: usize = 1_000;
-const INSERTS: usize = 50;
+const INSERTS: usize = 100;
+/// Inserts before, uncounted: the first one makes our collection and opens files.
+const WARM_UP: usize = 5;
 /// Between two inserts, so that each is measured alone.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
@@ -71,7 +73,7 @@ async fn measure(address: SocketAddr, is_ours: bool) -> io::Result<Vec<Duration>
     }
     let mut times = Vec::with_capacity(INSERTS * SUBSCRIBERS);
     let (mut client, mut http) = (Client::connect_if(is_ours, address).await?, Http::connect(address).await?);
-    for number in 0..INSERTS {
+    for number in 0..WARM_UP + INSERTS {
         let record = json!({"name": format!("record {number}"), "group": 1, "text": "x".repeat(200)});
         let begun = Instant::now();
         match &mut client {
@@ -84,7 +86,9 @@ async fn measure(address: SocketAddr, is_ours: bool) -> io::Result<Vec<Duration>
         for _ in 0..SUBSCRIBERS {
             let at: Option<Instant> = timeout(PATIENCE, arrivals.recv()).await.map_err(io::Error::other)?;
             let at = at.ok_or_else(|| io::Error::other("the subscribers were disconnected"))?;
-            times.push(at.saturating_duration_since(begun));
+            if number >= WARM_UP {
+                times.push(at.saturating_duration_since(begun));
+            }
         }
         tokio::time::sleep(PAUSE.saturating_sub(begun.elapsed())).await;
     }
