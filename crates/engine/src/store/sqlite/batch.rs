@@ -82,11 +82,32 @@ impl<'a> Batch<'a> {
         Ok(outcomes)
     }
 
-    /// Does each write in a savepoint of its own. Fails only where the database does.
+    /// Does each write for itself: if they do not all succeed, in a savepoint of its own. Fails only where the database
+    /// does.
     fn each(&mut self, writes: &[Write]) -> Result<Vec<Result<Outcome>>> {
-        let outcomes = writes.iter().map(|write| self.alone(write)).collect::<Result<_>>()?;
+        let outcomes = match self.all(writes)? {
+            Some(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            None => writes.iter().map(|write| self.alone(write)).collect::<Result<_>>()?,
+        };
         self.save()?;
         Ok(outcomes)
+    }
+
+    /// Does all writes in one savepoint. `None` if one failed; then nothing is done.
+    fn all(&mut self, writes: &[Write]) -> Result<Option<Vec<Outcome>>> {
+        let (before, changes) = (self.collections.clone(), self.changes.len());
+        self.execute("SAVEPOINT edits")?;
+        let outcomes: Result<Vec<_>> = writes.iter().map(|write| self.write(write)).collect();
+        if let Err(error) = &outcomes {
+            if error.cause.is_some() {
+                return Err(error.clone()); // of the database, which may have lost the transaction
+            }
+            self.execute("ROLLBACK TO edits")?;
+            self.changes.truncate(changes);
+            self.collections = before;
+        }
+        self.execute("RELEASE edits")?;
+        Ok(outcomes.ok())
     }
 
     /// The same as [`together`](Self::together), with what each write did.
@@ -188,13 +209,17 @@ impl<'a> Batch<'a> {
     /// `None` if the id is taken.
     fn insert(&mut self, write: &Write, body: &Body) -> Result<Option<Outcome>> {
         let rules = self.rules(&write.collection)?;
-        // Only with rules is the id looked up first: a record must not be refused as its own twin.
-        if !rules.is_empty() && self.existing(write)?.is_some() {
-            return Ok(None);
-        }
         let mut body = body.clone();
         rules.complete(&mut body);
-        self.check(write, &body, 0)?;
+        // A record must not be refused as its own twin, and the schema learns nothing from one that is not taken.
+        let is_looked_up = rules.unique().next().is_some() || !rules.dimensions(&body).is_empty();
+        if is_looked_up && self.existing(write)?.is_some() {
+            return Ok(None);
+        }
+        if let Err(refused) = self.check(write, &body, 0) {
+            // Whatever else is wrong with a record, that its id is taken comes first.
+            return if self.existing(write)?.is_some() { Ok(None) } else { Err(refused) };
+        }
         let text = to_text(&body)?;
         let life = self.life(write.ttl).unwrap_or_default();
         let inserted = match self.insert_row(write, &text, life)? {

@@ -70,6 +70,17 @@ use writer::{Upkeep, Writer};
 const EXPIRED: usize = 1_000;
 /// The chores look after the logs' age at each such round.
 const PRUNE_EVERY: u32 = 10;
+/// So much of a file is read through the system's own cache, without copies: a reader's own cache is emptied by each
+/// commit, and looking up one record among a million would read a dozen pages anew.
+const MAPPED: i64 = 2 << 30;
+/// What a writer keeps of a file in KiB: the pages that a group of commands changes fit. SQLite goes through all of it
+/// at each commit, so more would cost more than it saves.
+const WRITER_CACHE: i64 = 8 << 10;
+/// The same for each reader, whose cache holds no more than what the write-ahead log has and the file has not.
+const READER_CACHE: i64 = 512;
+/// After so many pages of 4 KiB the write-ahead log is brought into the file. Writes into an index go all over it; the
+/// longer the log, the more often a page is in it twice and is written once.
+const CHECKPOINT: i64 = 16_000;
 /// A time to live is not renewed for less than this, so that a record that many read is not written each time.
 const RENEW_GAIN: Duration = Duration::from_secs(1);
 
@@ -299,7 +310,10 @@ impl Place {
         if let Self::Folder(_) = self {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-            connection.pragma_update(None, "wal_autocheckpoint", 4_000)?; // pages of 4 KiB: fewer, larger ones
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+        }
+        if schema.file == schema::RECORDS.file {
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
         }
         schema.migrate(&connection)?;
         Ok(connection)
@@ -308,6 +322,9 @@ impl Place {
     fn reader(&self, schema: Layout) -> Result<Connection> {
         let connection = self.connect(schema, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.pragma_update(None, "query_only", true)?;
+        if schema.file == schema::RECORDS.file {
+            connection.pragma_update(None, "cache_size", -READER_CACHE)?;
+        }
         Ok(connection)
     }
 
@@ -321,10 +338,13 @@ impl Place {
             )?,
         };
         connection.busy_timeout(Duration::from_secs(5))?;
+        if schema.file == schema::RECORDS.file {
+            connection.pragma_update(None, "mmap_size", MAPPED)?; // a chat's log is read once, from its end
+        }
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        // A chat's statements need no plan of their own for each position that is bound, and are read all the time.
-        let stable = schema.file == schema::CHATS.file;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, stable)?;
+        // Statements need no plan of their own for each value that is bound: statistics are fixed, and planning costs
+        // more than what most of them do.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }

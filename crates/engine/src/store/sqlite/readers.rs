@@ -1,36 +1,64 @@
 //! The reading connections of one database.
 //!
 //! Readers never wait for the writer (WAL) and never block the runtime: each read has a connection for itself on a
-//! thread that may block. A read whose asker went away is interrupted.
+//! thread that may block. A thread that is done with a read takes the next one that waits, so that a thread is begun
+//! only when a connection was idle. A read whose asker went away is interrupted.
 //!
 //! Small reads (a record by its key) share: those that came while one thread was at it are read together by that
 //! thread, in one transaction. A hundred askers then cost a few changes of threads, not a hundred.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, InterruptHandle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use super::failure;
 use crate::error::{Error, Result};
 
-/// Idle connections, and as many permits as there are connections.
+/// The connections, and what waits for one.
 #[derive(Debug)]
 pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Arc<Semaphore>,
-    count: u32,
+    shared: Arc<Shared>,
     small: Arc<Mutex<Small>>,
 }
 
-/// A small read; it answers its asker itself.
-type Job = Box<dyn FnOnce(&Connection) + Send>;
+/// What all reads share.
+#[derive(Debug)]
+struct Shared {
+    pool: Mutex<Pool>,
+    /// Rings when a connection comes back after the pool was closed.
+    returned: Notify,
+}
+
+struct Pool {
+    idle: Vec<Connection>,
+    /// So many connections are out.
+    lent: usize,
+    waiting: VecDeque<Read>,
+    is_closed: bool,
+}
+
+/// A read that waits for a connection; it answers its asker itself.
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} connections lent, {} idle, {} reads wait",
+            self.lent,
+            self.idle.len(),
+            self.waiting.len()
+        )
+    }
+}
 
 /// Small reads that wait, and whether a thread is about to read them.
 #[derive(Default)]
 struct Small {
-    waiting: Vec<Job>,
+    waiting: Vec<Read>,
     is_served: bool,
 }
 
@@ -43,9 +71,9 @@ impl std::fmt::Debug for Small {
 impl Readers {
     /// A pool of these connections.
     pub(super) fn new(connections: Vec<Connection>) -> Self {
-        let permits = Arc::new(Semaphore::new(connections.len()));
-        let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
-        Self { idle: Arc::new(Mutex::new(connections)), permits, count, small: Arc::default() }
+        let pool = Pool { idle: connections, lent: 0, waiting: VecDeque::new(), is_closed: false };
+        let shared = Shared { pool: Mutex::new(pool), returned: Notify::new() };
+        Self { shared: Arc::new(shared), small: Arc::default() }
     }
 
     /// Does `work` with a connection of its own, in one read transaction: all that it reads is of one moment.
@@ -55,13 +83,17 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| failure::closed())?;
+        let (reply, answer) = oneshot::channel();
         let reading = Reading::default();
-        let lent = Lent::take(&self.idle, &reading, permit)?;
-        let task = tokio::task::spawn_blocking(move || in_transaction(lent.connection()?, work));
-        let outcome = task.await.map_err(Error::internal)?;
-        drop(reading);
-        outcome
+        let state = Arc::clone(&reading.0);
+        self.shared.ask(Box::new(move |connection| {
+            if begin(&state, connection) {
+                let outcome = safely(|| in_transaction(connection, work));
+                *lock(&state) = State::Over;
+                reply.send(outcome).ok(); // the asker may have gone
+            }
+        }))?;
+        answer.await.map_err(|_| failure::closed())?
     }
 
     /// Does a small read, together with others that wait. It sees everything that was committed before the call.
@@ -71,41 +103,77 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            // One that panics disturbs no other.
-            let done = catch_unwind(AssertUnwindSafe(|| work(connection)));
-            let outcome =
-                done.unwrap_or_else(|_| Err(Error::internal(std::io::Error::other("a read panicked"))));
-            reply.send(outcome).ok(); // the asker may have gone
+        let read: Read = Box::new(move |connection| {
+            reply.send(safely(|| work(connection))).ok(); // the asker may have gone
         });
         let begin = {
             let mut small = lock(&self.small);
-            small.waiting.push(job);
+            small.waiting.push(read);
             !std::mem::replace(&mut small.is_served, true)
         };
         if begin {
-            tokio::spawn(serve(Arc::clone(&self.small), Arc::clone(&self.permits), Arc::clone(&self.idle)));
+            tokio::spawn(serve(Arc::clone(&self.small), Arc::clone(&self.shared)));
         }
         answer.await.map_err(|_| failure::closed())?
     }
 
     /// Waits for the reads that go on and closes all connections.
     pub(super) async fn close(&self) {
-        let Ok(_all) = self.permits.acquire_many(self.count).await else { return };
-        self.permits.close();
-        lock(&self.idle).clear();
+        loop {
+            let returned = self.shared.returned.notified();
+            tokio::pin!(returned);
+            returned.as_mut().enable(); // before the look, so that no ring is missed
+            if lock(&self.shared.pool).close() {
+                return;
+            }
+            returned.await;
+        }
     }
 }
 
-/// Reads what waits until nothing does.
-async fn serve(small: Arc<Mutex<Small>>, permits: Arc<Semaphore>, idle: Arc<Mutex<Vec<Connection>>>) {
-    let Ok(permit) = permits.acquire_owned().await else { return give_up(&small) };
-    let Ok(lent) = Lent::take(&idle, &Reading::default(), permit) else { return give_up(&small) };
+impl Pool {
+    /// Takes no more reads. Whether all is done and closed.
+    fn close(&mut self) -> bool {
+        self.is_closed = true;
+        if self.lent == 0 {
+            self.idle.clear();
+        }
+        self.lent == 0
+    }
+}
+
+impl Shared {
+    /// Begins a read, or puts it behind those that wait for a connection.
+    fn ask(self: &Arc<Self>, read: Read) -> Result<()> {
+        let connection = {
+            let mut pool = lock(&self.pool);
+            if pool.is_closed {
+                return Err(failure::closed());
+            }
+            let Some(connection) = pool.idle.pop() else {
+                pool.waiting.push_back(read);
+                return Ok(());
+            };
+            pool.lent += 1;
+            connection
+        };
+        let lent = Lent { connection: Some(connection), shared: Arc::clone(self) };
+        tokio::task::spawn_blocking(move || lent.serve(read));
+        Ok(())
+    }
+}
+
+/// Sees to it that the small reads that wait are read.
+async fn serve(small: Arc<Mutex<Small>>, shared: Arc<Shared>) {
+    // Others who are about to ask do so first, and their reads share the change of threads.
+    tokio::task::yield_now().await;
     let reads = Arc::clone(&small);
-    let done = tokio::task::spawn_blocking(move || {
-        lent.connection().is_ok_and(|connection| drain(&reads, connection))
+    let read: Read = Box::new(move |connection| {
+        if !drain(&reads, connection) {
+            give_up(&reads);
+        }
     });
-    if !done.await.unwrap_or(false) {
+    if shared.ask(read).is_err() {
         give_up(&small);
     }
 }
@@ -145,53 +213,98 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> 
     Ok(value)
 }
 
-/// A read that goes on; its drop interrupts it.
+/// One that panics disturbs no other.
+fn safely<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::internal(std::io::Error::other("a read panicked"))))
+}
+
+/// A read; its drop interrupts it, or sees to it that it does not begin.
 #[derive(Default)]
-struct Reading(Arc<Mutex<Option<InterruptHandle>>>);
+struct Reading(Arc<Mutex<State>>);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Waiting,
+    Now(InterruptHandle),
+    Over,
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(handle) = lock(&self.0).as_ref() {
+        if let State::Now(handle) = std::mem::replace(&mut *lock(&self.0), State::Over) {
             handle.interrupt();
         }
     }
 }
 
+/// Whether a read is still wanted; from now on it can be interrupted.
+fn begin(state: &Mutex<State>, connection: &Connection) -> bool {
+    let mut state = lock(state);
+    let is_wanted = matches!(*state, State::Waiting);
+    if is_wanted {
+        *state = State::Now(connection.get_interrupt_handle());
+    }
+    is_wanted
+}
+
 /// A connection that is out of the pool; its drop brings it back, also out of a panic.
 struct Lent {
+    /// `None` once it was brought back.
     connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    handle: Arc<Mutex<Option<InterruptHandle>>>,
-    #[allow(dead_code, reason = "its drop, after the connection's return, lets the next reader in")]
-    permit: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
 }
 
 impl Lent {
-    fn take(
-        idle: &Arc<Mutex<Vec<Connection>>>,
-        reading: &Reading,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Self> {
-        let connection = lock(idle).pop().ok_or_else(failure::closed)?;
-        *lock(&reading.0) = Some(connection.get_interrupt_handle());
-        let (idle, handle) = (Arc::clone(idle), Arc::clone(&reading.0));
-        Ok(Self { connection: Some(connection), idle, handle, permit })
+    /// Reads, and then what waits.
+    fn serve(mut self, first: Read) {
+        let mut next = Some(first);
+        while let Some(read) = next
+            && let Some(connection) = &self.connection
+        {
+            read(connection);
+            clean(connection);
+            next = self.next();
+        }
     }
 
-    fn connection(&self) -> Result<&Connection> {
-        self.connection.as_ref().ok_or_else(failure::closed)
+    /// What waits longest. If nothing does, the connection goes back in the same moment, so that whoever comes then
+    /// finds it.
+    fn next(&mut self) -> Option<Read> {
+        let shared = Arc::clone(&self.shared);
+        let mut pool = lock(&shared.pool);
+        let next = pool.waiting.pop_front();
+        if next.is_none() {
+            self.give_back(&mut pool);
+        }
+        next
+    }
+
+    fn give_back(&mut self, pool: &mut Pool) {
+        let Some(connection) = self.connection.take() else { return };
+        pool.idle.push(connection);
+        pool.lent -= 1;
+        if pool.is_closed {
+            self.shared.returned.notify_waiters();
+        }
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Taken before the connection goes back, so that the next reader is never interrupted in its stead.
-        lock(&self.handle).take();
-        let Some(connection) = self.connection.take() else { return };
-        if !connection.is_autocommit() {
-            connection.execute_batch("ROLLBACK").ok(); // a connection without a transaction is what is wanted
+        if let Some(connection) = &self.connection {
+            clean(connection);
+            let shared = Arc::clone(&self.shared);
+            self.give_back(&mut lock(&shared.pool));
         }
-        lock(&self.idle).push(connection);
+    }
+}
+
+/// An interrupted read has left its transaction open.
+fn clean(connection: &Connection) {
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK").ok(); // a connection without a transaction is what is wanted
     }
 }
 

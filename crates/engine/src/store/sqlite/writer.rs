@@ -1,8 +1,8 @@
 //! One thread that writes one database.
 //!
-//! It takes everything that has queued up, does it in one transaction with a savepoint for each command, and answers
-//! everybody after the commit: a sync to disk costs the same for one command and for five hundred. What the commands
-//! do is not known here.
+//! It takes everything that has queued up, does it in one transaction, and answers everybody after the commit: a sync
+//! to disk costs the same for one command and for five hundred. If a command fails, the transaction is undone and done
+//! again with a savepoint for each. What the commands do is not known here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 const QUEUE: usize = 1024;
 /// So many commands share one transaction, so that the first of them does not wait for too many others.
 const GROUP: usize = 512;
+/// So many groups have savepoints after one in which a command failed: commands that fail come in swarms.
+const CAREFUL: u32 = 16;
 /// How often the writer looks after what nobody asks for, such as records that expire.
 const CHORES: Duration = Duration::from_secs(1);
 /// The same, while there is more of it than is done at once.
@@ -52,7 +54,7 @@ enum Message<N> {
     Close(oneshot::Sender<Result<()>>),
 }
 
-/// One command: done inside a savepoint, perhaps a second time if its group was lost, and answered once.
+/// One command: done, perhaps a second time if its group was undone, and answered once.
 trait Job<N>: Send {
     /// Whether it succeeded and is to be kept.
     fn work(&mut self, connection: &Connection) -> bool;
@@ -125,7 +127,8 @@ impl<N: Send + 'static> Writer<N> {
             .name(name.into())
             .spawn(move || {
                 let upkeep: Box<dyn Upkeep<News = N>> = Box::new(upkeep);
-                Thread { name, connection, upkeep, jobs, next_chores: Instant::now() + CHORES }.run();
+                Thread { name, connection, upkeep, jobs, next_chores: Instant::now() + CHORES, careful: 0 }
+                    .run();
                 drop(guard);
             })
             .map_err(|e| {
@@ -194,6 +197,8 @@ struct Thread<N> {
     upkeep: Box<dyn Upkeep<News = N>>,
     jobs: Receiver<Message<N>>,
     next_chores: Instant,
+    /// So many groups are still done with savepoints.
+    careful: u32,
 }
 
 impl<N: Send + 'static> Thread<N> {
@@ -275,15 +280,40 @@ impl<N: Send + 'static> Thread<N> {
         }
     }
 
-    fn attempt(&self, group: &mut [Box<dyn Job<N>>]) -> Result<()> {
-        let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
-            group.iter_mut().try_for_each(|job| self.in_savepoint(job.as_mut()))?;
-            self.execute("COMMIT")
-        });
+    /// Does a group in one transaction. An error says that nothing of it is done.
+    fn attempt(&mut self, group: &mut [Box<dyn Job<N>>]) -> Result<()> {
+        if let Some(careful) = self.careful.checked_sub(1) {
+            self.careful = careful;
+        } else if self.in_transaction(|this| this.all(group))? || group.len() == 1 {
+            return Ok(());
+        } else {
+            self.careful = CAREFUL;
+        }
+        self.in_transaction(|this| {
+            group.iter_mut().try_for_each(|job| this.in_savepoint(job.as_mut()))?;
+            this.execute("COMMIT")
+        })
+    }
+
+    /// Does `work`, which commits or rolls back, in a transaction. After an error there is none.
+    fn in_transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let done = self.execute("BEGIN IMMEDIATE").and_then(|()| work(self));
         if done.is_err() && !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
         }
         done
+    }
+
+    /// Does all jobs and commits, or undoes everything when one failed. A savepoint costs as much as what most jobs
+    /// do: SQLite keeps each page that is changed after it once more.
+    fn all(&self, group: &mut [Box<dyn Job<N>>]) -> Result<bool> {
+        let done = group.iter_mut().all(|job| job.work(&self.connection));
+        if done {
+            self.execute("COMMIT")?;
+        } else if !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        Ok(done)
     }
 
     /// Does one job and undoes it if it failed. An error says that the whole transaction is gone.
