@@ -41,7 +41,8 @@ pub struct Change {
     pub by: Subject,
 }
 
-/// Adjacent changes of one collection that were committed together: what is delivered and spelled in one piece.
+/// Adjacent changes of one collection that were committed together, or shortly after one another while much was written:
+/// what is delivered and spelled in one piece.
 ///
 /// Everybody who listens shares one batch. What a dialect spells from it is kept beside it ([`spelled`](Self::spelled)),
 /// so that a thousand readers cost one encoding.

@@ -71,7 +71,7 @@ pub struct Settings {
     /// Watches that one connection may have. 64.
     pub watch_limit: usize,
     /// Bytes of changes, as they lie in memory, that wait for one connection; beyond them it is served from the log.
-    /// 48 KiB.
+    /// 16 KiB.
     pub watch_bytes: usize,
     /// Messages of the conversation, the question included, that an agent is given. 40.
     pub history_messages: usize,
@@ -102,7 +102,7 @@ impl Default for Settings {
             batch: 128,
             follow_limit: 256,
             watch_limit: 64,
-            watch_bytes: 48 * 1024,
+            watch_bytes: 16 * 1024,
             history_messages: 40,
             stop_grace: Duration::from_secs(1),
             waits: Waits::default(),

@@ -21,7 +21,7 @@ pub struct Ticket(pub u64);
 pub struct Step {
     /// To be sent at once.
     pub frames: Vec<Frame>,
-    /// To be executed one after the other; each answers through [`Session::reply`].
+    /// To be executed in this order, edits that follow one another together; each answers through [`Session::reply`].
     pub commands: Vec<(Ticket, Command)>,
 }
 
@@ -38,6 +38,11 @@ pub trait Session: Send {
 
     /// Something happened that this connection follows.
     fn event(&mut self, event: &Event, now: Instant, out: &mut Vec<Frame>);
+
+    /// Whether it has a use for more events now. What it does not take waits where it is shared with others.
+    fn takes_events(&self) -> bool {
+        true
+    }
 
     /// When [`tick`](Self::tick) is wanted, if ever. It may change with every other call.
     fn deadline(&self) -> Option<Instant>;

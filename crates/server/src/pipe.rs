@@ -33,6 +33,9 @@ const WRITE_BUFFER: usize = 8 * 1024;
 const READ_BUFFER: usize = 1024;
 /// While so much waits to be written, nothing more is taken from the session.
 const FULL: usize = 256 * 1024;
+/// While so much waits to be written, no events are taken: what a client that does not read is to hear of waits where
+/// it is shared, or in the log.
+const FULL_FOR_EVENTS: usize = 8 * 1024;
 /// A message of this size leaves a buffer behind that is worth giving back.
 const BLOAT: usize = 32 * 1024;
 /// A queue with more places than this is given back when it is empty.
@@ -118,6 +121,11 @@ impl Pipe {
         self.queued < FULL
     }
 
+    /// Whether events may be queued.
+    pub(crate) fn has_room_for_events(&self) -> bool {
+        self.queued < FULL_FOR_EVENTS
+    }
+
     /// How many bytes came and went so far.
     pub(crate) fn traffic(&self) -> (u64, u64) {
         let wire = self.socket.get_ref();
@@ -136,6 +144,11 @@ impl Pipe {
         }
         let turn = self.poll_read(cx);
         if turn.is_pending() && self.bloated && self.is_idle() { Poll::Ready(Turn::Idle) } else { turn }
+    }
+
+    /// Writes what the kernel takes at once. Whether the connection is still there.
+    pub(crate) async fn write_now(&mut self) -> bool {
+        std::future::poll_fn(|cx| Poll::Ready(!matches!(self.poll_write(cx), Poll::Ready(Err(_))))).await
     }
 
     /// Whether neither we nor the library hold anything that a fresh buffer would lose.

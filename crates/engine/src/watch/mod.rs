@@ -27,6 +27,7 @@ mod weight;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,17 @@ use topic::Topic;
 
 /// Bytes of changes that may wait for being delivered. What comes beyond is left to the log.
 const QUEUE: usize = 16 << 20;
+
+/// About what it costs to write to one who listens. While those who were told of something are written to, more comes
+/// and is told together: one write with ten changes costs little more than one with a single change.
+const WRITE: Duration = Duration::from_micros(5);
+/// It is waited no longer for that; and not at all for less than a timer can tell.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// So much news is taken at once.
+const NEWS: usize = 256;
+/// Batches are told as one up to so many bytes, so that an inbox takes them.
+const MERGED: usize = 8 << 10;
 
 /// All topics, and the way to the task that delivers.
 #[derive(Default)]
@@ -131,12 +143,7 @@ impl WatchHub {
         let queued = Arc::<AtomicUsize>::default();
         let postman = Postman { queued: Arc::clone(&queued), counters, limits };
         tokio::spawn(async move {
-            let deliver = async {
-                while let Some(news) = news.recv().await {
-                    postman.deliver(news);
-                }
-            };
-            ended.run_until_cancelled(deliver).await;
+            ended.run_until_cancelled(postman.deliver_all(&mut news)).await;
         });
         Arc::new(Post { hub: Arc::clone(self), queue, queued })
     }
@@ -173,8 +180,21 @@ impl Post {
 }
 
 impl Postman {
-    fn deliver(&self, news: News) {
-        let fell_behind = match news {
+    async fn deliver_all(&self, queue: &mut mpsc::UnboundedReceiver<News>) {
+        let workers = u32::try_from(tokio::runtime::Handle::current().metrics().num_workers()).unwrap_or(1);
+        let mut several = Vec::new();
+        while queue.recv_many(&mut several, NEWS).await > 0 {
+            let told: usize = merged(several.drain(..)).into_iter().map(|news| self.deliver(news)).sum();
+            let pause = WRITE * u32::try_from(told).unwrap_or(u32::MAX).min(1 << 20) / workers.max(1);
+            if pause >= SHORTEST_PAUSE {
+                tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            }
+        }
+    }
+
+    /// Returns how many were told.
+    fn deliver(&self, news: News) -> usize {
+        let told = match news {
             News::Changes { topic, batch, weight } => {
                 self.queued.fetch_sub(weight, Ordering::Relaxed);
                 topic.deliver(&batch, weight, self.limits)
@@ -185,8 +205,32 @@ impl Postman {
                 topic.grow(last)
             }
         };
-        self.counters.watchers_fell_behind.fetch_add(fell_behind, Ordering::Relaxed);
+        self.counters.watchers_fell_behind.fetch_add(told.fell_behind, Ordering::Relaxed);
+        told.listeners
     }
+}
+
+/// Adjacent small batches of a topic as one.
+fn merged(news: impl Iterator<Item = News>) -> Vec<News> {
+    let mut all: Vec<News> = Vec::new();
+    for news in news {
+        let (
+            Some(News::Changes { topic, batch, weight }),
+            News::Changes { topic: to, batch: more, weight: much },
+        ) = (all.last_mut(), &news)
+        else {
+            all.push(news);
+            continue;
+        };
+        if !Arc::ptr_eq(topic, to) || batch.to() != more.after() || *weight + much > MERGED {
+            all.push(news);
+            continue;
+        }
+        let changes = batch.changes.iter().chain(&more.changes).cloned().collect();
+        *batch = Arc::new(ChangeBatch::new(Arc::clone(&batch.collection), changes));
+        *weight += much;
+    }
+    all
 }
 
 /// `Watch`. A collection that does not exist yet can be watched.

@@ -13,6 +13,9 @@ use crate::id::Offset;
 /// Pieces of the log that are kept while many read it, and how many bytes they may have together.
 const PIECES: usize = 16;
 const PIECES_BYTES: usize = 1 << 20;
+/// What was committed together and is larger is read from the log in smaller pieces: each of those who are slow would
+/// hold all of it.
+const COMMIT_BYTES: usize = 64 << 10;
 /// So many read the log of one collection at once; the others find then what these have read.
 const READERS: usize = 2;
 
@@ -25,6 +28,15 @@ pub(crate) struct Topic {
     pieces: Mutex<VecDeque<(Arc<ChangeBatch>, usize)>>,
     /// Places for those who read the log.
     pub(super) readers: Semaphore,
+}
+
+/// How many were told of something.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Whose inboxes it was for.
+    pub(super) listeners: usize,
+    /// Who fell behind by it.
+    pub(super) fell_behind: u64,
 }
 
 /// What changes about a topic.
@@ -55,25 +67,29 @@ impl Topic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a batch into the inboxes of those whom it concerns. Returns how many fell behind by that.
-    pub(super) fn deliver(&self, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> u64 {
+    /// Puts a batch into the inboxes of those whom it concerns.
+    pub(super) fn deliver(&self, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> Told {
         let mut state = self.lock();
         match state.written {
-            Some(written) if batch.to() <= written => return 0, // known from the log's end
+            Some(written) if batch.to() <= written => return Told::default(), // known from the log's end
             Some(written) if batch.after() != written => return state.grow(self, batch.to()),
             Some(_) | None => {}
         }
         state.written = Some(batch.to());
-        let fell_behind: u64 =
-            state.groups.iter().map(|group| group.deliver(self, batch, weight, limits)).sum();
-        if fell_behind > 0 {
+        let mut told = Told::default();
+        for group in &state.groups {
+            let of_group = group.deliver(self, batch, weight, limits);
+            told.listeners += of_group.listeners;
+            told.fell_behind += of_group.fell_behind;
+        }
+        if told.fell_behind > 0 && weight <= COMMIT_BYTES {
             self.keep_piece(Arc::clone(batch), weight);
         }
-        fell_behind
+        told
     }
 
-    /// The log has grown to here. Who was live reads on there. Returns how many these are.
-    pub(super) fn grow(&self, to: Offset) -> u64 {
+    /// The log has grown to here. Who was live reads on there.
+    pub(super) fn grow(&self, to: Offset) -> Told {
         self.lock().grow(self, to)
     }
 
@@ -145,24 +161,25 @@ impl TopicState {
         self.groups.iter().flat_map(|group| &group.listeners)
     }
 
-    fn grow(&mut self, topic: &Topic, to: Offset) -> u64 {
+    fn grow(&mut self, topic: &Topic, to: Offset) -> Told {
         let Some(written) = self.written else {
             self.written = Some(to);
-            return 0;
+            return Told::default();
         };
         if to <= written {
-            return 0;
+            return Told::default();
         }
         self.written = Some(to);
-        self.listeners().map(|inbox| u64::from(inbox.fall_behind_in(topic, written))).sum()
+        let fell_behind = self.listeners().map(|inbox| u64::from(inbox.fall_behind_in(topic, written))).sum();
+        Told { listeners: self.listeners().count(), fell_behind }
     }
 }
 
 impl Group {
-    fn deliver(&self, topic: &Topic, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> u64 {
-        let Some(selection) = self.interest.select(batch) else { return 0 };
+    fn deliver(&self, topic: &Topic, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> Told {
+        let Some(selection) = self.interest.select(batch) else { return Told::default() };
         let pushes =
             self.listeners.iter().map(|inbox| inbox.push_batch(topic, batch, &selection, weight, limits));
-        pushes.map(u64::from).sum()
+        Told { fell_behind: pushes.map(u64::from).sum(), listeners: self.listeners.len() }
     }
 }

@@ -494,6 +494,10 @@ impl Session for LiveData {
         }
     }
 
+    fn takes_events(&self) -> bool {
+        self.notifications.takes_more()
+    }
+
     fn deadline(&self) -> Option<Instant> {
         [self.notifications.deadline(), self.chats.deadline()].into_iter().flatten().min()
     }

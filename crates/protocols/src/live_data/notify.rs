@@ -27,8 +27,9 @@ const FIRST_AFTER: Duration = Duration::from_millis(5);
 const FRAME_BYTES: usize = 1 << 20;
 /// Where a collection's merged changes would still be more frames than this, records are told of once.
 const MERGED_FRAMES: usize = 16;
-/// So many changes wait at most.
-const WAITING_CHANGES: usize = 4096;
+/// While so many bytes wait for the window's end, nothing more is taken: a client that stops reading then keeps no
+/// more than that from being freed.
+const WAITING_BYTES: usize = 16 << 10;
 /// This dialect's numbers for [`ChangeBatch::spelled`] begin here.
 const FIRST_VARIANT: u32 = 0x0200;
 
@@ -327,10 +328,12 @@ impl Waiting {
         }
     }
 
-    fn changes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
-            Self::Changes { batch, .. } => batch.changes.len(),
-            Self::Frames { .. } => 0,
+            Self::Changes { batch, selection, variant } => {
+                runs(batch, selection, *variant).iter().map(|run| run.frame.len()).sum()
+            }
+            Self::Frames { frames, .. } => frames.iter().map(Frame::len).sum(),
         }
     }
 }
@@ -338,7 +341,7 @@ impl Waiting {
 /// One connection's notifications.
 pub(super) struct Notifications {
     waiting: Vec<Waiting>,
-    waiting_changes: usize,
+    waiting_bytes: usize,
     /// Since when the oldest waits.
     since: Option<Instant>,
     /// Nothing goes out before.
@@ -350,7 +353,7 @@ pub(super) struct Notifications {
 impl Notifications {
     /// Nothing was said yet.
     pub(super) fn new(now: Instant) -> Self {
-        Self { waiting: Vec::new(), waiting_changes: 0, since: None, not_before: None, window: now, sent: 0 }
+        Self { waiting: Vec::new(), waiting_bytes: 0, since: None, not_before: None, window: now, sent: 0 }
     }
 
     /// A subscription was confirmed.
@@ -362,7 +365,7 @@ impl Notifications {
     /// offset would otherwise take it for an answer to that.
     pub(super) fn unsubscribed(&mut self, collection: &str) {
         self.waiting.retain(|waiting| waiting.collection() != collection);
-        self.waiting_changes = self.waiting.iter().map(Waiting::changes).sum();
+        self.waiting_bytes = self.waiting.iter().map(Waiting::bytes).sum();
         if self.waiting.is_empty() {
             self.since = None;
         }
@@ -409,12 +412,8 @@ impl Notifications {
                 return;
             }
         }
-        self.waiting_changes += batch.changes.len();
         let selection = selection.clone();
         self.wait(Waiting::Changes { batch: Arc::clone(batch), selection, variant }, now);
-        if self.waiting_changes > WAITING_CHANGES && self.not_before.is_none_or(|at| at <= now) {
-            self.flush(now, out);
-        }
     }
 
     fn frames(&mut self, of: &Arc<str>, frames: Vec<Frame>, now: Instant, out: &mut Vec<Frame>) {
@@ -440,7 +439,13 @@ impl Notifications {
 
     fn wait(&mut self, waiting: Waiting, now: Instant) {
         self.since.get_or_insert(now);
+        self.waiting_bytes += waiting.bytes();
         self.waiting.push(waiting);
+    }
+
+    /// Whether more may come: enough waits already.
+    pub(super) fn takes_more(&self) -> bool {
+        self.waiting_bytes < WAITING_BYTES
     }
 
     /// When something that waits is to go out.
@@ -475,7 +480,7 @@ impl Notifications {
         }
         write_all(&mut merging, out);
         self.waiting = Vec::new();
-        self.waiting_changes = 0;
+        self.waiting_bytes = 0;
         self.since = None;
         self.not_before = None;
         self.window = now;

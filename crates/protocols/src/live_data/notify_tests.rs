@@ -77,6 +77,26 @@ impl Reader {
 }
 
 #[test]
+fn nothing_more_is_taken_while_much_waits() {
+    let mut reader = Reader::new(JSON);
+    reader.notifications.subscribed(reader.now);
+    let whats = ["i1"; 50].join(" ");
+    let mut taken = 0;
+    while reader.notifications.takes_more() {
+        assert!(
+            reader.hear(&notice(&batch(50 * taken, &whats))).is_empty(),
+            "the client needs a moment first"
+        );
+        taken += 1;
+    }
+    let [frame] = &reader.wait()[..] else { panic!("what waited comes in one frame") };
+    assert_eq!((&payload(frame)["from_offset"], &payload(frame)["offset"]), (&json!(1), &json!(50 * taken)));
+    let length = frame.to_string().len();
+    assert!((WAITING_BYTES / 2..2 * WAITING_BYTES).contains(&length), "{length}");
+    assert!(reader.notifications.takes_more());
+}
+
+#[test]
 fn what_waits_of_a_subscription_that_ended_is_not_said() {
     let mut reader = Reader::new(JSON);
     reader.notifications.subscribed(reader.now);
