@@ -3,7 +3,11 @@
 //! A turn of the loop has one arm for each thing that can happen: a frame came in or the queued ones went out, an
 //! event wants out, a command was executed, a deadline passed, the server is closing. Commands of one connection are
 //! executed one after the other in the order in which they came, while reading, events and heartbeats go on; so a
-//! slow command delays those behind it and nothing else. What frames mean is the dialect's business.
+//! slow command delays those behind it and nothing else. Edits that follow one another are handed to the store
+//! together, so that they share a commit. What frames mean is the dialect's business.
+//!
+//! What has come is read before a result goes out: a dialect whose replies may go only while nothing else is asked
+//! must know what was asked.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -27,6 +31,8 @@ use crate::telemetry::log_error;
 
 /// So many commands wait for their turn; then reading waits too.
 const WAITING_COMMANDS: usize = 16;
+/// So many edits are under way at once.
+const EDITS: usize = 32;
 
 /// What the door let in.
 pub(crate) struct Conversation {
@@ -52,7 +58,18 @@ enum End {
     Stalled,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
+/// A command that is being executed, or its result that waits for those before it.
+enum Running<'a> {
+    Now(Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>),
+    Done(Result<Reply>),
+}
+
+/// The commands that are being executed, oldest first: one, or edits.
+#[derive(Default)]
+struct Commands<'a> {
+    list: VecDeque<(Ticket, Running<'a>)>,
+    edits: bool,
+}
 
 /// The task that owns the conversation until it ends. What it works with lies in one box beside it, so that the task
 /// itself, which every idle connection keeps, stays small.
@@ -126,25 +143,34 @@ impl Talk {
     /// Gives itself back with how it ended, so that the goodbye can be said when everything else is released.
     async fn run(mut self: Box<Self>, engine: &Engine, connection: &Connection) -> (Box<Self>, End) {
         let stay = self.stay.clone();
-        let mut running: Option<(Ticket, Running<'_>)> = None;
+        let mut running = Commands::default();
         let mut events = Vec::new();
         let mut frames = Vec::new();
         let mut sleep = pin!(tokio::time::sleep_until(self.deadline()));
+        let mut sent_away = pin!(stay.cancelled());
         loop {
             // Looked at before a command begins: who was revoked does nothing more.
             if stay.is_cancelled() {
                 let end = self.sent_away();
                 return (self, end);
             }
-            if running.is_none() {
-                running = self.start_next(engine, connection, &mut frames);
-            }
+            self.start_more(engine, connection, &mut running, &mut frames);
             if let Err(end) = self.send(&mut frames) {
                 return (self, end);
+            }
+            // Nearly always the kernel takes it all; then no time has to be watched.
+            if self.pipe.is_writing() && !self.pipe.write_now().await {
+                return (self, End::Gone);
             }
             self.rearm(sleep.as_mut());
             let reading = self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room();
             tokio::select! {
+                biased;
+                () = sleep.as_mut() => {
+                    if let Err(end) = self.on_deadline(&mut frames) {
+                        return (self, end);
+                    }
+                }
                 turn = std::future::poll_fn(|cx| self.pipe.poll_turn(cx, reading)) => {
                     match turn {
                         Turn::Written => {}
@@ -154,18 +180,13 @@ impl Talk {
                         Turn::Message(message) => self.on_message(message, &mut frames),
                     }
                 }
-                () = connection.next(&mut events), if self.pipe.has_room() => {
-                    self.on_events(&mut events, &mut frames);
-                }
-                (ticket, result) = finish(&mut running) => {
+                (ticket, result) = std::future::poll_fn(|cx| running.poll_next(cx)) => {
                     self.on_result(ticket, result, &mut frames);
                 }
-                () = sleep.as_mut() => {
-                    if let Err(end) = self.on_deadline(&mut frames) {
-                        return (self, end);
-                    }
+                () = connection.next(&mut events), if self.pipe.has_room_for_events() && self.session.takes_events() => {
+                    self.on_events(&mut events, &mut frames);
                 }
-                () = stay.cancelled() => {}
+                () = sent_away.as_mut() => {}
             }
         }
     }
@@ -178,23 +199,25 @@ impl Talk {
         End::Close(1008, "the key was revoked; ask for another".into())
     }
 
-    /// Begins the next command that the rate limit lets through; the others are answered at once, in their turn.
-    fn start_next<'c>(
+    /// Begins what may begin now of what waits. What the rate limit refuses is answered at once, in its turn.
+    fn start_more<'c>(
         &mut self,
         engine: &'c Engine,
         connection: &'c Connection,
+        running: &mut Commands<'c>,
         frames: &mut Vec<Frame>,
-    ) -> Option<(Ticket, Running<'c>)> {
-        while let Some((ticket, command)) = self.waiting.pop_front() {
+    ) {
+        while let Some((ticket, command)) = self.waiting.pop_front_if(|(_, command)| running.admit(command)) {
             if let Err(refused) = self.take_from_bucket(&command) {
                 self.on_result(ticket, Err(refused), frames);
                 continue;
             }
-            return Some((ticket, Box::pin(engine.execute(connection, command))));
+            running.push(ticket, is_edit(&command), Box::pin(engine.execute(connection, command)));
         }
-        // A quiet connection keeps no queue.
-        self.waiting = VecDeque::new();
-        None
+        if self.waiting.is_empty() {
+            // A quiet connection keeps no queue.
+            self.waiting = VecDeque::new();
+        }
     }
 
     fn take_from_bucket(&self, command: &Command) -> Result<()> {
@@ -315,20 +338,55 @@ fn guard(frames: &mut Vec<Frame>, work: impl FnOnce(&mut Vec<Frame>)) {
     }
 }
 
-/// The running command's result; waits for ever while there is none.
-async fn finish(running: &mut Option<(Ticket, Running<'_>)>) -> (Ticket, Result<Reply>) {
-    std::future::poll_fn(|cx| poll_running(running, cx)).await
+fn is_edit(command: &Command) -> bool {
+    matches!(command, Command::Edit { .. })
 }
 
-fn poll_running(
-    running: &mut Option<(Ticket, Running<'_>)>,
-    cx: &mut Context<'_>,
-) -> Poll<(Ticket, Result<Reply>)> {
-    let Some((ticket, future)) = running else { return Poll::Pending };
-    let ticket = *ticket;
-    let result = std::task::ready!(future.as_mut().poll(cx));
-    *running = None;
-    Poll::Ready((ticket, result))
+impl<'a> Commands<'a> {
+    /// Whether a command may begin beside those that are under way. The store does edits in the order in which it is
+    /// asked for them, so they need not wait for each other.
+    fn admit(&self, command: &Command) -> bool {
+        self.list.is_empty() || (self.edits && self.list.len() < EDITS && is_edit(command))
+    }
+
+    fn push(
+        &mut self,
+        ticket: Ticket,
+        is_edit: bool,
+        command: Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>,
+    ) {
+        self.edits = is_edit;
+        self.list.push_back((ticket, Running::Now(command)));
+    }
+
+    /// The result of the oldest one; waits for ever while there is none. All of them go on meanwhile.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Ticket, Result<Reply>)> {
+        for (_, running) in &mut self.list {
+            if let Running::Now(command) = running
+                && let Poll::Ready(result) = command.as_mut().poll(cx)
+            {
+                *running = Running::Done(result);
+            }
+        }
+        match self.list.pop_front() {
+            Some((ticket, Running::Done(result))) => {
+                self.shrink();
+                Poll::Ready((ticket, result))
+            }
+            Some(first) => {
+                self.list.push_front(first);
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// A quiet connection keeps no list.
+    fn shrink(&mut self) {
+        if self.list.is_empty() {
+            self.list = VecDeque::new();
+        }
+    }
 }
 
 /// When to ping, and when to give up.

@@ -26,6 +26,32 @@ async fn an_answer_of_twenty_mebibytes_arrives_at_a_client_with_usual_limits() {
     assert_eq!((records.len(), &records[41]["id"]), (42, &json!("r41")));
 }
 
+/// Edits that come together are under way together. The store does them in their order, replies keep it, and what comes
+/// behind them sees what they wrote.
+#[tokio::test]
+async fn edits_that_come_together_keep_their_order() {
+    let house = House::open().await;
+    let mut client = Client::connect(house.address, "/api/ws").await;
+    let insert = |id: u64| json!({"type": "Insert", "messageId": id, "payload": {"collection": "c", "record": {"id": "r"}}});
+    client.send(insert(0)).await;
+    for number in 1..100 {
+        // Every seventh is refused, and disturbs no other.
+        let payload = json!({"collection": "c", "id": "r", "record": {"n": number}});
+        let update = json!({"type": "Update", "messageId": number, "payload": payload});
+        client.send(if number % 7 == 0 { insert(number) } else { update }).await;
+    }
+    client
+        .send(json!({"type": "FindById", "messageId": 100, "payload": {"collection": "c", "id": "r"}}))
+        .await;
+    for number in 0..100_u64 {
+        let reply = client.next().await;
+        let is_refused = number > 0 && number % 7 == 0;
+        assert_eq!(reply["messageId"], number, "{reply}");
+        assert_eq!(reply["type"], if is_refused { "Error" } else { "Success" }, "{reply}");
+    }
+    assert_eq!(client.next().await["payload"]["data"]["n"]["value"], 99);
+}
+
 /// A client of this dialect takes whatever comes first for the answer to its Hello.
 #[tokio::test]
 async fn nothing_is_sent_before_the_client_speaks() {

@@ -116,10 +116,10 @@ async fn a_raw_completion_is_answered_after_what_was_asked_beside_it() {
         seat.rig.model.push(Script::new().gate(Arc::clone(&gate)).words("I whistle."));
         let question = question("What do you do?");
         let asking = seat.socket.raw_completion(&question);
-        let beside = join_all((0..10).map(|_| seat.socket.find_by_id("people", "a")));
+        let beside = join_all((0..30).map(|_| seat.socket.find_by_id("people", "a")));
         let known = seat.rig.heard().await;
         let opening = async {
-            while seat.rig.heard().await < known + 11 {}
+            while seat.rig.heard().await < known + 17 {}
             gate.notify_one();
         };
         let (reply, found, ()) = in_time(join3(asking, beside, opening)).await;
