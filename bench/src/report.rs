@@ -41,8 +41,14 @@ fn head() -> String {
          same core. CPU is the server's own, user and system, from `/proc`.\n\nMachine: {}, {} cores; the server on one, \
          the load on another.\n",
         cpu_model(),
-        std::thread::available_parallelism().map_or(1, usize::from),
+        cores(),
     )
+}
+
+/// All of the machine's, not only the one that the load is pinned to.
+fn cores() -> usize {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.lines().filter(|line| line.starts_with("processor")).count()
 }
 
 fn cpu_model() -> String {
