@@ -11,10 +11,10 @@ use super::passage::Passage;
 use super::words::{Terms, likeness, stems};
 
 /// What each sign counts; together 1.
-const RETRIEVED: f64 = 0.5;
-const IN_TEXT: f64 = 0.25;
-const IN_HEADINGS: f64 = 0.15;
-const NEIGHBOURS: f64 = 0.1;
+const RETRIEVED: f64 = 0.7;
+const IN_TEXT: f64 = 0.15;
+const IN_HEADINGS: f64 = 0.1;
+const NEIGHBOURS: f64 = 0.05;
 /// How much relevance counts beside novelty.
 const RELEVANCE: f64 = 0.85;
 /// Passages that are so alike say the same.
