@@ -8,3 +8,4 @@ mod direct;
 mod explorer;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod retrieval;

@@ -13,8 +13,6 @@ mod passage;
 mod quote;
 mod rank;
 mod sources;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::collections::HashMap;

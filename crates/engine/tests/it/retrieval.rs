@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::collections::Desk;
-use crate::edit::Edit;
-use crate::error::Error;
-use crate::id::{ManualClock, Timestamp};
-use crate::identity::{Grant, Grants};
-use crate::store::sqlite::Sqlite;
+use tidewire_engine::agent::SharedRecords;
+use tidewire_engine::agent::retrieval::*;
+use tidewire_engine::collections::Desk;
+use tidewire_engine::edit::Edit;
+use tidewire_engine::id::ManualClock;
+use tidewire_engine::identity::{Grant, Grants};
+use tidewire_engine::model::{Embedder, Status};
+use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_engine::{Code, Error, Identity, RecordId, Result, Timestamp};
 
 /// A text's vector counts some words: texts that share them are near.
 struct Counting;
@@ -85,7 +87,7 @@ async fn fill(desk: &Desk, collection: &str) {
     desk.edit(&Identity::local(), collection, edits, true).await.unwrap();
 }
 
-fn body(value: Value) -> crate::query::Body {
+fn body(value: Value) -> tidewire_engine::query::Body {
     value.as_object().unwrap().clone()
 }
 
@@ -235,8 +237,9 @@ fn sources_are_bounded_whatever_the_passages_are() {
         .map(|_| Passage { title: long.clone(), source: long.clone(), ..passage("Idle", &long, 7.0) })
         .collect();
     let sources = sources("ä", &passages);
-    let bytes =
-        |source: &crate::event::Source| source.title.len() + source.source.len() + source.passage.len();
+    let bytes = |source: &tidewire_engine::event::Source| {
+        source.title.len() + source.source.len() + source.passage.len()
+    };
     assert!(sources.iter().map(bytes).sum::<usize>() <= MAX_SOURCES);
     assert!(sources.iter().all(|source| source.score <= 1.0 && !source.passage.is_empty()));
 }
