@@ -2,10 +2,12 @@
 
 mod fanout;
 mod idle;
+mod ingest;
 mod latency;
 mod notify;
 mod partials;
 mod records;
+mod retrieval;
 mod stalled;
 mod tokens;
 
@@ -34,6 +36,8 @@ const ALL: &[Case] = &[
     Case { name: "records", run: |settings| Box::pin(records::run(settings)) },
     Case { name: "notify", run: |settings| Box::pin(notify::run(settings)) },
     Case { name: "fanout", run: |settings| Box::pin(fanout::run(settings)) },
+    Case { name: "retrieval", run: |settings| Box::pin(retrieval::run(settings)) },
+    Case { name: "ingest", run: |settings| Box::pin(ingest::run(settings)) },
     Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)) },
 ];
 
