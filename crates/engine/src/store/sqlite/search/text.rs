@@ -1,7 +1,7 @@
 //! Search by words.
 //!
 //! FTS5 says which records have the words, best first by its BM25 over all their texts. Of those, each member is
-//! scored here by Okapi BM25 (Robertson & Zaragoza 2009, k1 = 1.2, b = 0.75) with its own weight, so that members,
+//! scored here by Okapi BM25 (Robertson & Zaragoza 2009, k1 = 1.2, b = 0.75) with its own weight and length, so that members,
 //! weights, letter case and phrases count although the index knows none of them. Words that are meant beside the one
 //! that was typed (stems, typing errors) come from the index's own vocabulary.
 
@@ -123,12 +123,20 @@ fn score(
     let bodies = bodies(connection, collection, keys)?;
     let members: Vec<(i64, Vec<Member<'_>>)> =
         bodies.iter().map(|(key, body)| (*key, members(body, &request.search.fields))).collect();
-    let lengths = members.iter().flat_map(|(_, list)| list).map(|member| member.words.len());
-    let (count, total) =
-        lengths.fold((0_usize, 0_usize), |(count, total), length| (count + 1, total + length));
-    let average = (total as f64 / count.max(1) as f64).max(1.0);
-    found.extend(members.iter().filter_map(|(key, list)| request.judge(*key, list, average)));
+    let averages = averages(members.iter().flat_map(|(_, list)| list));
+    found.extend(members.iter().filter_map(|(key, list)| request.judge(*key, list, &averages)));
     Ok(())
+}
+
+/// How many words each member has on average: a title is short beside titles, not beside texts.
+fn averages<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> HashMap<&'a str, f64> {
+    let mut sums: HashMap<&str, (usize, usize)> = HashMap::new();
+    for member in members {
+        let (count, total) = sums.entry(member.name).or_default();
+        (*count, *total) = (*count + 1, *total + member.words.len());
+    }
+    let average = |(count, total): (usize, usize)| (total as f64 / count.max(1) as f64).max(1.0);
+    sums.into_iter().map(|(name, sum)| (name, average(sum))).collect()
 }
 
 /// The records without their vectors, which are long and have no words.
@@ -162,10 +170,11 @@ impl Request<'_> {
     }
 
     /// How well a record fits; `None` if it does not.
-    fn judge(&self, key: i64, members: &[Member<'_>], average: f64) -> Option<Found> {
+    fn judge(&self, key: i64, members: &[Member<'_>], averages: &HashMap<&str, f64>) -> Option<Found> {
         let mut hit = vec![false; self.words.len()];
         let (mut score, mut fields) = (0.0, Vec::new());
         for member in members {
+            let average = averages.get(member.name).copied().unwrap_or(1.0);
             let of_member = self.score(member, average, &mut hit);
             if of_member > 0.0 {
                 score += of_member * member.weight;
