@@ -1,16 +1,27 @@
-//! Who answers, from what was chosen and what there is.
+//! Which agent a message asks for.
 
-import { expect, test } from 'vitest';
-import { agentOf } from './models';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-test('the choice counts where the server has it', () => {
-  const known = ['explorer', 'assistant'];
-  expect(agentOf({ confirms: false }, known)).toBe('assistant');
-  expect(agentOf({ confirms: false, agent: 'explorer' }, known)).toBe('explorer');
-  expect(agentOf({ confirms: false, agent: 'gone' }, known)).toBe('assistant');
-});
+describe('the agent of a message', () => {
+  let models: typeof import('./models');
 
-test('a server that has said nothing, or has nobody for everything, decides itself', () => {
-  expect(agentOf({ confirms: false }, [])).toBeUndefined();
-  expect(agentOf({ confirms: false }, ['explorer'])).toBeUndefined();
+  beforeEach(async () => {
+    vi.resetModules();
+    models = await import('./models');
+  });
+
+  it('is the usual one before the server has named its agents', () => {
+    expect(models.messageOptions()).toEqual({ agent: models.EVERYTHING });
+  });
+
+  it('is left to a server that has not the usual one', () => {
+    models.knowAgents(['explorer']);
+    expect(models.messageOptions()).toEqual({});
+  });
+
+  it('is the person\'s choice', () => {
+    models.knowAgents(['explorer', 'assistant']);
+    models.chooseAgent('explorer');
+    expect(models.messageOptions()).toEqual({ agent: 'explorer' });
+  });
 });

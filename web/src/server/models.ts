@@ -32,8 +32,8 @@ const EVERY_TOOL = '*';
 export const EVERYTHING = 'assistant';
 
 let answering: Answering = kept();
-/** The agents that the server has; none is known before it has said so. */
-let agents: readonly string[] = [];
+/** The agents that the server has; undefined before it has said so. */
+let agents: readonly string[] | undefined;
 const listeners = new Set<() => void>();
 
 function kept(): Answering {
@@ -89,7 +89,8 @@ function keep(key: string, value: string | undefined): void {
 
 /** The choice as a message carries it. */
 export function messageOptions(): MessageOptions {
-  const agent = agentOf(answering, agents);
+  // Who asks before the server has named its agents means the usual one, too.
+  const agent = agents === undefined ? (answering.agent ?? EVERYTHING) : agentOf(answering, agents);
   return {
     ...(agent === undefined ? {} : { agent }),
     ...(answering.model === undefined ? {} : { model: answering.model }),

@@ -39,7 +39,9 @@ function Chats() {
   const catalog = useCatalog();
   const chats = useChats();
   const health = useHealth();
-  useEffect(() => knowAgents(catalog.value?.agents ?? []), [catalog.value]);
+  useEffect(() => {
+    if (catalog.value) knowAgents(catalog.value.agents ?? []);
+  }, [catalog.value]);
   const store = useMemo(() => newStore(sessionId), [sessionId]);
   useEffect(() => {
     // With a touch screen the focus would bring up the keyboard over what one wants to read.
