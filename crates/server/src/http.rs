@@ -27,14 +27,16 @@ use tidewire_engine::{Code, Command, Detail, Error, Identity, Reply, Result, Ses
 use tidewire_protocols::Protocol;
 
 use crate::auth::Peer;
+use crate::backup;
 use crate::handshake;
 use crate::limits::TICKET_LIFE;
 use crate::server::{App, Mount};
 use crate::{import, ingest};
 
 const HEALTH: &str = "/api/health";
-/// What the page, `tidewire import` and `tidewire ingest` ask: errors are spelled as objects there.
-const PAGES: [&str; 6] = [HEALTH, "/api/catalog", "/api/chats", "/api/tickets", import::PATH, ingest::PATH];
+/// What the page, `tidewire import`, `ingest` and `backup` ask: errors are spelled as objects there.
+const PAGES: [&str; 7] =
+    [HEALTH, "/api/catalog", "/api/chats", "/api/tickets", import::PATH, ingest::PATH, backup::PATH];
 /// A JSON body is no longer than this.
 const MAX_BODY: usize = 64 * 1024;
 /// So many chats are listed.
@@ -48,6 +50,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/api/catalog", get(catalog))
         .route("/api/chats", get(chats))
         .route("/api/tickets", post(tickets))
+        .route(backup::PATH, post(backed_up))
         .merge(crate::auth::http::router())
         .route("/api/{*rest}", any(no_such_address))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -308,6 +311,12 @@ async fn ingested(State(app): State<Arc<App>>, request: Request) -> Answer<impl 
 fn document_too_long() -> Error {
     let most = ingest::MAX_BODY >> 20;
     Error::new(Code::TooLarge, format!("a document has at most {most} MiB of text; split it"))
+}
+
+async fn backed_up(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
+    let identity = identity(&app, &headers)?;
+    let taken = backup::take(&app, &identity).await.map_err(|error| fail(&app, &error))?;
+    Ok((no_store(), Json(taken)))
 }
 
 fn batch_too_long() -> Error {

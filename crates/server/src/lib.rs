@@ -17,6 +17,7 @@ pub mod start;
 pub mod telemetry;
 
 mod auth;
+mod backup;
 mod handshake;
 mod http;
 mod import;

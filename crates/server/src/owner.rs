@@ -61,6 +61,17 @@ impl Server {
         self.exchange(self.client.post(format!("{}{path}", self.address)).json(body)).await
     }
 
+    /// The same for what may take so long.
+    pub(crate) async fn post_within<R: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<R> {
+        let request = self.client.post(format!("{}{path}", self.address)).timeout(limit);
+        self.exchange(request.json(body)).await
+    }
+
     async fn exchange<R: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<R> {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key),

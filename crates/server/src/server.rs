@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tidewire_engine::Engine;
 use tidewire_engine::collections::Desk;
 use tidewire_engine::model::Model;
+use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_protocols::{Protocol, Switches};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     /// Reads records for the catalogue, and writes those of imports.
     pub(crate) records: Arc<Desk>,
+    /// What is kept, for backups.
+    pub(crate) store: Arc<Sqlite>,
     /// Who answers, for the health page.
     pub(crate) model: Arc<dyn Model>,
     /// Who may come in.
@@ -85,7 +88,7 @@ pub(crate) struct Mount {
 impl App {
     /// Everything that connections share, ready to serve.
     fn new(house: House) -> Arc<Self> {
-        let House { config, engine, records, model, auth, mcp } = house;
+        let House { config, engine, records, store, model, auth, mcp } = house;
         Arc::new(Self {
             door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
@@ -98,6 +101,7 @@ impl App {
             draining: AtomicBool::new(false),
             engine,
             records,
+            store,
             model,
             auth,
             mcp,
@@ -119,6 +123,8 @@ pub struct House {
     pub engine: Arc<Engine>,
     /// Reads records for the catalogue, and writes those of imports.
     pub records: Arc<Desk>,
+    /// What is kept, for backups.
+    pub store: Arc<Sqlite>,
     /// Who answers.
     pub model: Arc<dyn Model>,
     /// Who asks.

@@ -78,7 +78,8 @@ async fn start_all(
         settings: settings(&config),
     };
     let engine = Engine::start(parts).await?;
-    Ok(Started { house: House { config, engine, records, model, auth, mcp }, store })
+    let house = House { config, engine, records, store: Arc::clone(&store), model, auth, mcp };
+    Ok(Started { house, store })
 }
 
 /// What the agents work with.

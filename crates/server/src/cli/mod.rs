@@ -1,5 +1,6 @@
 //! The command line: what each subcommand is called and takes. What it does lies beside this file.
 
+mod backup;
 mod chat;
 mod data;
 mod doctor;
@@ -44,6 +45,8 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Copy the data folder, also while a server uses it.
+    Backup(backup::BackupArgs),
     /// Make, show and revoke API keys.
     Keys(keys::KeysArgs),
     /// Check configuration, data folder, model files and page; the exit code says whether all is well.
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Ingest(args) => ingest::run(args),
         Command::ExtractPdf { file } => Ok(crate::ingest::extract::run(&file)),
+        Command::Backup(args) => backup::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Warden => {

@@ -1,6 +1,7 @@
 //! The server over real sockets and as a process, with the real store in a temporary folder and a scripted model.
 
 mod auth;
+mod backup;
 mod bad_input;
 mod binary;
 mod chat_client;

@@ -90,7 +90,7 @@ fn taken(path: &Path) -> Error {
     )
 }
 
-fn unusable(path: &Path, cause: std::io::Error) -> Error {
+pub(super) fn unusable(path: &Path, cause: std::io::Error) -> Error {
     let message = format!(
         "the data folder {} cannot be used ({cause}); check its path and permissions",
         path.display()

@@ -6,6 +6,7 @@
 //! their schemas are in `collections`, their indexes in `indexes`; chats in `chats`. What the files look like is in
 //! `schema`.
 
+mod backup;
 mod batch;
 mod chats;
 mod collections;
@@ -54,6 +55,7 @@ use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
 use crate::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, Store, Write};
 
+pub use backup::Backup;
 pub use folder::owner_address;
 
 use batch::Batch;

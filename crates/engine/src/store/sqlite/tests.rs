@@ -470,3 +470,75 @@ fn an_older_chat_file_becomes_like_todays_and_keeps_what_it_has() {
         assert_eq!(store.message_entries(chat, Seq(u64::MAX), 9).await.unwrap().len(), 1);
     });
 }
+
+/// What a collection's records are once its changes up to an offset are done.
+async fn replayed(store: &Sqlite, until: Offset) -> std::collections::BTreeMap<RecordId, Body> {
+    let mut records = std::collections::BTreeMap::new();
+    for change in store.changes("c", Offset(0), usize::MAX).await.unwrap() {
+        if change.offset <= until {
+            match change.after {
+                Some(body) => _ = records.insert(change.id, body),
+                None => _ = records.remove(&change.id),
+            }
+        }
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_is_the_folder_at_a_known_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&dir.path().join("data")));
+    let chat = open_chat(&store).await;
+    let (begun, ended) = (tokio::sync::Notify::new(), tokio_util::sync::CancellationToken::new());
+    let begun = Arc::new(begun);
+    let load = {
+        let (store, begun, ended) = (Arc::clone(&store), Arc::clone(&begun), ended.clone());
+        tokio::spawn(async move {
+            let mut number = 0;
+            while !ended.is_cancelled() {
+                put(&store, number % 50, &format!("tea {number}")).await.unwrap();
+                let (run, seq) = (RunId::new(), number + 1);
+                let said = entry(chat, store.epoch(), run, Mark::Message, seq, seq);
+                store.append(vec![said]).await.unwrap();
+                number += 1;
+                if number == 100 {
+                    begun.notify_one();
+                }
+            }
+            number
+        })
+    };
+    begun.notified().await;
+    let target = dir.path().join("backup");
+    let backup = store.backup(&target).await.unwrap();
+    let again = store.backup(&target).await.unwrap_err();
+    assert_eq!(again.code, Code::Conflict, "{again}");
+    ended.cancel();
+    let written = load.await.unwrap();
+
+    let copy = open(&target);
+    copy.check().await.unwrap();
+    let [(collection, offset)] = &backup.collections[..] else { panic!("{backup:?}") };
+    assert_eq!((collection.as_str(), backup.chats), ("c", 1));
+    assert!((100..=written).contains(&offset.0), "{offset:?} of {written}");
+    assert_eq!(copy.log("c").await.unwrap().last, *offset);
+    let records = copy.query(&Query::all("c", usize::MAX)).await.unwrap();
+    let records: std::collections::BTreeMap<_, _> = records.into_iter().map(|r| (r.id, r.body)).collect();
+    assert_eq!(records, replayed(&store, *offset).await);
+    assert!(copy.epoch() > store.epoch(), "what the original says from now on is not what the copy says");
+    let last = copy.chat(chat).await.unwrap().unwrap().last_seq;
+    assert!((100..=written).contains(&last.0));
+    put(&copy, "new", "it goes on").await.unwrap();
+    assert!(!dir.path().join("backup.unfinished").exists());
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_written_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("data"));
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let error = store.backup(&dir.path().join("file/backup")).await.unwrap_err();
+    assert_eq!(error.code, Code::Unavailable, "{error}");
+    put(&store, 1, "tea").await.unwrap();
+}
