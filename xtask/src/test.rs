@@ -16,8 +16,13 @@ pub(crate) struct Args {
 }
 
 /// Programs of other people that drive our dialects, by version.
-const FOREIGN: &[&str] =
-    &["websockets==17.4", "fakellm==0.3.5", "mcp-server-git==2026.10.19", "mcp-server-time==2026.10.19"];
+const FOREIGN: &[&str] = &[
+    "websockets==17.4",
+    "fakellm==0.3.5",
+    "kosoku==0.1.0",
+    "mcp-server-git==2026.10.19",
+    "mcp-server-time==2026.10.19",
+];
 
 /// Runs all tests; the first failure ends it.
 pub(crate) fn run_all(args: &Args) -> Result {

@@ -56,7 +56,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(imports())
         .merge(crate::calls::router());
-    for protocol in tidewire_protocols::ALL {
+    for protocol in app.protocols {
         router = router.merge(sockets(app, protocol));
     }
     router

@@ -46,6 +46,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(crate) struct App {
     /// As configured.
     pub(crate) config: Config,
+    /// The dialects that are spoken.
+    pub(crate) protocols: &'static [Protocol],
     /// Does what clients ask.
     pub(crate) engine: Arc<Engine>,
     /// Reads records for the catalogue, and writes those of imports.
@@ -88,7 +90,7 @@ pub(crate) struct Mount {
 impl App {
     /// Everything that connections share, ready to serve.
     fn new(house: House) -> Arc<Self> {
-        let House { config, engine, records, store, model, auth, mcp } = house;
+        let House { config, protocols, engine, records, store, model, auth, mcp } = house;
         Arc::new(Self {
             door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
@@ -98,6 +100,7 @@ impl App {
             figures: Figures::new(),
             closing: auth.keys.closing().clone(),
             tasks: TaskTracker::new(),
+            protocols,
             draining: AtomicBool::new(false),
             engine,
             records,
@@ -119,6 +122,8 @@ impl App {
 pub struct House {
     /// As configured.
     pub config: Config,
+    /// The dialects that are spoken; usually [`tidewire_protocols::ALL`].
+    pub protocols: &'static [Protocol],
     /// Does what clients ask.
     pub engine: Arc<Engine>,
     /// Reads records for the catalogue, and writes those of imports.

@@ -78,7 +78,8 @@ async fn start_all(
         settings: settings(&config),
     };
     let engine = Engine::start(parts).await?;
-    let house = House { config, engine, records, store: Arc::clone(&store), model, auth, mcp };
+    let protocols = tidewire_protocols::ALL;
+    let house = House { config, protocols, engine, records, store: Arc::clone(&store), model, auth, mcp };
     Ok(Started { house, store })
 }
 

@@ -10,6 +10,7 @@ use tidewire_engine::model::Embedder;
 use tidewire_engine::model::choose::Chosen;
 use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_protocols::Protocol;
 use tidewire_server::start::{Started, load_demo, start_with};
 use tidewire_server::{Config, serve};
 use tokio::net::TcpListener;
@@ -35,13 +36,22 @@ pub(crate) struct Plan {
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) demo: bool,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) protocols: &'static [Protocol],
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let mut config = Config { drain_seconds: 5, ..Config::default() };
         config.limits.message_burst = 1000;
-        Self { config, model: ScriptedModel::demo(), tools: Vec::new(), demo: false, embedder: None }
+        let protocols = tidewire_protocols::ALL;
+        Self {
+            config,
+            model: ScriptedModel::demo(),
+            tools: Vec::new(),
+            demo: false,
+            embedder: None,
+            protocols,
+        }
     }
 }
 
@@ -61,7 +71,8 @@ impl House {
         let address = listener.local_addr().unwrap();
         let model = Arc::new(plan.model);
         let chosen = Chosen { model: Arc::clone(&model) as _, embedder: plan.embedder };
-        let Started { house, store } = start_with(plan.config, chosen, plan.tools).await.unwrap();
+        let Started { mut house, store } = start_with(plan.config, chosen, plan.tools).await.unwrap();
+        house.protocols = plan.protocols;
         if plan.demo {
             load_demo(store.as_ref()).await.unwrap();
         }

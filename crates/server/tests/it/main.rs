@@ -7,6 +7,7 @@ mod binary;
 mod chat_client;
 mod chat_service;
 mod client;
+mod conformance;
 mod cuts;
 mod data_cli;
 mod data_client;
