@@ -167,6 +167,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_silent_line_is_given_up_after_25_seconds() {
+        let ping = policy().ping.unwrap();
+        assert_eq!(ping.interval.unwrap() + ping.timeout.unwrap(), Duration::from_secs(25));
+    }
+
+    #[test]
     fn the_path_is_added_once() {
         assert_eq!(address("http://localhost:8080/"), "http://localhost:8080/api/ws");
         assert_eq!(address("wss://h/x/api/ws?a=1"), "wss://h/x/api/ws?a=1");

@@ -19,6 +19,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(data: &Path, address: SocketAddr, limit_kib: Option<u32>) -> Self {
+        let mut server = Self::spawn(data, address, limit_kib);
+        server.wait().await;
+        server
+    }
+
+    /// The same, without waiting until it can be asked something.
+    pub(crate) fn spawn(data: &Path, address: SocketAddr, limit_kib: Option<u32>) -> Self {
         let mut command = Command::new("sh");
         // A file that may not grow is a full disk; the signal that comes with it is for programs without error handling.
         let limit = limit_kib.map_or_else(String::new, |kib| format!("trap '' XFSZ; ulimit -f {kib};"));
@@ -26,9 +33,7 @@ impl Server {
         command.args(["--listen", &address.to_string(), "--data"]).arg(data);
         command.env("TIDEWIRE_LIMITS_MESSAGE_BURST", "1000");
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut server = Self { child: command.spawn().unwrap(), address };
-        server.wait().await;
-        server
+        Self { child: command.spawn().unwrap(), address }
     }
 
     /// One with a configuration file.

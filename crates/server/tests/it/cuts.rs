@@ -5,6 +5,7 @@ use tidewire_engine::model::scripted::{Script, ScriptedModel};
 
 use crate::client::Client;
 use crate::house::House;
+use crate::proxy::Dice;
 
 const CUTS: usize = 200;
 
@@ -60,16 +61,6 @@ impl Reader {
             "run" => {}
             other => panic!("{other} was not expected: {frame}"),
         }
-    }
-}
-
-/// Enough chance for a test, and the same at each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 

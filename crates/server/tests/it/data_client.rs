@@ -1,8 +1,5 @@
 //! Our Rust client against the real server: records, changes over lost connections, chats.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -12,12 +9,10 @@ use tidewire_client::{
     SubscribeOptions, Subscription, ToolSpec,
 };
 use tidewire_engine::model::scripted::{Script, ScriptedModel};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 
 use crate::client::PATIENCE;
 use crate::house::House;
+use crate::proxy::Proxy;
 
 async fn client(house: &House) -> Client {
     Client::connect(house.url("")).await.unwrap()
@@ -190,52 +185,8 @@ async fn a_slow_reader_holds_up_nobody_and_misses_nothing() {
 
 // Lost connections
 
-/// Between client and server: cuts all connections when it is told to.
-struct Proxy {
-    address: SocketAddr,
-    links: Arc<AtomicUsize>,
-    cut: Arc<Notify>,
-}
-
-impl Proxy {
-    async fn before(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (links, cut) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
-        tokio::spawn(accept(listener, server, Arc::clone(&links), Arc::clone(&cut)));
-        Self { address, links, cut }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn links(&self) -> usize {
-        self.links.load(Ordering::Relaxed)
-    }
-
-    fn cut(&self) {
-        self.cut.notify_waiters();
-    }
-}
-
-async fn accept(listener: TcpListener, server: SocketAddr, links: Arc<AtomicUsize>, cut: Arc<Notify>) {
-    while let Ok((mut near, _)) = listener.accept().await {
-        links.fetch_add(1, Ordering::Relaxed);
-        let cut = Arc::clone(&cut);
-        tokio::spawn(async move {
-            let cut = cut.notified();
-            let Ok(mut far) = TcpStream::connect(server).await else { return };
-            tokio::select! {
-                _ = copy_bidirectional(&mut near, &mut far) => {}
-                () = cut => {}
-            }
-        });
-    }
-}
-
 /// A client that comes back at once.
-async fn eager(proxy: &Proxy) -> Client {
+pub(crate) async fn eager(proxy: &Proxy) -> Client {
     let builder = Client::builder(proxy.url()).policy(|policy| {
         policy.backoff.initial = Duration::from_millis(1);
         policy.backoff.max = Duration::from_millis(4);

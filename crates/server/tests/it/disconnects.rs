@@ -5,20 +5,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tidewire_client::chat_service::{AnswerEvent, AnswerStatus, ChatService, Question};
 use tidewire_client::{ChatEvent, ChatPosition, Client};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::binary::{Server, free_address};
 use crate::client::Client as Plain;
+use crate::proxy::{Cut, Dice, Faults, Proxy};
 
 /// How long one answer is, and how fast.
 const NUMBERS: usize = 1500;
@@ -27,160 +26,23 @@ fn setting(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
 }
 
-/// Enough chance for a test, and the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
-/// What the proxy has done.
-#[derive(Default)]
-struct Figures {
-    cuts: AtomicUsize,
-    inside: AtomicUsize,
-    /// Nothing is cut any more.
-    calm: AtomicBool,
-}
-
-/// A line to the server that is cut at drawn offsets.
-struct Cutter {
-    address: SocketAddr,
-    figures: Arc<Figures>,
-}
-
-impl Cutter {
-    async fn before(server: SocketAddr, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let figures = Arc::<Figures>::default();
-        let own = Arc::clone(&figures);
-        tokio::spawn(async move {
-            let mut dice = Dice(seed);
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let cut = Cut { after: 1 + dice.roll(6_000), inside: dice.roll(2) == 0 };
-                let figures = Arc::clone(&own);
-                // A server that is gone refuses; the client's connection is dropped then.
-                tokio::spawn(async move {
-                    if let Ok(server) = TcpStream::connect(server).await {
-                        carry(client, server, cut, &figures).await;
-                    }
-                });
-            }
-        });
-        Self { address, figures }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Cuts, and those of them inside a frame.
-    fn count(&self) -> (usize, usize) {
-        let Figures { cuts, inside, .. } = &*self.figures;
-        (cuts.load(Ordering::Relaxed), inside.load(Ordering::Relaxed))
-    }
-
-    /// Waits for so many cuts. A reader that has found a fault ends the test at once.
-    async fn wait(&self, cuts: usize, readers: &mut JoinSet<Seen>) {
-        while self.count().0 < cuts {
-            tokio::select! {
-                ended = readers.join_next() => panic!("a reader ended before its time: {ended:?}"),
-                () = tokio::time::sleep(Duration::from_millis(5)) => {}
-            }
-        }
-    }
-}
-
-/// Where a connection is cut: at a byte of what the server says behind the upgrade.
-#[derive(Clone, Copy)]
-struct Cut {
-    after: u64,
-    inside: bool,
-}
-
-async fn carry(mut client: TcpStream, mut server: TcpStream, cut: Cut, figures: &Figures) {
-    let (mut from_client, mut to_client) = client.split();
-    let (mut from_server, mut to_server) = server.split();
-    let up = tokio::io::copy(&mut from_client, &mut to_server);
-    let down = async {
-        let mut frames = Frames::default();
-        let mut buffer = [0; 4096];
-        loop {
-            let Ok(read @ 1..) = from_server.read(&mut buffer).await else { return };
-            let passes = frames.passes(&buffer[..read], cut);
-            let calm = figures.calm.load(Ordering::Relaxed);
-            let end = if calm { None } else { passes };
-            if to_client.write_all(&buffer[..end.unwrap_or(read)]).await.is_err() {
-                return;
-            }
-            if end.is_some() {
-                figures.cuts.fetch_add(1, Ordering::Relaxed);
-                figures.inside.fetch_add(usize::from(cut.inside), Ordering::Relaxed);
-                return;
-            }
-        }
+/// A line that is cut at drawn offsets of what the server says, half of the times inside a frame.
+async fn cutting(server: SocketAddr, seed: u64) -> Proxy {
+    let mut dice = Dice(seed);
+    let plan = move |_| {
+        let cut = Cut { after: 1 + dice.roll(6_000), inside: dice.roll(2) == 0, upward: false };
+        Faults { cut: Some(cut), ..Faults::default() }
     };
-    tokio::select! {
-        _ = up => {}
-        () = down => {}
-    }
+    Proxy::with(server, plan).await
 }
 
-/// Where a stream of frames is.
-#[derive(Default)]
-struct Frames {
-    /// The upgrade's answer is over.
-    upgraded: bool,
-    /// The last bytes of the upgrade's answer, as far as they were seen.
-    head: Vec<u8>,
-    /// The frame's header so far.
-    header: Vec<u8>,
-    /// Bytes of its payload that are to come.
-    left: u64,
-    /// Bytes behind the upgrade so far.
-    count: u64,
-}
-
-impl Frames {
-    /// How many of these bytes pass before the cut, if it lies in them.
-    fn passes(&mut self, bytes: &[u8], cut: Cut) -> Option<usize> {
-        for (place, byte) in bytes.iter().enumerate() {
-            self.take(*byte);
-            let within = !self.header.is_empty() || self.left > 0;
-            if self.upgraded && self.count >= cut.after && within == cut.inside {
-                return Some(place + 1);
-            }
+/// Waits for so many cuts. A reader that has found a fault ends the test at once.
+async fn wait(proxy: &Proxy, cuts: usize, readers: &mut JoinSet<Seen>) {
+    while proxy.cuts().0 < cuts {
+        tokio::select! {
+            ended = readers.join_next() => panic!("a reader ended before its time: {ended:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
         }
-        None
-    }
-
-    fn take(&mut self, byte: u8) {
-        if !self.upgraded {
-            self.head.push(byte);
-            self.upgraded = self.head.ends_with(b"\r\n\r\n");
-            return;
-        }
-        self.count += 1;
-        if self.left > 0 {
-            self.left -= 1;
-            return;
-        }
-        self.header.push(byte);
-        let length = match self.header.get(1).map(|second| second & 0x7f) {
-            Some(126) if self.header.len() == 4 => u64::from(self.header[2]) << 8 | u64::from(self.header[3]),
-            Some(127) if self.header.len() == 10 => {
-                self.header[2..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-            }
-            Some(126 | 127) | None => return,
-            Some(length) => u64::from(length),
-        };
-        self.header.clear();
-        self.left = length;
     }
 }
 
@@ -350,7 +212,7 @@ async fn nothing_is_lost_over_cut_lines_and_killed_servers_in_two_dialects_at_on
     let data = folder.path().join("data");
     let mut server = Server::start(&data, free_address(), None).await;
     let (address, stop) = (server.address, Arc::<AtomicBool>::default());
-    let proxy = Cutter::before(address, seed).await;
+    let proxy = cutting(address, seed).await;
     let mut readers = JoinSet::new();
     for number in 0..2 {
         let (url, wish) = (proxy.url(), Arc::clone(&stop));
@@ -359,19 +221,19 @@ async fn nothing_is_lost_over_cut_lines_and_killed_servers_in_two_dialects_at_on
         readers.spawn(async move { follow_live_data(url, address, &format!("ld{number}"), wish).await });
     }
     for restart in 1..=restarts {
-        proxy.wait(cuts * restart / (restarts + 1), &mut readers).await;
+        wait(&proxy, cuts * restart / (restarts + 1), &mut readers).await;
         server.kill();
         server = Server::start(&data, address, None).await;
     }
-    proxy.wait(cuts, &mut readers).await;
-    proxy.figures.calm.store(true, Ordering::Relaxed);
+    wait(&proxy, cuts, &mut readers).await;
+    proxy.calm();
     stop.store(true, Ordering::Relaxed);
     let mut seen = Seen::default();
     while let Some(reader) = readers.join_next().await {
         let Seen { answers, interrupted } = reader.unwrap();
         seen = Seen { answers: seen.answers + answers, interrupted: seen.interrupted + interrupted };
     }
-    let (cut, inside) = proxy.count();
+    let (cut, inside) = proxy.cuts();
     eprintln!("{cut} cuts, {inside} inside a frame, {restarts} restarts, {seen:?}, {:?}", began.elapsed());
     assert!(cut >= cuts && inside * 3 > cut, "{inside} of {cut} cuts were inside a frame");
     assert!(seen.answers >= 4, "{seen:?}");

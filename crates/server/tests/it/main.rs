@@ -14,6 +14,7 @@ mod data_client;
 mod disconnects;
 mod door;
 mod drain;
+mod faults;
 mod house;
 mod http;
 mod import;
@@ -22,5 +23,6 @@ mod live_data;
 mod live_http;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod proxy;
 mod talk;
 mod transcripts;
