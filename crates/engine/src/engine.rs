@@ -28,6 +28,7 @@ use crate::hub::Hub;
 use crate::id::{Clock, Timestamp};
 use crate::identity::Identity;
 use crate::model::{Embedder, Models};
+use crate::stats::{Calls, RunsEnded, Tally};
 use crate::store::Store;
 use crate::watch::{self, WatchHub};
 
@@ -142,6 +143,13 @@ pub struct Stats {
     pub notices_total: u64,
     /// How often a watch fell behind and was served from the log.
     pub watches_fell_behind_total: u64,
+    /// Bytes of changes that wait for being told to those who watch; beyond 16 MiB they are
+    /// served from the log.
+    pub watch_queue_bytes: usize,
+    /// How runs ended.
+    pub ended: RunsEnded,
+    /// What became of tool calls.
+    pub calls: Calls,
 }
 
 /// What everything in the engine shares.
@@ -178,6 +186,8 @@ pub(crate) struct Counters {
     pub(crate) watches: AtomicUsize,
     pub(crate) notices: AtomicU64,
     pub(crate) watchers_fell_behind: AtomicU64,
+    pub(crate) watch_queue: Arc<AtomicUsize>,
+    pub(crate) tally: Tally,
 }
 
 impl Settings {
@@ -511,6 +521,9 @@ impl Engine {
             watches: counters.watches.load(Ordering::Relaxed),
             notices_total: counters.notices.load(Ordering::Relaxed),
             watches_fell_behind_total: counters.watchers_fell_behind.load(Ordering::Relaxed),
+            watch_queue_bytes: counters.watch_queue.load(Ordering::Relaxed),
+            ended: counters.tally.ended(),
+            calls: counters.tally.calls(),
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod mcp;
 pub mod model;
 pub mod query;
 pub mod schema;
+pub mod stats;
 pub mod store;
 mod watch;
 

@@ -276,21 +276,7 @@ async fn health(State(app): State<Arc<App>>) -> impl IntoResponse {
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl IntoResponse> {
     identity(&app, &headers)?;
-    let stats = app.engine.stats();
-    let figures = &app.figures;
-    figures.set("tidewire_engine_connections", stats.connections as f64);
-    figures.set("tidewire_rooms", stats.rooms as f64);
-    figures.set("tidewire_runs_running", stats.running as f64);
-    figures.set("tidewire_runs_queued", stats.queued as f64);
-    figures.set_total("tidewire_messages_total", stats.messages_total);
-    figures.set_total("tidewire_log_entries_total", stats.entries_total);
-    figures.set_total("tidewire_log_appends_total", stats.appends_total);
-    figures.set_total("tidewire_log_append_failures_total", stats.append_failures_total);
-    figures.set_total("tidewire_fell_behind_total", stats.fell_behind_total);
-    figures.set("tidewire_watches", stats.watches as f64);
-    figures.set_total("tidewire_notices_total", stats.notices_total);
-    figures.set_total("tidewire_watches_fell_behind_total", stats.watches_fell_behind_total);
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render()))
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.figures.render(&app)))
 }
 
 /// The body is read when it is known who sends it: strangers do not get to fill the memory.

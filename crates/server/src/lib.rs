@@ -18,6 +18,7 @@ pub mod telemetry;
 
 mod auth;
 mod backup;
+mod figures;
 mod handshake;
 mod http;
 mod import;

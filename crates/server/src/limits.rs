@@ -59,8 +59,8 @@ impl<C: Clock + Clone> MessageLimit<C> {
         self.limiter.shrink_to_fit();
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How many sessions have a bucket that is not full, as of the last [`forget`](Self::forget).
+    pub(crate) fn len(&self) -> usize {
         self.limiter.len()
     }
 }
@@ -86,6 +86,11 @@ impl Tickets {
         }
         open.insert(ticket.clone(), (identity, now));
         ticket
+    }
+
+    /// How many nobody has used.
+    pub(crate) fn len(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whose ticket it is; it is void from now on.

@@ -26,10 +26,10 @@ use tower::ServiceExt;
 
 use crate::auth::{Auth, Peer};
 use crate::config::Config;
+use crate::figures::{DialectFigures, Figures};
 use crate::handshake::Door;
 use crate::limits::{MessageLimit, Tickets};
 use crate::mcp::Servers;
-use crate::telemetry::{DialectFigures, Figures};
 
 /// The HTTP side keeps at most this much of a request's head; bodies are streamed.
 const HEAD_BUFFER: usize = 16 * 1024;

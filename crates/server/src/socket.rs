@@ -98,6 +98,7 @@ async fn own(app: Arc<App>, talk: Box<Talk>, connection: Connection, slot: Owned
         End::Gone => {}
         End::Stalled => talk.mount.figures.stalled.increment(1),
         End::Close(code, reason) => {
+            app.figures.count_close(code);
             Box::pin(talk.pipe.close(code, &reason, app.config.limits.stall())).await;
         }
     }

@@ -322,6 +322,7 @@ impl Scene<'_> {
     }
 
     fn body(&self, event: AgentEvent) -> ChatBody {
+        self.core.counters.tally.note(&event);
         let text = match &event {
             AgentEvent::TextDelta { text } => {
                 Some(TextSpan { end: self.run.text.push(text), whole: self.run.text.clone() })

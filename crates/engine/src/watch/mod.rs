@@ -140,7 +140,7 @@ impl WatchHub {
         ended: CancellationToken,
     ) -> Arc<dyn Listener> {
         let (queue, mut news) = mpsc::unbounded_channel();
-        let queued = Arc::<AtomicUsize>::default();
+        let queued = Arc::clone(&counters.watch_queue);
         let postman = Postman { queued: Arc::clone(&queued), counters, limits };
         tokio::spawn(async move {
             ended.run_until_cancelled(postman.deliver_all(&mut news)).await;

@@ -75,6 +75,11 @@ impl<C: Clock + Clone> Attempts<C> {
         }
     }
 
+    /// How many senders have to wait, as of the last [`forget`](Self::forget).
+    pub(crate) fn waiting_senders(&self) -> usize {
+        self.waiting().len()
+    }
+
     /// This sender was wrong.
     pub(crate) fn failed(&self, sender: IpAddr) {
         if let Err(refused) = self.limiter.check_key(&sender) {

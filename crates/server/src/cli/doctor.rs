@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::Status;
 use tidewire_engine::store::Store;
-use tidewire_engine::store::sqlite::{self, Sqlite};
+use tidewire_engine::store::sqlite::{self, Inspection, Sqlite};
 use tidewire_engine::{Code, Error};
 
 use super::{ConfigArgs, Outcome, runtime, say};
@@ -57,13 +57,9 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
 
 async fn look(config: &Config) -> Vec<Finding> {
     let well = format!("model {:?}, listens on {}", config.model, config.listen);
-    let mut findings = vec![
-        finding("configuration", Health::Well, well),
-        look_at_address(config).await,
-        look_at_data(config).await,
-        look_at_model(config).await,
-        look_at_page(),
-    ];
+    let mut findings = vec![finding("configuration", Health::Well, well), look_at_address(config).await];
+    findings.extend(look_at_data(config).await);
+    findings.extend([look_at_model(config).await, look_at_page()]);
     findings.extend(crate::mcp::look(config).await.into_iter().map(told_by_mcp));
     findings
 }
@@ -92,37 +88,64 @@ async fn look_at_address(config: &Config) -> Finding {
     }
 }
 
-async fn look_at_data(config: &Config) -> Finding {
+async fn look_at_data(config: &Config) -> Vec<Finding> {
     const WHAT: &str = "data folder";
     let shown = config.data.display();
     if !config.data.exists() {
         return match config.check_access(!config.api_keys.is_empty()) {
-            Ok(()) => finding(WHAT, Health::Well, format!("{shown} will be made at the first start")),
-            Err(error) => finding("access", Health::Broken, error.to_string()),
+            Ok(()) => {
+                vec![finding(WHAT, Health::Well, format!("{shown} will be made at the first start"))]
+            }
+            Err(error) => vec![finding("access", Health::Broken, error.to_string())],
         };
     }
     match open_and_check(config).await {
-        Ok(()) => finding(WHAT, Health::Well, format!("{shown} is whole")),
-        Err(error) if error.code == Code::Conflict => finding(WHAT, Health::Well, in_use(config)),
-        Err(error) => finding(WHAT, Health::Broken, error.to_string()),
+        Ok(inspection) => {
+            let whole = finding(WHAT, Health::Well, format!("{shown} is whole"));
+            std::iter::once(whole).chain(told_by_inspection(inspection)).collect()
+        }
+        Err(error) if error.code == Code::Conflict => vec![finding(WHAT, Health::Well, in_use(config))],
+        Err(error) => vec![finding(WHAT, Health::Broken, error.to_string())],
     }
+}
+
+fn told_by_inspection(inspection: Inspection) -> Vec<Finding> {
+    const WHAT: &str = "agreement";
+    let Inspection { collections, records, changes, chats, entries, disagreements } = inspection;
+    if disagreements.is_empty() {
+        let says = format!(
+            "{records} records and {changes} changes of {collections} collections, {entries} entries of {chats} chats: \
+             counts, logs and indexes agree"
+        );
+        return vec![finding(WHAT, Health::Well, says)];
+    }
+    let told =
+        |what: String| finding(WHAT, Health::Broken, format!("{what}; restore a backup and report it"));
+    disagreements.into_iter().map(told).collect()
 }
 
 fn in_use(config: &Config) -> String {
     let shown = config.data.display();
     match sqlite::owner_address(&config.data) {
-        Some(address) => format!("{shown} is in use by the server at {address}"),
+        Some(address) => {
+            format!("{shown} is in use by the server at {address}; `tidewire backup` and look at the copy")
+        }
         None => format!("{shown} is in use by another process"),
     }
 }
 
-async fn open_and_check(config: &Config) -> Result<(), Error> {
+async fn open_and_check(config: &Config) -> Result<Inspection, Error> {
     let settings = sqlite::Settings::new(&config.data);
     let opened = tokio::task::spawn_blocking(move || Sqlite::open(settings)).await;
     let store = Arc::new(opened.map_err(Error::internal)??);
-    let checked = store.check().await;
-    let access = check_access(config, &store).await;
-    store.close().await.and(checked).and(access)
+    let looked = look_into(config, &store).await;
+    store.close().await.and(looked)
+}
+
+async fn look_into(config: &Config, store: &Arc<Sqlite>) -> Result<Inspection, Error> {
+    store.check().await?;
+    check_access(config, store).await?;
+    store.inspect().await
 }
 
 async fn check_access(config: &Config, store: &Arc<Sqlite>) -> Result<(), Error> {

@@ -238,3 +238,26 @@ fn doctor_says_what_is_wrong_and_exits_accordingly() {
     assert!(!broken.status.success());
     assert!(text(&broken.stdout).contains("FAIL  data folder"), "{}", text(&broken.stdout));
 }
+
+#[test]
+fn doctor_says_where_indexes_and_records_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("teas.csv");
+    std::fs::write(&file, "name,price\ngreen,4\nblack,5\n").unwrap();
+    let imported =
+        run(&["import", "--collection", "teas", "--data", data.to_str().unwrap(), file.to_str().unwrap()]);
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let listen = free_address().to_string();
+    let arguments = ["doctor", "--model", "scripted", "--listen", &listen, "--data", data.to_str().unwrap()];
+    let well = run(&arguments);
+    assert!(well.status.success(), "{}", text(&well.stdout));
+    assert!(text(&well.stdout).contains("counts, logs and indexes agree"), "{}", text(&well.stdout));
+    let records = rusqlite::Connection::open(data.join("records.db")).unwrap();
+    records.execute("UPDATE collections SET count = 3 WHERE name = 'teas'", []).unwrap();
+    drop(records);
+    let broken = run(&arguments);
+    assert!(!broken.status.success());
+    let says = "FAIL  agreement      collection \"teas\": it has 2 records and says 3; restore a backup";
+    assert!(text(&broken.stdout).contains(says), "{}", text(&broken.stdout));
+}

@@ -23,6 +23,7 @@ mod live_data;
 mod live_http;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod operations;
 mod proxy;
 mod talk;
 mod transcripts;

@@ -43,6 +43,11 @@ impl Folder {
         Ok(file)
     }
 
+    /// How long one of its files is in bytes; 0 if it is not there.
+    pub(super) fn length(&self, name: &str) -> u64 {
+        fs::metadata(self.path.join(name)).map_or(0, |data| data.len())
+    }
+
     /// Writes down where the owner can be asked.
     pub(super) fn announce(&self, address: &str) -> Result<()> {
         fs::write(self.path.join(ADDRESS), address).map_err(|cause| unusable(&self.path, cause))

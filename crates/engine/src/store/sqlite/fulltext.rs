@@ -4,7 +4,7 @@
 //! entry goes by its key, so the old text need not be found out when a record changes. It is filled in steps between
 //! other people's writes; from then on it changes in the record's own transaction.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 use serde_json::Value;
 
 use crate::error::Result;
@@ -65,7 +65,8 @@ pub(super) fn grow(connection: &Connection, collection: &str) -> Result<Index> {
     }
 }
 
-fn create(connection: &Connection, collection: i64) -> Result<()> {
+/// Makes an empty index.
+pub(super) fn create(connection: &Connection, collection: i64) -> Result<()> {
     connection.execute_batch(&format!(
         "CREATE VIRTUAL TABLE search_{collection} USING fts5 (text, content = '', contentless_delete = 1, \
          tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')"
@@ -115,6 +116,39 @@ pub(super) fn delete(connection: &Connection, collection: i64, record: i64) -> R
         .prepare_cached(&format!("DELETE FROM search_{collection} WHERE rowid = ?"))?
         .execute([record])?;
     Ok(())
+}
+
+/// Whether two connections have the same index of a collection: the same records with as many words each, and each
+/// word in as many records and as often. An index of an earlier version has no list of words to compare.
+pub(super) fn is_same(one: &Connection, other: &Connection, collection: i64) -> Result<bool> {
+    const WORDS: &str = "term, doc, cnt FROM search_{}_words ORDER BY term";
+    const RECORDS: &str = "id, sz FROM search_{}_docsize ORDER BY id";
+    let lists = if has_words(one, collection)? { &[RECORDS, WORDS][..] } else { &[RECORDS][..] };
+    for what in lists {
+        let sql = format!("SELECT {}", what.replace("{}", &collection.to_string()));
+        if !are_same(&mut one.prepare(&sql)?, &mut other.prepare(&sql)?)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn are_same(one: &mut Statement<'_>, other: &mut Statement<'_>) -> Result<bool> {
+    let columns = one.column_count();
+    let (mut ones, mut others) = (one.query([])?, other.query([])?);
+    loop {
+        match (ones.next()?, others.next()?) {
+            (None, None) => return Ok(true),
+            (Some(one), Some(other)) => {
+                for column in 0..columns {
+                    if one.get_ref(column)? != other.get_ref(column)? {
+                        return Ok(false);
+                    }
+                }
+            }
+            (Some(_), None) | (None, Some(_)) => return Ok(false),
+        }
+    }
 }
 
 /// Removes a collection's index.

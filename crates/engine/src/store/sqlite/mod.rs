@@ -16,6 +16,8 @@ mod folder;
 mod fulltext;
 mod hooks;
 mod indexes;
+mod inspect;
+mod load;
 mod managed;
 mod news;
 mod pages;
@@ -57,6 +59,8 @@ use crate::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, 
 
 pub use backup::Backup;
 pub use folder::owner_address;
+pub use inspect::Inspection;
+pub use load::Load;
 
 use batch::Batch;
 use collections::Schemas;

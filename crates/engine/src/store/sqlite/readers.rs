@@ -117,6 +117,13 @@ impl Readers {
         answer.await.map_err(|_| failure::closed())?
     }
 
+    /// How many connections are reading, and how many reads wait for one.
+    pub(super) fn standing(&self) -> (usize, usize) {
+        let small = lock(&self.small).waiting.len();
+        let pool = lock(&self.shared.pool);
+        (pool.lent, pool.waiting.len() + small)
+    }
+
     /// Waits for the reads that go on and closes all connections.
     pub(super) async fn close(&self) {
         loop {

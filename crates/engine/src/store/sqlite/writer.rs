@@ -17,7 +17,7 @@ use super::failure;
 use crate::error::{Error, Result};
 
 /// So many commands may wait; the next caller waits for a place before it queues.
-const QUEUE: usize = 1024;
+pub(super) const QUEUE: usize = 1024;
 /// So many commands share one transaction, so that the first of them does not wait for too many others.
 const GROUP: usize = 512;
 /// So many groups have savepoints after one in which a command failed: commands that fail come in swarms.
@@ -166,6 +166,11 @@ impl<N: Send + 'static> Writer<N> {
             tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
         }
         finished
+    }
+
+    /// How many commands wait for the thread, of the [`QUEUE`] that may.
+    pub(super) fn waiting(&self) -> usize {
+        QUEUE - self.room.available_permits()
     }
 
     fn send(&self, message: Message<N>) -> Result<()> {

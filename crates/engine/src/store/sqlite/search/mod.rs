@@ -21,7 +21,7 @@ use super::collections::Schemas;
 use super::filter;
 use super::records::{self, COLUMNS};
 
-pub(super) use vectors::{Cache, Fields, drop_collection, grow, index};
+pub(super) use vectors::{Cache, Fields, disagreements, drop_collection, grow, index};
 
 /// How much a rank counts: 1 / (60 + rank).
 const RANK: f64 = 60.0;

@@ -125,13 +125,40 @@ impl Field {
         if self.dimension != Some(vector.len()) {
             return self.clear(c, record, version);
         }
-        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let bytes = bytes_of(&vector);
         c.prepare_cached(&format!(
             "INSERT OR REPLACE INTO vectors_{} (key, stamp, vector) VALUES (?, ?, ?)",
             self.number
         ))?
         .execute(params![record, version, bytes])?;
         Ok(())
+    }
+
+    /// How many records have another vector than the table, and how many vectors have no record.
+    fn disagreements(&self, connection: &Connection, collection: i64) -> Result<u64> {
+        let mut statement = connection.prepare(&format!(
+            "SELECT json(body), vector FROM records LEFT JOIN vectors_{0} ON vectors_{0}.key = records.key \
+             WHERE collection = ? AND records.key <= ?",
+            self.number
+        ))?;
+        let mut rows = statement.query([collection, self.indexed])?;
+        let mut differ = 0;
+        while let Some(row) = rows.next()? {
+            let body = records::parse(row.get_ref(0)?.as_str().map_err(Error::internal)?)?;
+            let vector = value_at(&body, &self.name).and_then(vector_of);
+            let vector = vector.filter(|vector| self.dimension == Some(vector.len()));
+            differ += u64::from(vector.map(|vector| bytes_of(&vector)) != row.get(1)?);
+        }
+        let orphans: i64 = connection.query_row(
+            &format!(
+                "SELECT count(*) FROM vectors_{} AS vectors WHERE vector IS NOT NULL AND NOT EXISTS \
+                 (SELECT 1 FROM records WHERE records.key = vectors.key AND collection = ?)",
+                self.number
+            ),
+            [collection],
+            |row| row.get(0),
+        )?;
+        Ok(differ + orphans.unsigned_abs())
     }
 
     /// Leaves a mark that the vector is gone, for the copies in memory.
@@ -143,6 +170,11 @@ impl Field {
         .execute([stamp, record])?;
         Ok(())
     }
+}
+
+/// The bytes of a vector as its table has them.
+fn bytes_of(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 /// A list of numbers, plain or as `{"type": "Vector", "value": [...]}`.
@@ -203,6 +235,18 @@ fn key_of(connection: &Connection, collection: &str) -> Result<Option<i64>> {
         .query_row([collection], |row| row.get(0))
         .optional()?;
     Ok(found)
+}
+
+/// The members of a collection whose table of vectors is not that of its records, each with how many differ.
+pub(in super::super) fn disagreements(
+    connection: &Connection,
+    collection: i64,
+) -> Result<Vec<(String, u64)>> {
+    let Fields(fields) = Fields::load(connection, collection)?;
+    let counted =
+        fields.into_iter().map(|field| Ok((field.disagreements(connection, collection)?, field.name)));
+    let found: Vec<(u64, String)> = counted.collect::<Result<_>>()?;
+    Ok(found.into_iter().filter(|(differ, _)| *differ > 0).map(|(differ, name)| (name, differ)).collect())
 }
 
 /// The collection goes, and with it its tables of vectors. Their numbers stay taken: the copies in memory are known by
