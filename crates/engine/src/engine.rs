@@ -59,7 +59,7 @@ pub struct Parts {
 /// Sizes and times, each with a default that fits a small machine. A size of 0 is taken as 1.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Events of an agent that wait for the log; an agent that is faster waits. 64.
+    /// Events of an agent that wait for the log; an agent that is faster waits. 256.
     pub agent_queue: usize,
     /// Events that wait for one connection. A connection for which more would wait is served from the log. 256.
     pub outbox_events: usize,
@@ -97,7 +97,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            agent_queue: 64,
+            agent_queue: 256,
             outbox_events: 256,
             outbox_bytes: 256 * 1024,
             batch: 128,

@@ -105,7 +105,7 @@ impl<'a> Calls<'a> {
     }
 
     /// The tools, as the model sees them.
-    pub(super) fn definitions(&self) -> Vec<ToolDefinition> {
+    pub(super) fn definitions(&self) -> Arc<[ToolDefinition]> {
         self.toolbox.definitions()
     }
 

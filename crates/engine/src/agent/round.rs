@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, poll};
 use tokio::time::{Instant, timeout_at};
 
 use super::calls::Calls;
@@ -79,7 +80,11 @@ pub(super) async fn choose(
 }
 
 pub(super) async fn next(stream: &mut ModelStream, patience: &mut Patience<'_>) -> Result<ModelEvent> {
-    let event = patience.wait(stream.next()).await?;
+    // What is there needs no deadline, and asking for the time for each token would cost as much as the token.
+    let event = match poll!(stream.next()) {
+        Poll::Ready(event) => event,
+        Poll::Pending => patience.wait(stream.next()).await?,
+    };
     let broke_off = || Error::upstream("the model broke off in the middle of its answer; ask again");
     let event = event.ok_or_else(broke_off)??;
     patience.heard(&event);
@@ -104,7 +109,7 @@ impl Round {
         match event {
             ModelEvent::Text(delta) => {
                 self.text.push_str(&delta);
-                said.text(&delta).await
+                said.take(delta).await
             }
             ModelEvent::Usage(usage) => {
                 said.round_costs(usage);
@@ -149,7 +154,8 @@ impl Round {
 pub(super) struct Patience<'a> {
     limits: &'a Limits,
     phase: Phase,
-    until: Instant,
+    /// `None` until we wait for the first time in this phase, or again after we heard something.
+    until: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -161,16 +167,18 @@ enum Phase {
 
 impl<'a> Patience<'a> {
     pub(super) fn begin(limits: &'a Limits) -> Self {
-        Self { limits, phase: Phase::Beginning, until: Instant::now() + limits.begin }
+        Self { limits, phase: Phase::Beginning, until: None }
     }
 
-    pub(super) async fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T> {
-        timeout_at(self.until, future).await.map_err(|_| self.lost())
+    pub(super) async fn wait<T>(&mut self, future: impl Future<Output = T>) -> Result<T> {
+        let limit = self.limit();
+        let until = *self.until.get_or_insert_with(|| Instant::now() + limit);
+        timeout_at(until, future).await.map_err(|_| self.lost())
     }
 
     fn heard(&mut self, event: &ModelEvent) {
         self.phase = if matches!(event, ModelEvent::Queued { .. }) { Phase::Queued } else { Phase::Speaking };
-        self.until = Instant::now() + self.limit();
+        self.until = None;
     }
 
     fn limit(&self) -> Duration {

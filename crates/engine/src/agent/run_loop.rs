@@ -66,7 +66,7 @@ pub struct Plan {
     /// What the model is and how it should behave.
     pub system: String,
     /// What the asker may speak of, for [`Request::names`].
-    pub names: Vec<Name>,
+    pub names: Arc<[Name]>,
     /// How long and how much.
     pub limits: Limits,
 }
@@ -148,14 +148,20 @@ pub(super) fn differs() -> Error {
     Error::unavailable("the server ended before the answer was complete; ask again")
 }
 
-fn request(plan: &Plan, turn: &Turn, tools: &[ToolDefinition], messages: &[Message], left: usize) -> Request {
+fn request(
+    plan: &Plan,
+    turn: &Turn,
+    tools: &Arc<[ToolDefinition]>,
+    messages: &[Message],
+    left: usize,
+) -> Request {
     let last = "\n\nThis is the last step: answer now from what you have, and call no tool";
     let first = turn.wishes.system.as_ref().map(|system| format!("{system}\n\n")).unwrap_or_default();
     Request {
         system: format!("{first}{}{}", plan.system, if left == 0 { last } else { "" }),
         messages: messages.to_vec(),
-        tools: tools.to_vec(),
-        names: plan.names.clone(),
+        tools: Arc::clone(tools),
+        names: Arc::clone(&plan.names),
         max_tokens: turn.wishes.max_tokens,
         temperature: turn.wishes.temperature,
     }
@@ -250,23 +256,32 @@ impl<'a> Said<'a> {
 
     /// Says more, without the marks that name no source.
     pub(super) async fn text(&mut self, delta: &str) -> Result<(), Cut> {
-        match self.marks.as_mut().map(|marks| marks.take(delta)) {
-            Some(delta) => self.say(&delta).await,
-            None => self.say(delta).await,
-        }
+        self.take(delta.to_owned()).await
+    }
+
+    /// The same, of a text that nobody else needs.
+    pub(super) async fn take(&mut self, delta: String) -> Result<(), Cut> {
+        let delta = match &mut self.marks {
+            Some(marks) => marks.take(&delta),
+            None => delta,
+        };
+        self.say(delta).await
     }
 
     /// Says what was held back.
     pub(super) async fn flush(&mut self) -> Result<(), Cut> {
         match self.marks.as_mut().map(Marks::rest) {
-            Some(rest) => self.say(&rest).await,
+            Some(rest) => self.say(rest).await,
             None => Ok(()),
         }
     }
 
     /// The text is kept in the moment in which it is sent, so that what is kept is what was shown.
-    async fn say(&mut self, delta: &str) -> Result<(), Cut> {
-        let delta = format!("{}{delta}", self.gap(delta));
+    async fn say(&mut self, mut delta: String) -> Result<(), Cut> {
+        let gap = self.gap(&delta);
+        if !gap.is_empty() {
+            delta.insert_str(0, gap);
+        }
         if delta.is_empty() {
             return Ok(());
         }
@@ -275,13 +290,14 @@ impl<'a> Said<'a> {
                 format!("the answer grew beyond {} bytes and was ended; ask for less at once", self.most);
             return Err(Cut::Failed(Error::new(Code::TooLarge, message)));
         }
-        let new = self.without_shown(&delta)?.to_owned();
+        let shown = delta.len() - self.without_shown(&delta)?.len();
         let permit = self.events.reserve().await.map_err(|_| Cut::Gone)?;
         self.text.push_str(&delta);
-        self.shown.drain(..delta.len() - new.len());
+        self.shown.drain(..shown);
         self.apart = false;
-        if !new.is_empty() {
-            permit.send(AgentEvent::TextDelta { text: new });
+        delta.drain(..shown);
+        if !delta.is_empty() {
+            permit.send(AgentEvent::TextDelta { text: delta });
         }
         Ok(())
     }

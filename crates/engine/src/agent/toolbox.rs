@@ -98,7 +98,7 @@ impl<'a> Toolbox<'a> {
     }
 
     /// As the model sees them.
-    pub(super) fn definitions(&self) -> Vec<ToolDefinition> {
+    pub(super) fn definitions(&self) -> Arc<[ToolDefinition]> {
         let own = self.own.iter().map(|tool| tool.definition());
         own.chain(self.client.iter().copied()).cloned().collect()
     }

@@ -19,6 +19,13 @@ pub(crate) struct Conversation {
     pub(crate) summary: Option<String>,
 }
 
+impl Conversation {
+    /// One that a question begins.
+    pub(crate) fn begun_with(question: String) -> Self {
+        Self { messages: vec![Message::User(question)], summary: None }
+    }
+}
+
 /// The conversation that leads to a run's question: at most `limit` messages, the question included.
 pub(crate) async fn conversation(
     core: &Core,

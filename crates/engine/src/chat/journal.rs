@@ -2,6 +2,7 @@
 //!
 //! One task takes everything that has queued up, of all chats, writes it in one transaction, and hands it to the
 //! rooms. It alone allots sequence numbers, and only for what it is about to write, so a failed write leaves no hole.
+//! With its end a run's deltas go: they are its text, which the end has.
 //!
 //! When a transaction fails, each job is tried alone: one that cannot be written disturbs no other. A room whose
 //! write failed asks the store for its log's end before the next one, because a failure may be reported after the
@@ -115,6 +116,13 @@ impl Scribe {
     async fn run(self, mut queue: mpsc::UnboundedReceiver<Job>) {
         let mut batch = Vec::new();
         while queue.recv_many(&mut batch, BATCH).await > 0 {
+            // Others who are about to write do so first: one transaction costs little more for many than for one.
+            tokio::task::yield_now().await;
+            while batch.len() < BATCH
+                && let Ok(job) = queue.try_recv()
+            {
+                batch.push(job);
+            }
             self.serve(with_debts(std::mem::take(&mut batch))).await;
         }
     }
@@ -147,7 +155,7 @@ impl Scribe {
             return Ok(at);
         }
         let count = entries.len() as u64;
-        let written = self.store.append(entries).await;
+        let written = self.store.append_and_collapse(entries).await;
         if let Err(error) = written {
             self.counters.append_failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, cause = ?error.cause, "chat entries could not be written");

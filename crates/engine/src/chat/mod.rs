@@ -264,15 +264,17 @@ fn admit(
     }
     let (accepted, answer) = oneshot::channel();
     let run = Arc::new(Run::new(core));
+    let is_new = state.is_new();
     let mut drafts = Vec::new();
-    if let Some(beginning) = options.beginning.take().filter(|_| state.is_new()) {
+    if let Some(beginning) = options.beginning.take().filter(|_| is_new) {
         if let Some(prompt) = beginning.system_prompt {
             state.settings = Arc::new(with_prompt(&state.settings, prompt));
         }
         drafts.extend(imports(core, room, identity, beginning.messages));
     }
     let agent = answering(core, &state.settings, &options, agent.as_deref());
-    let question = Question { agent, identity: identity.clone(), content, options, left: None };
+    let is_first = is_new && drafts.is_empty();
+    let question = Question { agent, identity: identity.clone(), content, options, is_first, left: None };
     drafts.extend(opening_drafts(run.id, body(run.id), state.runs.len()));
     drafts.extend(
         begun(&question, &state.settings)

@@ -82,6 +82,7 @@ pub(crate) async fn go_on(core: &Arc<Core>, goes_on: GoesOn) -> Result<()> {
         identity: begun.identity,
         content: question,
         options: begun.options,
+        is_first: false,
         left: Some((left, since)),
     };
     let mut state = room.lock();

@@ -71,6 +71,8 @@ pub(crate) struct Question {
     pub(crate) identity: Identity,
     pub(crate) content: String,
     pub(crate) options: RunOptions,
+    /// Nothing was said in the chat before.
+    pub(crate) is_first: bool,
     /// What an earlier process left of it, and since when it is answered.
     pub(crate) left: Option<(Left, Timestamp)>,
 }
@@ -143,15 +145,12 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     async fn live(&self, question: Question) {
-        let stays_open = self.answer(question).await;
+        self.answer(question).await;
         self.room.leave(self.run.id);
-        if !stays_open {
-            self.collapse().await;
-        }
     }
 
-    /// Waits for the turn, unless the run is ended before. Whether it is left open, for the next process to go on with.
-    async fn answer(&self, question: Question) -> bool {
+    /// Waits for the turn, unless the run is ended before.
+    async fn answer(&self, question: Question) {
         tokio::select! {
             biased;
             () = self.core.interrupt.cancelled() => self.interrupt(&*question.agent, None).await,
@@ -161,20 +160,23 @@ impl Scene<'_> {
     }
 
     /// The server ends: leaves the run open if the next process can go on with it, and ends it otherwise.
-    async fn interrupt(&self, agent: &dyn Agent, diagram: Option<String>) -> bool {
-        let can_go_on = recovery::can_go_on(self.core, agent, self.room.chat, self.run.id).await;
-        can_go_on || self.close(self.interrupted(diagram)).await
+    async fn interrupt(&self, agent: &dyn Agent, diagram: Option<String>) {
+        if !recovery::can_go_on(self.core, agent, self.room.chat, self.run.id).await {
+            self.close(self.interrupted(diagram)).await;
+        }
     }
 
     /// What the agent is given: the question with what was said before, and how it is to be answered.
     async fn turn(&self, question: Question) -> Result<Turn> {
-        let Question { identity, content, options, left, .. } = question;
+        let Question { identity, content, options, is_first, left, .. } = question;
         let settings = Arc::clone(&self.room.lock().settings);
         let limit = settings.max_context_messages.map_or(self.core.settings.history_messages, |earlier| {
             usize::try_from(earlier).unwrap_or(usize::MAX).saturating_add(1) // and the question
         });
-        let Conversation { messages, summary } =
-            history::conversation(self.core, self.room, self.run.id, content, limit).await?;
+        let Conversation { messages, summary } = match is_first {
+            true => Conversation::begun_with(content),
+            false => history::conversation(self.core, self.room, self.run.id, content, limit).await?,
+        };
         Ok(Turn {
             chat: self.room.chat,
             run: self.run.id,
@@ -211,7 +213,7 @@ impl Scene<'_> {
         }
     }
 
-    async fn play(&self, question: Question) -> bool {
+    async fn play(&self, question: Question) {
         let _running = Gauge::up(&self.core.counters.running);
         let agent = Arc::clone(&question.agent);
         let age =
@@ -227,7 +229,7 @@ impl Scene<'_> {
         let task = tokio::spawn(async move { answering.run(turn, events).await });
         let mut task = Some(AbortOnDropHandle::new(task));
         let end = match self.listen(&mut said, &mut diagram, age).await {
-            Outcome::Written => return false,
+            Outcome::Written => return,
             Outcome::Silent => {
                 let error = silence(agent.name(), task.take()).await;
                 self.failed(error, diagram)
@@ -333,25 +335,18 @@ impl Scene<'_> {
     }
 
     /// Writes an end that the agent did not. If even that is impossible, the listeners are told, and the room owes it
-    /// to its log. Gives that the run is not left open.
-    async fn close(&self, end: AgentEvent) -> bool {
+    /// to its log.
+    async fn close(&self, end: AgentEvent) {
         let events = self.run.settle(vec![end]);
         let bodies: Vec<_> = events.into_iter().map(|event| self.body(event)).collect();
         let drafts = bodies.iter().cloned().map(Draft::new).collect();
         if self.core.journal.write(self.room, drafts).wait().await.is_ok() {
-            return false;
+            return;
         }
         for body in &bodies {
             self.room.announce(body.clone(), self.core.clock.now(), self.core.limits());
         }
         self.room.lock().owed.extend(bodies);
-        false
-    }
-
-    async fn collapse(&self) {
-        if let Err(error) = self.core.store.collapse(self.room.chat, self.run.id).await {
-            tracing::warn!(run = %self.run.id, %error, "a run's deltas stay in the log");
-        }
     }
 
     fn said(&self, diagram: Option<String>) -> Answer {

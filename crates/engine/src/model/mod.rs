@@ -172,10 +172,10 @@ pub struct Request {
     /// The conversation, oldest first; the last one is a user message or tool results.
     pub messages: Vec<Message>,
     /// The tools that it may call.
-    pub tools: Vec<ToolDefinition>,
+    pub tools: Arc<[ToolDefinition]>,
     /// What the asker may speak of. A model that fills a tool's arguments by finding names in the question reads
     /// them here; one that understands the question by itself ignores them.
-    pub names: Vec<Name>,
+    pub names: Arc<[Name]>,
     /// At most so many tokens of answer; `None` is the model's own limit.
     pub max_tokens: Option<u32>,
     /// 0 is the most likely answer; `None` is the model's own habit.

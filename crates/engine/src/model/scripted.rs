@@ -363,7 +363,8 @@ impl Model for ScriptedModel {
     async fn stream(&self, request: Request) -> Result<ModelStream> {
         self.remember(&request);
         let playing = Playing::new(self.choose(&request), &request, self.running.clone());
-        Ok(stream::unfold(playing, Playing::next).boxed())
+        let next = async |mut playing: Box<Playing>| Some((playing.next().await?, playing));
+        Ok(stream::unfold(Box::new(playing), next).boxed())
     }
 }
 
@@ -402,26 +403,23 @@ impl Playing {
         }
     }
 
-    async fn next(mut self) -> Option<(Result<ModelEvent>, Self)> {
+    async fn next(&mut self) -> Option<Result<ModelEvent>> {
         if let Some(event) = self.closing.pop_front() {
-            return Some((Ok(event), self));
+            return Some(Ok(event));
         }
         if self.over {
             return None;
         }
         if let Some(delta) = self.token().await {
-            return Some((Ok(delta), self));
+            return Some(Ok(delta));
         }
         while let Some(step) = self.steps.next() {
             match step {
-                Step::Event(event) => {
-                    let event = self.play(event).await;
-                    return Some((Ok(event), self));
-                }
+                Step::Event(event) => return Some(Ok(self.play(event).await)),
                 Step::Tokens { count, every } => {
                     self.tokens = Some(Tokens { left: count, every, due: Instant::now() });
                     if let Some(delta) = self.token().await {
-                        return Some((Ok(delta), self));
+                        return Some(Ok(delta));
                     }
                 }
                 Step::Pace(delay) => self.pace = delay,
@@ -430,13 +428,13 @@ impl Playing {
                 Step::Hang => std::future::pending().await,
                 Step::Fail(error) => {
                     self.over = true;
-                    return Some((Err(error), self));
+                    return Some(Err(error));
                 }
                 Step::BreakOff => return None,
             }
         }
         self.close();
-        self.closing.pop_front().map(|event| (Ok(event), self))
+        self.closing.pop_front().map(Ok)
     }
 
     /// The next of a row of tokens, when it is due.

@@ -117,6 +117,11 @@ impl LogEntry {
         }
     }
 
+    /// The run that it ends, if it ends one, and the run's chat.
+    pub fn ended_run(&self) -> Option<(ChatId, RunId)> {
+        self.run.filter(|_| self.mark == Mark::End).map(|run| (self.chat, run))
+    }
+
     /// What it says; `None` if it is of a kind or version that this server does not know.
     ///
     /// Fails if it is damaged.

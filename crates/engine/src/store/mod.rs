@@ -317,6 +317,19 @@ pub trait Store: Send + Sync + 'static {
     /// `message_id` that the chat has are refused as a conflict.
     async fn append(&self, entries: Vec<LogEntry>) -> Result<()>;
 
+    /// The same, and each run whose end is among the entries collapses. A store that cannot do both in one transaction
+    /// appends, and leaves the deltas of a run that does not collapse where they are.
+    async fn append_and_collapse(&self, entries: Vec<LogEntry>) -> Result<()> {
+        let ended: Vec<_> = entries.iter().filter_map(LogEntry::ended_run).collect();
+        self.append(entries).await?;
+        for (chat, run) in ended {
+            if let Err(error) = self.collapse(chat, run).await {
+                tracing::warn!(%run, %error, "a run's deltas stay in the log");
+            }
+        }
+        Ok(())
+    }
+
     /// A chat's entries that end after `after`, in order, at most `limit`. The first one may begin at or before
     /// `after`, because entries were collapsed.
     async fn read(&self, chat: ChatId, after: Seq, limit: usize) -> Result<Vec<LogEntry>>;

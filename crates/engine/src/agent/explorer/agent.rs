@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::canvas::Brought;
 use super::catalog::{self, Catalog, TableType};
+use super::vocabulary::Vocabulary;
 use super::{canvas, picture, summary, tools, words};
 use crate::agent::graph::{Condition, END, Edge, Graph, GraphAgent, Node, Stage, State, Work};
 use crate::agent::run_loop::{Limits, Observer, Plan};
@@ -27,6 +28,7 @@ const MAX_NAMES: usize = 8 * 1024;
 pub struct Explorer {
     model: Arc<dyn Model>,
     records: SharedRecords,
+    vocabulary: Vocabulary,
     tools: ToolSet,
     limits: Limits,
 }
@@ -35,7 +37,8 @@ impl Explorer {
     /// An explorer that phrases with `model` and reads `records`, with the usual limits.
     pub fn new(model: Arc<dyn Model>, records: SharedRecords) -> Self {
         let tools = ToolSet::new(tools::all(&records));
-        Self { model, records, tools, limits: Limits::default() }
+        let vocabulary = Vocabulary::new(Arc::clone(&records));
+        Self { model, records, vocabulary, tools, limits: Limits::default() }
     }
 
     /// The same with other limits.
@@ -61,9 +64,8 @@ impl Explorer {
 
     /// What the run works with. A catalogue that cannot be read now leaves the names out; the tools will say why.
     async fn plan(&self, identity: &Identity) -> Plan {
-        let names = timeout(self.limits.tool, words::vocabulary(&*self.records, identity)).await;
-        let names =
-            names.map_or_else(|_| Vec::new(), |names| names.unwrap_or_else(|error| unreadable(&error)));
+        let names = timeout(self.limits.tool, self.vocabulary.of(identity)).await;
+        let names = names.map_or_else(|_| Arc::default(), |names| names.unwrap_or_else(|e| unreadable(&e)));
         Plan {
             model: Arc::clone(&self.model),
             tools: self.tools.now(),
@@ -90,9 +92,9 @@ impl Explorer {
     }
 }
 
-fn unreadable(error: &crate::error::Error) -> Vec<Name> {
+fn unreadable(error: &crate::error::Error) -> Arc<[Name]> {
     tracing::warn!(%error, "the catalogue's names could not be read");
-    Vec::new()
+    Arc::default()
 }
 
 #[async_trait]

@@ -17,7 +17,7 @@
 //! message, near_matches: []}`. What was too long to be shown whole says so: `{…, left_out: {tables: 40}}`.
 //!
 //! A model that cannot choose arguments by itself finds in [`Request::names`](crate::model::Request::names) what the
-//! asker may speak of, made by [`vocabulary`].
+//! asker may speak of, made by a [`Vocabulary`].
 
 mod agent;
 mod canvas;
@@ -28,8 +28,9 @@ mod picture;
 mod query;
 mod summary;
 mod tools;
+mod vocabulary;
 mod words;
 
 pub use agent::Explorer;
 pub use summary::{Summary, metrics, suggestions, summary};
-pub use words::vocabulary;
+pub use vocabulary::Vocabulary;

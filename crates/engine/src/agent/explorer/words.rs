@@ -5,47 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::{self, Catalog, Table};
-use crate::agent::Records;
-use crate::error::Result;
-use crate::identity::Identity;
-use crate::model::{Name, NameKind};
+use super::catalog::{self, Table};
 use crate::query::CollectionInfo;
 
 /// Prefixes that say what a table is and not what it is about.
 const PREFIXES: [&str; 12] =
     ["factv_", "fact_", "fct_", "f_", "dimv_", "dim_", "d_", "repv_", "view_", "vw_", "v_", "stg_"];
-
-/// What the identity may speak of: tables, schemas and collections with the words that people have for them.
-///
-/// Names that the identity may not read are not in it. The catalogue's own collections are left out, because its
-/// tables are what a question means.
-pub async fn vocabulary(records: &dyn Records, identity: &Identity) -> Result<Vec<Name>> {
-    let tables = Catalog { records, identity }.tables().await?;
-    let schemas: BTreeSet<_> = tables.iter().map(|table| table.schema.as_str()).collect();
-    let schemas = schemas.into_iter().filter(|schema| !schema.is_empty()).map(schema_name);
-    let collections = records.collections(identity).await?;
-    let collections = collections.iter().map(|info| info.name.as_str());
-    let collections = collections.filter(|name| !catalog::COLLECTIONS.contains(name)).map(collection_name);
-    Ok(tables.iter().map(table_name).chain(schemas).chain(collections).collect())
-}
-
-fn table_name(table: &Table) -> Name {
-    Name { kind: NameKind::Table, name: table.full_name.clone(), words: table_words(table) }
-}
-
-fn schema_name(schema: &str) -> Name {
-    Name {
-        kind: NameKind::Schema,
-        name: schema.to_owned(),
-        words: unique([spoken(schema), schema.to_lowercase()]),
-    }
-}
-
-fn collection_name(collection: &str) -> Name {
-    let words = plural_and_singular(&spoken(collection)).into_iter().chain([collection.to_lowercase()]);
-    Name { kind: NameKind::Collection, name: collection.to_owned(), words: unique(words) }
-}
 
 /// What people may call a table, lowercase, most telling first.
 pub(super) fn table_words(table: &Table) -> Vec<String> {
@@ -218,7 +183,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn plural_and_singular(words: &str) -> [String; 2] {
+pub(super) fn plural_and_singular(words: &str) -> [String; 2] {
     [plural(words), singular(words)]
 }
 
@@ -246,7 +211,7 @@ pub(super) fn singular(words: &str) -> String {
     words.strip_suffix('s').filter(|stem| !keeps && stem.len() > 2).unwrap_or(words).to_owned()
 }
 
-fn unique(words: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(super) fn unique(words: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     words.into_iter().filter(|word| !word.is_empty() && seen.insert(word.clone())).collect()
 }

@@ -43,7 +43,7 @@ pub(crate) fn tools() -> Vec<ToolDefinition> {
 
 fn asked(question: &str) -> Request {
     let messages = vec![Message::User(question.into())];
-    Request { messages, tools: tools(), names: names(), ..Request::default() }
+    Request { messages, tools: tools().into(), names: names().into(), ..Request::default() }
 }
 
 /// The request after a tool has answered.

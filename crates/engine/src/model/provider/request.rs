@@ -15,7 +15,7 @@ pub(super) fn chat(request: Request) -> ChatRequest {
     if request.tools.is_empty() {
         return chat;
     }
-    chat.with_tools(request.tools.into_iter().map(tool).collect::<Vec<_>>())
+    chat.with_tools(request.tools.iter().cloned().map(tool).collect::<Vec<_>>())
 }
 
 /// About four characters make a token. It stands until the provider says better, or for good where it does not.

@@ -218,6 +218,34 @@ pub(super) async fn a_finished_run_collapses(store: &impl Store) {
     store.collapse(log.chat, RunId::new()).await.unwrap();
 }
 
+pub(super) async fn a_run_collapses_with_its_end(store: &impl Store) {
+    let mut log = Log::open(store).await;
+    let (run, waiting) = (RunId::new(), RunId::new());
+    let entries = [
+        log.entry(run, Mark::Message, 1),
+        log.entry(run, Mark::Delta, 4),
+        log.entry(waiting, Mark::Message, 1),
+        log.entry(run, Mark::Delta, 2),
+        log.entry(waiting, Mark::Delta, 1),
+        log.entry(run, Mark::Delta, 2),
+        log.entry(run, Mark::End, 1),
+        log.entry(waiting, Mark::Delta, 1),
+    ];
+    store.append_and_collapse(entries[..4].to_vec()).await.unwrap();
+    assert_eq!(ranges(store, log.chat).await, [(1, 1), (2, 5), (6, 6), (7, 8)], "nothing has ended");
+    store.append_and_collapse(entries[4..].to_vec()).await.unwrap();
+    let left = [(1, 1), (2, 6), (7, 9), (10, 12), (13, 13)];
+    assert_eq!(ranges(store, log.chat).await, left, "what another run says stays, and covers what went");
+    assert_eq!(store.open_runs().await.unwrap().len(), 1);
+    assert_eq!(store.read_run(log.chat, run).await.unwrap().len(), 2);
+    let (chat, other) = (log.chat, log.entry(waiting, Mark::End, 1));
+    store.append_and_collapse(vec![other.clone()]).await.unwrap();
+    assert_eq!(ranges(store, chat).await, [(1, 1), (2, 6), (7, 12), (13, 14)]);
+    let refused = store.append_and_collapse(vec![other]).await;
+    assert!(refused.is_err(), "it does not follow");
+    assert_eq!(ranges(store, chat).await, [(1, 1), (2, 6), (7, 12), (13, 14)]);
+}
+
 pub(super) async fn positions_are_known_or_not(store: &impl Store) {
     let mut log = Log::open(store).await;
     let epoch = store.epoch();

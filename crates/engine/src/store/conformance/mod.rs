@@ -63,6 +63,7 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     chats::a_message_id_is_used_once(&make().await).await;
     chats::runs_are_open_until_they_end(&make().await).await;
     chats::a_finished_run_collapses(&make().await).await;
+    chats::a_run_collapses_with_its_end(&make().await).await;
     chats::positions_are_known_or_not(&make().await).await;
     chats::chats_are_listed_newest_first(&make().await).await;
     chats::chats_without_an_alias_are_kept(&make().await).await;

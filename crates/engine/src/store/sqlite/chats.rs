@@ -115,11 +115,36 @@ struct Tail {
     last_seq: u64,
     epoch: Epoch,
     at: Timestamp,
+    /// Where the range begins of entries that go and are not written at all; the next one that stays covers it.
+    uncovered: Option<Seq>,
 }
 
 /// Appends entries; the caller's savepoint undoes them when one is refused.
 pub(super) fn append(connection: &Connection, entries: &[LogEntry]) -> Result<()> {
+    append_without(connection, entries, &HashMap::new())
+}
+
+/// The same, and drops the deltas of the runs that end with them. Those that are among the entries are not even
+/// written.
+pub(super) fn append_and_collapse(connection: &Connection, entries: &[LogEntry]) -> Result<()> {
+    let ends = entries.iter().filter_map(|entry| Some((entry.ended_run()?, entry.to)));
+    let ends: HashMap<_, _> = ends.collect();
+    append_without(connection, entries, &ends)?;
+    ends.keys().try_for_each(|(chat, run)| collapse(connection, *chat, *run))
+}
+
+/// Appends entries without the deltas of runs that end among them, there.
+fn append_without(
+    connection: &Connection,
+    entries: &[LogEntry],
+    ends: &HashMap<(ChatId, RunId), Seq>,
+) -> Result<()> {
     let mut tails: HashMap<ChatId, Tail> = HashMap::new();
+    let goes = |entry: &LogEntry| {
+        let end =
+            entry.run.filter(|_| entry.mark == Mark::Delta).and_then(|run| ends.get(&(entry.chat, run)));
+        end.is_some_and(|end| entry.to < *end)
+    };
     for entry in entries {
         let tail = match tails.entry(entry.chat) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
@@ -127,7 +152,7 @@ pub(super) fn append(connection: &Connection, entries: &[LogEntry]) -> Result<()
                 unknown.insert(tail(connection, entry.chat)?)
             }
         };
-        push(connection, tail, entry)?;
+        push(connection, tail, entry, goes(entry))?;
     }
     tails.values().try_for_each(|tail| save(connection, tail))
 }
@@ -144,13 +169,14 @@ fn tail(connection: &Connection, chat: ChatId) -> Result<Tail> {
                 last_seq: unsigned(row, 2)?,
                 epoch: Epoch(unsigned(row, 3)?),
                 at: Timestamp(row.get(4)?),
+                uncovered: None,
             })
         })
         .optional()?;
     found.ok_or_else(|| unknown(chat))
 }
 
-fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry) -> Result<()> {
+fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry, goes: bool) -> Result<()> {
     if entry.from.0 != tail.last_seq + 1 || entry.to < entry.from {
         let (chat, from, to, last) = (entry.chat, entry.from, entry.to, tail.last_seq);
         return Err(broken(&format!(
@@ -161,7 +187,11 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry) -> Result<()
         cut(connection, tail.key, entry)?;
         tail.epoch = entry.epoch;
     }
-    insert(connection, tail.key, entry)?;
+    if goes {
+        tail.uncovered.get_or_insert(entry.from);
+    } else {
+        insert(connection, tail.key, tail.uncovered.take().unwrap_or(entry.from), entry)?;
+    }
     // A run's row says where it begins and ends; what lies between needs no word of it.
     if let (Some(run), Mark::Message | Mark::End) = (entry.run, entry.mark) {
         extend_run(connection, tail.key, run, entry)?;
@@ -174,7 +204,7 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry) -> Result<()
     Ok(())
 }
 
-fn insert(connection: &Connection, chat: i64, entry: &LogEntry) -> Result<()> {
+fn insert(connection: &Connection, chat: i64, from: Seq, entry: &LogEntry) -> Result<()> {
     let inserted = connection
         .prepare_cached(
             "INSERT INTO entries (chat, first, last, epoch, at, run, mark, message_id, title, body) \
@@ -182,7 +212,7 @@ fn insert(connection: &Connection, chat: i64, entry: &LogEntry) -> Result<()> {
         )?
         .execute(params![
             chat,
-            entry.from.0.cast_signed(),
+            from.0.cast_signed(),
             entry.to.0.cast_signed(),
             entry.epoch.0.cast_signed(),
             entry.at.0,

@@ -588,7 +588,7 @@ impl Store for Sqlite {
 
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         let now = self.clock.now();
-        self.records.readers.call(move |c| collections::list(c, now)).await
+        self.records.readers.small(move |c| collections::list(c, now)).await
     }
 
     async fn changes_within(
@@ -655,6 +655,10 @@ impl Store for Sqlite {
 
     async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
         self.chats.writer.call(move |c, _| chats::append(c, &entries)).await
+    }
+
+    async fn append_and_collapse(&self, entries: Vec<LogEntry>) -> Result<()> {
+        self.chats.writer.call(move |c, _| chats::append_and_collapse(c, &entries)).await
     }
 
     async fn read(&self, chat: ChatId, after: Seq, limit: usize) -> Result<Vec<LogEntry>> {

@@ -354,14 +354,21 @@ async fn an_index_grows_while_others_write() {
 /// What a random history of one chat's log is made of.
 #[derive(Debug, Clone)]
 enum Step {
-    Append { run: usize, mark: Mark, length: u64 },
-    Collapse { run: usize },
+    /// Entries of runs, so long, appended at once; with `collapses` those that end go down to what stays.
+    Append {
+        entries: Vec<(usize, Mark, u64)>,
+        collapses: bool,
+    },
+    Collapse {
+        run: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let mark = prop_oneof![4 => Just(Mark::Delta), 2 => Just(Mark::Coarse), 1 => Just(Mark::Message), 1 => Just(Mark::End)];
+    let entries = prop::collection::vec((0..3_usize, mark, 1..4_u64), 1..6);
     prop_oneof![
-        4 => (0..3_usize, mark, 1..4_u64).prop_map(|(run, mark, length)| Step::Append { run, mark, length }),
+        4 => (entries, any::<bool>()).prop_map(|(entries, collapses)| Step::Append { entries, collapses }),
         1 => (0..3_usize).prop_map(|run| Step::Collapse { run }),
     ]
 }
@@ -372,13 +379,19 @@ async fn check_log(steps: Vec<Step>) {
     let (mut last, mut ended, mut staying) = (0, [false; 3], Vec::new());
     for step in steps {
         match step {
-            Step::Append { run, mark, length } => {
-                let entry = entry(chat, Epoch(1), runs[run], mark, last + 1, last + length);
-                store.append(vec![entry]).await.unwrap();
-                last += length;
-                ended[run] |= mark == Mark::End;
-                if mark != Mark::Delta {
-                    staying.push((runs[run], mark, last));
+            Step::Append { entries, collapses } => {
+                let mut appended = Vec::new();
+                for (run, mark, length) in entries {
+                    appended.push(entry(chat, Epoch(1), runs[run], mark, last + 1, last + length));
+                    last += length;
+                    ended[run] |= mark == Mark::End;
+                    if mark != Mark::Delta {
+                        staying.push((runs[run], mark, last));
+                    }
+                }
+                match collapses {
+                    true => store.append_and_collapse(appended).await.unwrap(),
+                    false => store.append(appended).await.unwrap(),
                 }
             }
             Step::Collapse { run } => {

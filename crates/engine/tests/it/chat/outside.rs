@@ -269,7 +269,7 @@ async fn a_result_that_is_too_large_is_refused_and_the_call_still_waits() {
 fn offered(model: &ScriptedModel) -> Vec<String> {
     let request = model.requests().pop().unwrap();
     let own = ["erase", "look", "zoom", "point"];
-    let names = request.tools.into_iter().map(|tool| tool.name);
+    let names = request.tools.iter().map(|tool| tool.name.clone());
     names.filter(|name| own.contains(&name.as_str())).collect()
 }
 

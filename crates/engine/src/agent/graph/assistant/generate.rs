@@ -69,7 +69,7 @@ impl GenerateAnswer {
             model: Arc::clone(stage.model()),
             tools: if has_called { self.tools.now() } else { Tools::default() },
             system: instructions(state),
-            names: Vec::new(),
+            names: Arc::default(),
             limits: stage.limits,
         }
     }

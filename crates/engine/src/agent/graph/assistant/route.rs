@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::Means;
-use crate::agent::explorer::vocabulary;
+use crate::agent::explorer::Vocabulary;
 use crate::agent::graph::{Route, Stage, State, Work};
 use crate::agent::{SharedRecords, ToolSet};
 use crate::error::Result;
@@ -20,6 +20,7 @@ use crate::model::{Name, NameKind};
 /// the asker may read.
 pub struct RoutingSplit {
     records: SharedRecords,
+    vocabulary: Vocabulary,
     tools: ToolSet,
     sorter: Sorter,
     patience: std::time::Duration,
@@ -30,6 +31,7 @@ impl RoutingSplit {
     pub fn new(means: &Means) -> Self {
         Self {
             records: Arc::clone(&means.records),
+            vocabulary: Vocabulary::new(Arc::clone(&means.records)),
             tools: means.tools.clone(),
             sorter: Sorter::new(means.embedder.clone()),
             patience: means.limits.tool,
@@ -57,8 +59,8 @@ impl RoutingSplit {
 
     /// What the asker may speak of, documents apart. If that cannot be read now, it is nothing.
     async fn names(&self, stage: &Stage<'_>, documents: &[String]) -> Vec<Name> {
-        let names = timeout(self.patience, vocabulary(&*self.records, stage.identity())).await;
-        let mut names = names.ok().and_then(Result::ok).unwrap_or_default();
+        let names = timeout(self.patience, self.vocabulary.of(stage.identity())).await;
+        let mut names = names.ok().and_then(Result::ok).unwrap_or_default().to_vec();
         let is_ours = |name: &str| name.starts_with('_') || documents.iter().any(|known| known == name);
         names.retain(|name| name.kind != NameKind::Collection || !is_ours(&name.name));
         names
