@@ -5,7 +5,9 @@
 
 mod bench;
 mod codegen;
+mod deny;
 mod models;
+mod mutate;
 mod page;
 mod run;
 mod test;
@@ -41,6 +43,10 @@ enum Command {
     Page,
     /// Check that no arrow of the house points the wrong way.
     Walls,
+    /// Hold licences, sources and versions of what we build on to deny.toml.
+    Deny,
+    /// Remove each access check in turn, and demand that the matrix notices.
+    Mutate(mutate::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +57,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run_cases(&args),
         Command::Page => page::build(),
         Command::Walls => walls::check(),
+        Command::Deny => deny::check(),
+        Command::Mutate(args) => mutate::run_all(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

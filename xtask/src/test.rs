@@ -6,7 +6,7 @@ use std::process::Command;
 use clap::Args as ClapArgs;
 
 use crate::run::{Result, cache, fingerprint, once, program, run, step};
-use crate::{codegen, models, page, walls};
+use crate::{codegen, deny, models, page, walls};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -28,6 +28,7 @@ const FOREIGN: &[&str] = &[
 pub(crate) fn run_all(args: &Args) -> Result {
     step("formatting", || run(program("cargo").args(["fmt", "--all", "--check"])))?;
     step("walls of the house", walls::check)?;
+    step("licences and sources of what we build on", deny::check)?;
     step("generated code is fresh", || codegen::run(true))?;
     models::ensure()?;
     page::build()?;

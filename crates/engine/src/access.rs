@@ -2,7 +2,13 @@
 //!
 //! The match names every command, so that a new one does not compile until somebody has said who may use it. What
 //! is refused here is refused before it is known whether the thing exists. The desks judge again what does not come
-//! as a command: an agent's tools read for whoever asked, through the data desk.
+//! as a command: an agent's tools read for whoever asked, through the data desk. The policy that all of them are held to
+//! is the table in `policy`, which only tests read.
+
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod policy;
 
 use crate::chat;
 use crate::command::{ChatRef, Command};

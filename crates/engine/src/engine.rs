@@ -293,7 +293,7 @@ impl Core {
 /// The way in. Dropping it ends its tasks as a killed process would: runs stay open in the log, and the next start
 /// marks them as interrupted. [`drain`](Self::drain) ends them properly.
 pub struct Engine {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     collections: collections::Desk,
 }
 

@@ -1,6 +1,5 @@
 //! The engine from outside: what only the parts together, or whole processes, can show.
 
-mod access;
 mod assistant;
 mod chat;
 mod crash;
