@@ -5,6 +5,7 @@
 //! connection are dropped. A stream ends when its key is revoked or the server ends.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,9 @@ use tidewire_protocols::live_data::http::{self as dialect, Call, Method, Next, R
 use tidewire_protocols::live_data::spell::Format;
 use tokio_util::sync::CancellationToken;
 
+use crate::figures::Limit;
 use crate::http::fail_flat;
+use crate::limits::Slot;
 use crate::server::App;
 
 /// How long a stream is silent at most.
@@ -71,7 +74,8 @@ async fn answer(app: &Arc<App>, route: &'static Route, request: Request) -> Resu
     route.check_built()?;
     let params = params(&mut parts).await?;
     let query = query(&parts)?;
-    let body = read(&parts.headers, body).await?;
+    let sender = crate::http::sender(app, &parts.extensions, &parts.headers);
+    let body = read(app, &parts.headers, body).await?;
     let pairs: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let call = route.call(&dialect::Request {
         params: &pairs,
@@ -85,7 +89,7 @@ async fn answer(app: &Arc<App>, route: &'static Route, request: Request) -> Resu
         now: Instant::now(),
     })?;
     drop(body);
-    Pump::new(app, identity, call)?.respond().await
+    Pump::new(app, identity, sender, call)?.respond().await
 }
 
 async fn params(parts: &mut request::Parts) -> Result<Vec<(String, String)>> {
@@ -115,13 +119,13 @@ fn format(headers: &HeaderMap, name: HeaderName) -> Format {
 }
 
 /// The body, if it is not too long. One that is too long is refused at once and not kept.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>> {
+async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Vec<u8>> {
     let said = text(headers, CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     let mut read = Vec::with_capacity(said.unwrap_or(0).min(dialect::MAX_BODY));
     let mut chunks = body.into_data_stream();
     let mut fits = said.is_none_or(|length| length <= dialect::MAX_BODY);
     while fits && let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Error::invalid("the body ended before it was whole; send it again"))?;
+        let chunk = chunk.map_err(|error| broken(app, &error))?;
         fits = read.len() + chunk.len() <= dialect::MAX_BODY;
         read.extend_from_slice(if fits { &chunk } else { &[] });
     }
@@ -131,6 +135,12 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>> {
     tokio::spawn(tokio::time::timeout(DISCARD_FOR, discard(chunks)));
     let limit = dialect::MAX_BODY >> 20;
     Err(Error::new(Code::TooLarge, format!("a body has at most {limit} MiB; send less at once")))
+}
+
+/// Why a body ended early.
+fn broken(app: &App, error: &axum::Error) -> Error {
+    let late = crate::body::late(error).inspect(|_| app.figures.count_limit(Limit::Body));
+    late.unwrap_or_else(|| Error::invalid("the body ended before it was whole; send it again"))
 }
 
 async fn discard(mut chunks: axum::body::BodyDataStream) {
@@ -151,6 +161,10 @@ struct Pump {
     call: Box<dyn Call>,
     executing: Option<Executing>,
     leave: CancellationToken,
+    /// Where the request came from; `None` is this machine.
+    sender: Option<IpAddr>,
+    /// What a stream holds while it lasts.
+    slot: Slot,
     /// The answer is over.
     over: bool,
 }
@@ -174,11 +188,12 @@ enum Happened {
 }
 
 impl Pump {
-    fn new(app: &Arc<App>, identity: Identity, call: Box<dyn Call>) -> Result<Self> {
+    fn new(app: &Arc<App>, identity: Identity, sender: Option<IpAddr>, call: Box<dyn Call>) -> Result<Self> {
         let leave = app.auth.leave_to_stay(&identity)?;
         let agent = app.config.agents.of("live_data");
         let connection = Arc::new(app.engine.connect(identity).answered_by(agent));
-        Ok(Self { app: Arc::clone(app), connection, call, executing: None, leave, over: false })
+        let app = Arc::clone(app);
+        Ok(Self { app, connection, call, executing: None, leave, sender, slot: Slot::default(), over: false })
     }
 
     /// Drives the call until it is known what its answer is: whole, or a stream.
@@ -195,7 +210,11 @@ impl Pump {
         };
         match turn {
             Turn::Answer(answer) => Ok(whole(answer)),
-            Turn::Written(bytes) => Ok(self.stream(bytes)),
+            Turn::Written(bytes) => {
+                let identity = self.connection.identity();
+                self.slot = self.app.places.for_stream(self.sender, identity, &self.app.figures)?;
+                Ok(self.stream(bytes))
+            }
             Turn::End => Err(Error::internal(std::io::Error::other("a call ended without an answer"))),
         }
     }

@@ -122,8 +122,21 @@ pub struct Limits {
     pub message_refill_ms: u64,
     /// How many WebSocket connections the server holds.
     pub connections: usize,
+    /// How many of them, and of streams over HTTP, may come from one address (of IPv6: one /64); 0 is any number. This
+    /// machine is not counted.
+    pub connections_per_address: usize,
+    /// How many of them one key may hold in one name; 0 is any number. Without keys nobody is counted.
+    pub connections_per_identity: usize,
+    /// How many pings and pongs a client may send in a second.
+    pub control_frames: u32,
+    /// How many chats one connection may follow.
+    pub follows: usize,
+    /// How many watches one connection may have.
+    pub watches: usize,
     /// How many seconds a client has to send its request's headers.
     pub handshake_seconds: u64,
+    /// How many seconds a client has to send its request's body.
+    pub body_seconds: u64,
     /// A client that takes nothing for so many seconds while something waits for it is cut off.
     pub stall_seconds: u64,
     /// How many seconds an answer has to begin, then between two signs of life.
@@ -165,7 +178,13 @@ impl Default for Limits {
             message_burst: 20,
             message_refill_ms: 3000,
             connections: 10_000,
+            connections_per_address: 1000,
+            connections_per_identity: 1000,
+            control_frames: 100,
+            follows: 256,
+            watches: 64,
             handshake_seconds: 10,
+            body_seconds: 60,
             stall_seconds: 10,
             answer_seconds: 30,
             tool_seconds: 10,
@@ -286,13 +305,22 @@ impl Limits {
         Duration::from_secs(self.handshake_seconds)
     }
 
+    /// How long a client has to send its request's body.
+    pub fn body(&self) -> Duration {
+        Duration::from_secs(self.body_seconds)
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let positive = [
             ("message_bytes", self.message_bytes > 0),
             ("message_burst", self.message_burst > 0),
             ("message_refill_ms", self.message_refill_ms > 0),
             ("connections", self.connections > 0),
+            ("control_frames", self.control_frames > 0),
+            ("follows", self.follows > 0),
+            ("watches", self.watches > 0),
             ("handshake_seconds", self.handshake_seconds > 0),
+            ("body_seconds", self.body_seconds > 0),
             ("stall_seconds", self.stall_seconds > 0),
             ("answer_seconds", self.answer_seconds > 0),
             ("tool_seconds", self.tool_seconds > 0),

@@ -17,6 +17,7 @@ pub(crate) struct Figures {
     handle: PrometheusHandle,
     recorder: PrometheusRecorder,
     errors: Vec<Counter>,
+    limits: Vec<Counter>,
     process: Collector,
     /// Sockets that were refused before or right after the upgrade.
     pub(crate) refused: Counter,
@@ -38,14 +39,58 @@ pub(crate) struct DialectFigures {
     pub(crate) stalled: Counter,
 }
 
+/// A limit that somebody ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// All connections.
+    Connections,
+    /// Those from one address.
+    Address,
+    /// Those of one identity.
+    Identity,
+    /// Pings and pongs in a second.
+    ControlFrames,
+    /// The time for a body.
+    Body,
+    /// Wrong keys from one address.
+    Attempts,
+    /// Chat messages of a session.
+    Messages,
+}
+
+impl Limit {
+    const ALL: [Self; 7] = [
+        Self::Connections,
+        Self::Address,
+        Self::Identity,
+        Self::ControlFrames,
+        Self::Body,
+        Self::Attempts,
+        Self::Messages,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Address => "connections_per_address",
+            Self::Identity => "connections_per_identity",
+            Self::ControlFrames => "control_frames",
+            Self::Body => "body_seconds",
+            Self::Attempts => "attempts",
+            Self::Messages => "messages",
+        }
+    }
+}
+
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// Close codes that are there from the beginning, so that the first one is seen as a change: RFC 6455 §7.4.1.
 const CLOSES: [u16; 6] = [1002, 1007, 1008, 1009, 1012, 1013];
 
 /// What each figure says, beside those of the process, which bring their own words.
-const COUNTERS: [(&str, &str); 25] = [
+const COUNTERS: [(&str, &str); 26] = [
     ("tidewire_errors_total", "Errors that reached a client, by code"),
+    ("tidewire_limited_total", "Requests, messages and connections that ran into a limit, by limit"),
     ("tidewire_sockets_refused_total", "Sockets that were refused at the door"),
     (
         "tidewire_sockets_closed_total",
@@ -110,9 +155,14 @@ impl Figures {
             recorder.register_counter(&key, &METADATA)
         });
         let errors = errors.collect();
+        let limits = Limit::ALL.iter().map(|limit| {
+            let key = labelled("tidewire_limited_total", "limit", limit.name());
+            recorder.register_counter(&key, &METADATA)
+        });
+        let limits = limits.collect();
         let refused =
             recorder.register_counter(&Key::from_static_name("tidewire_sockets_refused_total"), &METADATA);
-        let figures = Self { handle: recorder.handle(), recorder, errors, process, refused };
+        let figures = Self { handle: recorder.handle(), recorder, errors, limits, process, refused };
         CLOSES.iter().for_each(|code| drop(figures.closes(*code)));
         figures
     }
@@ -121,6 +171,13 @@ impl Figures {
     pub(crate) fn count_error(&self, code: Code) {
         if let Some(at) = Code::ALL.iter().position(|one| *one == code) {
             self.errors[at].increment(1);
+        }
+    }
+
+    /// Counts that somebody ran into a limit.
+    pub(crate) fn count_limit(&self, limit: Limit) {
+        if let Some(at) = Limit::ALL.iter().position(|one| *one == limit) {
+            self.limits[at].increment(1);
         }
     }
 
@@ -244,6 +301,7 @@ mod tests {
         dialect.frames_in.increment(3);
         figures.count_error(Code::RateLimited);
         figures.count_close(1009);
+        figures.count_limit(Limit::Address);
         figures.set("tidewire_rooms", 7);
         let text = figures.handle.render();
         for line in [
@@ -252,6 +310,8 @@ mod tests {
             "tidewire_errors_total{code=\"rate_limited\"} 1",
             "tidewire_sockets_closed_total{code=\"1009\"} 1",
             "tidewire_sockets_closed_total{code=\"1012\"} 0",
+            "tidewire_limited_total{limit=\"connections_per_address\"} 1",
+            "tidewire_limited_total{limit=\"body_seconds\"} 0",
             "tidewire_rooms 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

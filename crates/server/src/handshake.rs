@@ -5,6 +5,7 @@
 //! asks (a bearer key, or a one-time ticket where a browser cannot send a header)? What is said afterwards is the
 //! socket's business.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ use tidewire_protocols::{Opening, Refusal};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::auth::{Auth, unauthenticated};
+use crate::auth::{Auth, is_token, unauthenticated};
 use crate::config::{Config, is_loopback_name};
 use crate::pipe::Pipe;
 use crate::server::{App, Mount};
@@ -87,6 +88,17 @@ impl Door {
         self.auth.identify(credential)
     }
 
+    /// Whose key this is; a token is none, so that nobody trades one that is narrow or about to end for a better one.
+    pub(crate) fn identify_key(&self, key: &str) -> Result<Identity> {
+        if !self.auth.keys.is_keyed() {
+            return Ok(Identity::local());
+        }
+        if is_token(key) {
+            return Err(unauthenticated("a token gets no other token; send the key itself"));
+        }
+        self.auth.identify(key)
+    }
+
     /// Whose key the request carries; none is an error too.
     pub(crate) fn require_bearer(&self, headers: &HeaderMap) -> Result<Identity> {
         self.bearer(headers)?.ok_or_else(no_bearer)
@@ -134,7 +146,8 @@ pub(crate) fn upgrade(
         Err(response) => return *response,
     };
     let query = read_query(request.uri().query());
-    let outcome = match admit(app, mount, request.headers(), params, &query) {
+    let sender = crate::http::sender(app, request.extensions(), request.headers());
+    let outcome = match admit(app, mount, request.headers(), sender, params, &query) {
         Ok(outcome) => outcome,
         Err(error) => {
             app.figures.refused.increment(1);
@@ -154,6 +167,7 @@ fn admit(
     app: &Arc<App>,
     mount: &Arc<Mount>,
     headers: &HeaderMap,
+    sender: Option<IpAddr>,
     params: &RawPathParams,
     query: &[(String, String)],
 ) -> Result<Outcome> {
@@ -167,8 +181,9 @@ fn admit(
     if app.is_draining() {
         return Ok(Err(Refusal { code: 1012, reason: "the server restarts; come back in a moment".into() }));
     }
-    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
-        return Ok(Err(Refusal { code: 1013, reason: "the server is full; come back later".into() }));
+    let slot = match app.places.for_socket(sender, &identity, &app.figures) {
+        Ok(slot) => slot,
+        Err(full) => return Ok(Err(Refusal { code: 1013, reason: full.message })),
     };
     let params: Vec<(&str, &str)> = params.iter().collect();
     let pairs: Vec<(&str, &str)> = query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();

@@ -11,9 +11,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, RawPathParams, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{any, get, post};
@@ -28,6 +28,7 @@ use tidewire_protocols::Protocol;
 
 use crate::auth::Peer;
 use crate::backup;
+use crate::figures::Limit;
 use crate::handshake;
 use crate::limits::TICKET_LIFE;
 use crate::server::{App, Mount};
@@ -109,11 +110,10 @@ struct Caller {
 impl Caller {
     fn of(app: &App, request: &Request) -> Self {
         let (headers, uri) = (request.headers(), request.uri());
-        let peer = request.extensions().get::<Peer>();
         let in_body = uri.path().starts_with(crate::auth::http::PREFIX);
         let ticket = uri.query().is_some_and(|query| query.contains("ticket="));
         Self {
-            sender: peer.and_then(|peer| app.auth.attempts.sender(*peer, headers)),
+            sender: sender(app, request.extensions(), headers),
             shows: headers.contains_key(AUTHORIZATION) || ticket || in_body,
         }
     }
@@ -121,7 +121,10 @@ impl Caller {
     /// Fails while it has to wait because it was wrong too often.
     fn check(&self, app: &App) -> Result<()> {
         match self.sender {
-            Some(sender) if self.shows => app.auth.attempts.check(sender),
+            Some(sender) if self.shows => {
+                let checked = app.auth.attempts.check(sender);
+                checked.inspect_err(|_| app.figures.count_limit(Limit::Attempts))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -136,6 +139,21 @@ impl Caller {
     }
 }
 
+/// Where a request came from; `None` is this machine.
+pub(crate) fn sender(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+    extensions.get::<Peer>().and_then(|peer| app.auth.attempts.sender(*peer, headers))
+}
+
+/// A few bytes may stand for very many, so bodies come as they are.
+fn check_encoding(headers: &HeaderMap) -> Result<()> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Error::invalid("compressed bodies are not taken; send it without a Content-Encoding"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn refuse(app: &App, request: &Request, caller: &Caller) -> Option<Error> {
     let headers = request.headers();
     // Load balancers ask for health by address; it tells nothing that a foreign page could use.
@@ -144,6 +162,7 @@ fn refuse(app: &App, request: &Request, caller: &Caller) -> Option<Error> {
         _ => app.door.check_host(headers).err(),
     };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let refusal = refusal.or_else(|| check_encoding(headers).err());
     refusal.or_else(|| caller.check(app).err()).or_else(|| {
         let foreign = changes && !app.door.allows_origin(headers);
         foreign
@@ -279,17 +298,28 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer<impl
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.figures.render(&app)))
 }
 
+/// A request's body: late, too long, or whole.
+async fn body(app: &App, request: Request, too_long: fn() -> Error) -> Answer<Bytes> {
+    Bytes::from_request(request, &()).await.map_err(|rejection| {
+        let late = crate::body::late(&rejection);
+        if late.is_some() {
+            app.figures.count_limit(Limit::Body);
+        }
+        fail(app, &late.unwrap_or_else(too_long))
+    })
+}
+
 /// The body is read when it is known who sends it: strangers do not get to fill the memory.
 async fn imported(State(app): State<Arc<App>>, request: Request) -> Answer<impl IntoResponse> {
     let identity = identity(&app, request.headers())?;
-    let body = Bytes::from_request(request, &()).await.map_err(|_| fail(&app, &batch_too_long()))?;
+    let body = body(&app, request, batch_too_long).await?;
     let reply = import::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
     Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
 }
 
 async fn ingested(State(app): State<Arc<App>>, request: Request) -> Answer<impl IntoResponse> {
     let identity = identity(&app, request.headers())?;
-    let body = Bytes::from_request(request, &()).await.map_err(|_| fail(&app, &document_too_long()))?;
+    let body = body(&app, request, document_too_long).await?;
     let reply = ingest::accept(&app.records, &identity, &body).await.map_err(|error| fail(&app, &error))?;
     Ok((no_store(), [(CONTENT_TYPE, "application/json")], reply))
 }
@@ -398,10 +428,15 @@ fn read_ticket_request(body: &[u8]) -> Result<TicketRequest> {
 }
 
 fn ticket_identity(asker: Identity, request: TicketRequest) -> Result<Identity> {
-    let Some(subject) = request.subject else { return Ok(asker) };
-    if !asker.is_admin() {
-        return Err(Error::forbidden("only an admin key asks for tickets in other names"));
+    if request.subject.is_none() && request.grants.is_empty() {
+        return Ok(asker);
     }
+    if !asker.is_admin() {
+        return Err(Error::forbidden(
+            "only an admin key asks for tickets in other names or with other grants",
+        ));
+    }
+    let subject = request.subject.unwrap_or_else(|| asker.subject.0.to_string());
     if subject.is_empty() || subject.len() > 128 {
         let wrong = Error::invalid("a subject has 1 to 128 bytes");
         return Err(wrong.with(Detail::Field("subject".into())));
@@ -423,6 +458,10 @@ mod tests {
         assert_eq!(ann.subject, "ann".into());
         assert!(ann.check_read("orders").is_ok() && ann.check_write("orders").is_err());
         assert!(ticket_identity(ann.clone(), read()).is_err());
+        let narrower = r#"{"grants": [{"collection": "orders"}]}"#.as_bytes();
+        let narrowed = ticket_identity(Identity::local(), read_ticket_request(narrower).unwrap()).unwrap();
+        assert!(!narrowed.is_admin() && narrowed.subject == Identity::local().subject);
+        assert!(ticket_identity(ann.clone(), read_ticket_request(narrower).unwrap()).is_err());
         assert_eq!(ticket_identity(ann.clone(), TicketRequest::default()).unwrap(), ann);
         assert!(read_ticket_request(b"{\"subjekt\": 1}").is_err());
     }

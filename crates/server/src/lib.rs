@@ -18,6 +18,7 @@ pub mod telemetry;
 
 mod auth;
 mod backup;
+mod body;
 mod figures;
 mod handshake;
 mod http;

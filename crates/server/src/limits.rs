@@ -1,11 +1,13 @@
-//! How much a client may use: chat messages a session, connections, and one-time tickets.
+//! How much a client may use: chat messages a session, connections, control frames, and one-time tickets.
 //!
 //! Everything here is bounded: what is no longer needed is forgotten by [`MessageLimit::forget`], which the server
 //! calls now and then, and tickets make room for each other.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
@@ -14,8 +16,10 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use tidewire_engine::identity::Subject;
 use tidewire_engine::{Code, Detail, Error, Identity, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
+use crate::figures::{Figures, Limit};
 
 /// What is limited together: a subject's session.
 pub(crate) type RateKey = (Subject, Box<str>);
@@ -62,6 +66,150 @@ impl<C: Clock + Clone> MessageLimit<C> {
     /// How many sessions have a bucket that is not full, as of the last [`forget`](Self::forget).
     pub(crate) fn len(&self) -> usize {
         self.limiter.len()
+    }
+}
+
+/// When to come back if there is no place.
+const PLACE_RETRY: Duration = Duration::from_secs(10);
+
+/// Who holds connections: a key, in a name.
+type Holder = (Arc<str>, Subject);
+
+/// Places for connections: all together, from one address, and of one identity.
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    by_address: Arc<Shares<IpAddr>>,
+    by_identity: Arc<Shares<Holder>>,
+}
+
+/// What a connection holds while it lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    _all: Option<OwnedSemaphorePermit>,
+    _address: Option<Share<IpAddr>>,
+    _identity: Option<Share<Holder>>,
+}
+
+impl Places {
+    /// As configured.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            by_address: Shares::new(limits.connections_per_address),
+            by_identity: Shares::new(limits.connections_per_identity),
+        }
+    }
+
+    /// A place for a socket, or why there is none. A sender of `None` is this machine.
+    pub(crate) fn for_socket(
+        &self,
+        sender: Option<IpAddr>,
+        identity: &Identity,
+        figures: &Figures,
+    ) -> Result<Slot> {
+        let slot = self.for_stream(sender, identity, figures)?;
+        let Ok(place) = Arc::clone(&self.all).try_acquire_owned() else {
+            figures.count_limit(Limit::Connections);
+            return Err(no_place("the server is full; come back later"));
+        };
+        Ok(Slot { _all: Some(place), ..slot })
+    }
+
+    /// The same for a stream over HTTP, whose connection has its place among all by being accepted.
+    pub(crate) fn for_stream(
+        &self,
+        sender: Option<IpAddr>,
+        identity: &Identity,
+        figures: &Figures,
+    ) -> Result<Slot> {
+        let address = sender.map(|sender| self.by_address.take(sender)).transpose().map_err(|Full| {
+            figures.count_limit(Limit::Address);
+            no_place("too many connections come from this address; close some of them")
+        })?;
+        let holder = identity.key.as_ref().map(|key| (Arc::clone(key), identity.subject.clone()));
+        let identity = holder.map(|holder| self.by_identity.take(holder)).transpose().map_err(|Full| {
+            figures.count_limit(Limit::Identity);
+            no_place("too many connections are open with this key; close some of them")
+        })?;
+        Ok(Slot { _all: None, _address: address, _identity: identity })
+    }
+}
+
+fn no_place(sentence: &'static str) -> Error {
+    Error::new(Code::RateLimited, sentence).with(Detail::RetryAfter(PLACE_RETRY))
+}
+
+/// How many each holder has. Those who have none are not kept.
+#[derive(Debug)]
+struct Shares<K> {
+    /// So many may one have; 0 is any number.
+    most: usize,
+    held: Mutex<HashMap<K, usize>>,
+}
+
+/// One of somebody's shares, given back when it is dropped.
+#[derive(Debug)]
+struct Share<K: Hash + Eq> {
+    of: Arc<Shares<K>>,
+    holder: K,
+}
+
+/// This holder has as many as it may.
+struct Full;
+
+impl<K: Hash + Eq + Clone> Shares<K> {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, held: Mutex::default() })
+    }
+
+    fn take(self: &Arc<Self>, holder: K) -> std::result::Result<Share<K>, Full> {
+        let mut held = self.lock();
+        let count = held.get(&holder).copied().unwrap_or_default();
+        if self.most > 0 && count >= self.most {
+            return Err(Full);
+        }
+        held.insert(holder.clone(), count + 1);
+        drop(held);
+        Ok(Share { of: Arc::clone(self), holder })
+    }
+}
+
+impl<K> Shares<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq> Drop for Share<K> {
+    fn drop(&mut self) {
+        let mut held = self.of.lock();
+        match held.get_mut(&self.holder) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(held.remove(&self.holder)),
+        }
+    }
+}
+
+/// How many control frames came in this second. Each ping costs an answer, and a client needs few.
+#[derive(Debug)]
+pub(crate) struct ControlFrames {
+    since: Instant,
+    count: u32,
+}
+
+impl ControlFrames {
+    /// None yet.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, count: 0 }
+    }
+
+    /// One more; whether that is beyond so many a second.
+    pub(crate) fn is_flood(&mut self, now: Instant, most: u32) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Self::new(now);
+        }
+        self.count += 1;
+        self.count > most
     }
 }
 
@@ -147,6 +295,41 @@ mod tests {
         limit.take(&key("new")).unwrap();
         limit.forget();
         assert_eq!(limit.len(), 1);
+    }
+
+    fn from(key: &str) -> Identity {
+        Identity { key: Some(key.into()), ..Identity::local() }
+    }
+
+    #[test]
+    fn an_address_and_an_identity_hold_their_share_and_give_it_back() {
+        let limits = Limits { connections_per_address: 2, connections_per_identity: 2, ..Limits::default() };
+        let (places, figures) = (Places::new(&limits), Figures::new());
+        let take =
+            |sender: u8, key| places.for_stream(Some([192, 0, 2, sender].into()), &from(key), &figures);
+        let held = [take(1, "a").unwrap(), take(1, "b").unwrap()];
+        let refused = take(1, "c").unwrap_err();
+        assert_eq!(refused.code, Code::RateLimited);
+        assert!(refused.message.contains("this address"), "{refused}");
+        let other = take(2, "a").unwrap();
+        let refused = take(3, "a").unwrap_err();
+        assert!(refused.message.contains("this key"), "{refused}");
+        drop((held, other));
+        let _again = take(1, "a").unwrap();
+        assert_eq!(places.by_address.lock().len(), 1, "who has none is forgotten");
+        assert_eq!(places.by_identity.lock().len(), 1);
+        for _ in 0..10 {
+            places.for_stream(None, &Identity::local(), &figures).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_second_has_so_many_control_frames() {
+        let start = Instant::now();
+        let mut frames = ControlFrames::new(start);
+        assert!((0..3).all(|_| !frames.is_flood(start, 3)));
+        assert!(frames.is_flood(start, 3));
+        assert!(!frames.is_flood(start + Duration::from_secs(1), 3));
     }
 
     #[test]

@@ -25,10 +25,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::auth::{Auth, Peer};
+use crate::body::Timed;
 use crate::config::Config;
 use crate::figures::{DialectFigures, Figures};
 use crate::handshake::Door;
-use crate::limits::{MessageLimit, Tickets};
+use crate::limits::{MessageLimit, Places, Tickets};
 use crate::mcp::Servers;
 
 /// The HTTP side keeps at most this much of a request's head; bodies are streamed.
@@ -68,8 +69,8 @@ pub(crate) struct App {
     pub(crate) messages: MessageLimit,
     /// What can be switched while the server runs.
     pub(crate) switches: Arc<Switches>,
-    /// Places for sockets.
-    pub(crate) slots: Arc<Semaphore>,
+    /// Places for connections.
+    pub(crate) places: Places,
     /// What is counted.
     pub(crate) figures: Figures,
     /// Cancelled when sockets are to be closed.
@@ -96,7 +97,7 @@ impl App {
             tickets: Tickets::default(),
             messages: MessageLimit::new(&config.limits),
             switches: Arc::default(),
-            slots: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
+            places: Places::new(&config.limits),
             figures: Figures::new(),
             closing: auth.keys.closing().clone(),
             tasks: TaskTracker::new(),
@@ -194,9 +195,10 @@ async fn serve_http(app: Arc<App>, stream: TcpStream, peer: Peer, router: Router
         tracing::debug!(%error, "the connection was gone before it was served");
         return;
     }
+    let patience = app.config.limits.body();
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+        router.clone().oneshot(request.map(|body| Body::new(Timed::new(body, patience))))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

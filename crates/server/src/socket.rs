@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use tidewire_engine::{Command, Connection, Engine, Event, Identity, Reply, Result};
 use tidewire_protocols::{Frame, Incoming, Session, Step, Ticket};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::RateKey;
+use crate::figures::Limit;
+use crate::limits::{ControlFrames, RateKey, Slot};
 use crate::pipe::{Pipe, Turn};
 use crate::server::{App, Mount};
 use crate::telemetry::log_error;
@@ -43,7 +43,7 @@ pub(crate) struct Conversation {
     /// What its messages count against.
     pub(crate) rate_key: Option<RateKey>,
     /// Its place among all connections, given back at the end.
-    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) slot: Slot,
     /// Cancelled when it may stay no longer: its key was revoked, or the server closes.
     pub(crate) stay: CancellationToken,
 }
@@ -86,7 +86,7 @@ pub(crate) fn run(
     own(app, talk, connection, slot)
 }
 
-async fn own(app: Arc<App>, talk: Box<Talk>, connection: Connection, slot: OwnedSemaphorePermit) {
+async fn own(app: Arc<App>, talk: Box<Talk>, connection: Connection, slot: Slot) {
     talk.mount.figures.connections.increment(1.0);
     let (mut talk, end) = talk.run(&app.engine, &connection).await;
     // What the client holds open ends now, not when its goodbye has been said.
@@ -114,6 +114,7 @@ struct Talk {
     waiting: VecDeque<(Ticket, Command)>,
     heart: Heart,
     stall: Stall,
+    control_frames: ControlFrames,
     counted: (u64, u64),
 }
 
@@ -135,6 +136,7 @@ impl Talk {
             waiting: VecDeque::new(),
             heart: Heart::new(now, mount.protocol.ping_every, mount.protocol.first_ping_after),
             stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
+            control_frames: ControlFrames::new(now.into_std()),
             counted: (0, 0),
             app,
             mount,
@@ -223,7 +225,9 @@ impl Talk {
 
     fn take_from_bucket(&self, command: &Command) -> Result<()> {
         match (&self.rate_key, command) {
-            (Some(key), Command::SendMessage { .. }) => self.app.messages.take(key),
+            (Some(key), Command::SendMessage { .. }) => {
+                self.app.messages.take(key).inspect_err(|_| self.app.figures.count_limit(Limit::Messages))
+            }
             (Some(_) | None, _) => Ok(()),
         }
     }
@@ -235,7 +239,8 @@ impl Talk {
             Message::Text(text) => Incoming::Text(text),
             Message::Binary(bytes) => Incoming::Binary(bytes),
             // The library answers pings and closes by itself when it is polled again.
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
+            Message::Ping(_) | Message::Pong(_) => return self.on_control_frame(now, frames),
+            Message::Close(_) | Message::Frame(_) => return,
         };
         self.mount.figures.frames_in.increment(1);
         guard(frames, |frames| {
@@ -243,6 +248,14 @@ impl Talk {
             frames.extend(answers);
             self.waiting.extend(commands);
         });
+    }
+
+    fn on_control_frame(&mut self, now: Instant, frames: &mut Vec<Frame>) {
+        if self.control_frames.is_flood(now.into_std(), self.app.config.limits.control_frames) {
+            self.app.figures.count_limit(Limit::ControlFrames);
+            let reason = "too many pings; send one now and then".into();
+            frames.push(Frame::Close { code: 1008, reason });
+        }
     }
 
     fn on_events(&mut self, events: &mut Vec<Event>, frames: &mut Vec<Frame>) {

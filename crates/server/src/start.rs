@@ -128,7 +128,13 @@ fn settings(config: &Config) -> Settings {
         client: Duration::from_secs(limits.client_tool_seconds),
         person: Duration::from_secs(limits.approval_seconds),
     };
-    Settings { waits, direct: run_limits(config), ..Settings::default() }
+    Settings {
+        waits,
+        direct: run_limits(config),
+        follow_limit: limits.follows,
+        watch_limit: limits.watches,
+        ..Settings::default()
+    }
 }
 
 fn run_limits(config: &Config) -> RunLimits {

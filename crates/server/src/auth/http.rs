@@ -92,7 +92,7 @@ async fn token(State(app): State<Arc<App>>, body: Bytes) -> Answer {
 }
 
 fn issue(app: &App, request: TokenRequest) -> Result<TokenReply> {
-    let identity = app.door.identify(&request.api_key)?;
+    let identity = app.door.identify_key(&request.api_key)?;
     let longest = app.config.token_seconds;
     let expires_in = request.expires_in.unwrap_or(longest);
     if !(MIN_TOKEN_SECONDS..=longest).contains(&expires_in) {

@@ -58,8 +58,7 @@ impl Auth {
 
     /// Whose key or token this is.
     pub(crate) fn identify(&self, credential: &str) -> Result<Identity> {
-        // A key has no dots, a token has two.
-        if credential.contains('.') {
+        if is_token(credential) {
             return self.keys.by_claims(self.tokens.read(credential, self.now_s())?);
         }
         self.keys.by_key(credential)
@@ -84,6 +83,11 @@ impl Auth {
             tracing::warn!(%error, cause = ?error.cause, "when keys were last used could not be written");
         }
     }
+}
+
+/// A key has no dots, a token has two.
+pub(crate) fn is_token(credential: &str) -> bool {
+    credential.contains('.')
 }
 
 /// Nobody has said who asks, or not so that it can be believed.

@@ -266,6 +266,7 @@ fn is_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -350,5 +351,33 @@ mod tests {
         assert_eq!(csv.notes.len(), 4);
         assert!(Csv::open(&b""[..], "key").is_err());
         assert!(Csv::open(&b"a,\"b\n"[..], "key").is_err());
+    }
+
+    proptest! {
+        /// Rows that are written as RFC 4180 has them are read as they were.
+        #[test]
+        fn rows_survive_being_written(
+            rows in proptest::collection::vec(("[a-z]{1,3}", "[a-z0-9 \",;\n]{0,12}", ".{0,8}"), 0..6),
+        ) {
+            let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
+            let lines = rows.iter().map(|(a, b, c)| format!("{},{},{}\n", quoted(a), quoted(b), quoted(c)));
+            let found = read(format!("a,b,c\n{}", lines.collect::<String>()).as_bytes());
+            let expected = rows.iter().map(|(a, b, c)| {
+                let cells = [("a", a), ("b", b), ("c", c)].into_iter().filter(|(_, cell)| !cell.is_empty());
+                Ok(Value::Object(cells.map(|(name, cell)| (name.into(), value(cell.clone()))).collect()))
+            });
+            prop_assert_eq!(found.into_iter().map(|(_, body)| body).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
+
+        /// Whatever a file holds, reading it comes to an end.
+        #[test]
+        fn any_file_ends(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let Ok(mut csv) = Csv::open(&bytes[..], "key") else { return Ok(()) };
+            let mut rows = 0;
+            while let Ok(Some(_)) = csv.next() {
+                rows += 1;
+                prop_assert!(rows <= bytes.len());
+            }
+        }
     }
 }

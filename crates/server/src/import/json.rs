@@ -260,6 +260,8 @@ fn too_long() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     fn all(rows: &mut dyn Rows) -> Result<Vec<(u64, bool)>> {
         let mut found = Vec::new();
@@ -307,5 +309,40 @@ mod tests {
         assert_eq!(all(&mut array).unwrap(), [(1, false), (1, true)]);
         let text = format!("{{\"a\": \"{}\"}}\n{{}}\n", "x".repeat(MAX_ROW));
         assert_eq!(all(&mut Lines::open(text.as_bytes(), "key")).unwrap(), [(1, false), (2, true)]);
+    }
+
+    fn objects() -> impl Strategy<Value = Vec<Value>> {
+        let member =
+            ("[a-z]{1,4}", prop_oneof![any::<i64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)]);
+        let object =
+            proptest::collection::vec(member, 0..4).prop_map(|members| members.into_iter().collect());
+        proptest::collection::vec(object, 0..6)
+    }
+
+    proptest! {
+        /// What was written is read, however it is laid out.
+        #[test]
+        fn objects_survive_being_written(objects in objects(), is_pretty in any::<bool>()) {
+            let array = Value::Array(objects.clone());
+            let text = if is_pretty { format!("{array:#}") } else { array.to_string() };
+            prop_assert!(check(text.as_bytes()).is_ok());
+            let mut rows = Array::open(text.as_bytes(), "key").unwrap();
+            prop_assert_eq!(all(&mut rows).unwrap().iter().filter(|(_, good)| *good).count(), objects.len());
+            let lines: String = objects.iter().map(|object| format!("{object}\n")).collect();
+            let mut rows = Lines::open(lines.as_bytes(), "key");
+            prop_assert_eq!(all(&mut rows).unwrap().iter().filter(|(_, good)| *good).count(), objects.len());
+        }
+
+        /// Whatever a file holds, reading it comes to an end.
+        #[test]
+        fn any_file_ends(
+            bytes in prop_oneof!["[\\[\\]{}\",:a0 \n]{0,60}".prop_map(String::into_bytes), proptest::collection::vec(any::<u8>(), 0..100)],
+        ) {
+            if let Ok(mut rows) = Array::open(&bytes[..], "key") {
+                let read = all(&mut rows);
+                prop_assert_eq!(read.is_ok(), check(&bytes[..]).is_ok());
+            }
+            prop_assert!(all(&mut Lines::open(&bytes[..], "key")).unwrap().len() <= bytes.len());
+        }
     }
 }

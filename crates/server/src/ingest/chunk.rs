@@ -197,6 +197,7 @@ fn pieces_of(word: &str, most: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn text(blocks: &[(Kind, &str)]) -> Text {
         let mut text = Text::default();
@@ -253,5 +254,24 @@ mod tests {
         assert_eq!(chunks.iter().map(|chunk| chunk.text.chars().count()).sum::<usize>(), 10_000);
         let signs = "→".repeat(10_000);
         assert!(!super::chunks(&text(&[(Kind::Lines, &format!("a {signs}"))])).is_empty());
+    }
+
+    proptest! {
+        /// Whatever a document holds, every passage of it says something, and no passage says what it does not.
+        #[test]
+        fn any_document_becomes_passages(
+            source in prop_oneof![
+                "(?s)[#*`|<>a-z \\n&;/=\"\\[\\]()!-]{0,200}",
+                "(?s).{0,100}",
+                "(<(h1|p|table|tr|td|ul|li|pre|script|style|!--)>|</(h1|p|table|td|ul|pre|script)>|[a-z]{1,5} ){0,40}",
+            ],
+        ) {
+            let readers = [super::super::html::read, super::super::markdown::read, super::super::text::read];
+            for read in readers {
+                for chunk in chunks(&read(&source)) {
+                    prop_assert!(!chunk.text.trim().is_empty(), "{source:?}");
+                }
+            }
+        }
     }
 }

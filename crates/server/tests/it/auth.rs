@@ -187,7 +187,8 @@ async fn who_is_wrong_too_often_waits_and_is_told_how_long() {
         request.header("x-forwarded-for", sender).send().await.unwrap()
     };
     let mut statuses = Vec::new();
-    for _ in 0..22 {
+    // On a busy machine another attempt may have become free before all of them are used up.
+    while statuses.last() != Some(&429) && statuses.len() < 200 {
         statuses.push(get("192.0.2.1", "wrong").await.status().as_u16());
     }
     assert!(statuses[..20].iter().all(|status| *status == 401), "{statuses:?}");

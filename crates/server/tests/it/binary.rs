@@ -48,6 +48,23 @@ impl Server {
         server
     }
 
+    /// One with these settings, as environment variables without their prefix; nothing else of this machine's.
+    pub(crate) async fn with_settings(data: &Path, address: SocketAddr, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--model", "scripted", "--listen", &address.to_string(), "--data"]).arg(data);
+        command.env_clear().env("TIDEWIRE_LIMITS_MESSAGE_BURST", "1000");
+        command.envs(settings.iter().map(|(name, value)| (format!("TIDEWIRE_{name}"), value)));
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut server = Self { child, address };
+        server.wait().await;
+        server
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn wait(&mut self) {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {

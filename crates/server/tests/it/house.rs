@@ -25,7 +25,7 @@ pub(crate) struct House {
     pub(crate) stop: CancellationToken,
     pub(crate) model: Arc<ScriptedModel>,
     pub(crate) store: Arc<Sqlite>,
-    _folder: TempDir,
+    folder: TempDir,
     task: JoinHandle<()>,
 }
 
@@ -78,7 +78,7 @@ impl House {
         }
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(house, listener, stop.clone().cancelled_owned()));
-        Self { address, stop, model, store, _folder: folder, task }
+        Self { address, stop, model, store, folder, task }
     }
 
     /// A socket for a session.
@@ -89,6 +89,11 @@ impl House {
     /// An address over HTTP.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Ends it in good order.

@@ -1,5 +1,6 @@
 //! The server over real sockets and as a process, with the real store in a temporary folder and a scripted model.
 
+mod attack;
 mod auth;
 mod backup;
 mod bad_input;
@@ -21,6 +22,7 @@ mod import;
 mod ingest;
 mod live_data;
 mod live_http;
+mod matrix;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod operations;
