@@ -10,6 +10,7 @@ mod models;
 mod mutate;
 mod page;
 mod run;
+mod soak;
 mod test;
 mod up;
 mod walls;
@@ -39,6 +40,8 @@ enum Command {
     },
     /// Measure, and write docs/benchmarks.md.
     Bench(bench::Args),
+    /// Kill the server 200 times, load it for ten minutes, and write docs/reliability.md.
+    Soak(soak::Args),
     /// Build the page into `web/dist`.
     Page,
     /// Check that no arrow of the house points the wrong way.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run_all(&args),
         Command::Codegen { check } => codegen::run(check),
         Command::Bench(args) => bench::run_cases(&args),
+        Command::Soak(args) => soak::run_all(&args),
         Command::Page => page::build(),
         Command::Walls => walls::check(),
         Command::Deny => deny::check(),

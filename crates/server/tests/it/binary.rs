@@ -36,6 +36,14 @@ impl Server {
         Self { child: command.spawn().unwrap(), address }
     }
 
+    /// One that this command starts.
+    pub(crate) async fn run(mut command: Command, address: SocketAddr) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut server = Self { child, address };
+        server.wait().await;
+        server
+    }
+
     /// One with a configuration file.
     #[cfg(feature = "mcp")]
     pub(crate) async fn configured(data: &Path, address: SocketAddr, file: &Path) -> Self {

@@ -1,0 +1,241 @@
+//! Full load for as long as one likes, while the server's memory is watched.
+//!
+//! What is kept is bounded: the same few hundred records come, change and go. So memory that grows is memory that is
+//! lost. Usually this takes seconds and shows that the load runs and that nobody is told wrong; `cargo xtask soak` lets
+//! it run for ten minutes (`TIDEWIRE_TEST_SOAK_SECONDS`), holds the slope against a bound, and reads the figures from the
+//! file that `TIDEWIRE_TEST_REPORT` names.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tidewire_client::{Client, Filter, Notice, Query, Record, SearchOptions, SubscribeOptions};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::binary::{Server, free_address};
+use crate::client::{Client as Plain, PATIENCE};
+use crate::crash::check::Replica;
+use crate::crash::load::{COLLECTION, Keeper, Progress, Talker, WORDS, Writer};
+use crate::crash::{prepare, seed, setting};
+use crate::proxy::Dice;
+
+const WRITERS: usize = 8;
+/// Records of one writer, at most.
+const RECORDS: usize = 60;
+const LISTENERS: usize = 20;
+const TALKERS: usize = 8;
+/// Questions in one chat.
+const QUESTIONS: usize = 10;
+const KEEPERS: usize = 2;
+/// A slope is judged if memory was watched for so long.
+const JUDGED: Duration = Duration::from_secs(240);
+/// The bound of the slope, in bytes a minute.
+const BOUND: f64 = 1024.0 * 1024.0;
+
+/// What was done so far, by kind.
+#[derive(Default)]
+struct Done {
+    writes: Progress,
+    heard: AtomicU64,
+    chunks: Progress,
+    keys: Progress,
+    questions: AtomicU64,
+    visits: AtomicU64,
+    rest: Arc<AtomicBool>,
+    truth: watch::Sender<Option<Truth>>,
+}
+
+/// What is there in the end, and after how many changes.
+struct Truth {
+    offset: u64,
+    records: Replica,
+}
+
+/// Hears every change; in the end it knows what is there.
+async fn listen(server: SocketAddr, done: Arc<Done>) {
+    let client = Client::connect(format!("http://{server}")).await.unwrap();
+    let options = SubscribeOptions { after_offset: Some(0), filter: None };
+    let mut subscription = client.subscribe_with(COLLECTION, options).await.unwrap();
+    let (mut replica, mut truth) = (Replica::default(), done.truth.subscribe());
+    loop {
+        if let Some(truth) = &*truth.borrow_and_update()
+            && subscription.offset() >= truth.offset
+        {
+            assert_eq!(subscription.offset(), truth.offset);
+            return assert_eq!(replica.unlike(&truth.records), [], "a listener was told wrong");
+        }
+        tokio::select! {
+            notice = tokio::time::timeout(3 * PATIENCE, subscription.next()) => {
+                let notice = notice.expect("changes go on");
+                let Some(Ok(Notice::Changes(changes))) = notice else { panic!("{notice:?}") };
+                replica.apply(&changes);
+                done.heard.fetch_add(changes.ids.len() as u64, Ordering::Relaxed);
+            }
+            changed = truth.changed() => changed.unwrap(),
+        }
+    }
+}
+
+/// Reads what is there when nobody writes any more.
+async fn truth(server: SocketAddr) -> Truth {
+    let client = Client::connect(format!("http://{server}")).await.unwrap();
+    let query = Query::new(COLLECTION).limit(100_000);
+    let records: Vec<Record> = client.query(query).await.unwrap();
+    let offset = client.subscribe(COLLECTION).await.unwrap().offset();
+    Truth { offset, records: Replica::of(&records) }
+}
+
+/// Asks by words and by a filter, one after the other.
+async fn ask(server: SocketAddr, done: Arc<Done>) {
+    let client = Client::connect(format!("http://{server}")).await.unwrap();
+    for word in WORDS.iter().cycle() {
+        let hits = client.text_search::<Record>(COLLECTION, word, SearchOptions::default()).await;
+        let query = Query::new(COLLECTION).filter(Filter::eq("n", 3)).limit(20);
+        let records: Result<Vec<Record>, _> = client.query(query).await;
+        assert!(hits.unwrap().iter().all(|hit| hit.record["text"].as_str().unwrap().starts_with(word)));
+        assert!(records.unwrap().iter().all(|record| record["n"] == 3));
+        done.questions.fetch_add(2, Ordering::Relaxed);
+    }
+}
+
+/// Leads one short chat after the other.
+async fn talk(server: SocketAddr, name: usize, seed: u64, done: Arc<Done>) {
+    for number in 0.. {
+        let talker = Talker::brief(name + TALKERS * number, seed + number as u64, QUESTIONS);
+        let talker = talker.work(server, Arc::clone(&done.chunks)).await;
+        assert_eq!(talker.talks.len(), QUESTIONS);
+    }
+}
+
+/// Comes, says something, and is gone without a goodbye.
+async fn visit(server: SocketAddr, done: Arc<Done>) {
+    for number in 0_u64.. {
+        let mut client = Plain::connect(server, &format!("/ws/visit-{}", number % 50)).await;
+        client.send(json!({"after_seq": 0, "partials": "delta"})).await;
+        assert_eq!(client.next().await["type"], "ready");
+        done.visits.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Those who write, until it is time to rest.
+fn writers(server: SocketAddr, done: &Arc<Done>, dice: &mut Dice) -> JoinSet<Writer> {
+    let writer = |name| Writer::bounded(name, dice.roll(1 << 30), RECORDS, Arc::clone(&done.rest));
+    (0..WRITERS).map(writer).map(|writer| writer.work(server, Arc::clone(&done.writes))).collect()
+}
+
+/// Those who ask and talk; they are sent home in the end.
+fn crowd(server: SocketAddr, done: &Arc<Done>, dice: &mut Dice) -> JoinSet<()> {
+    let mut work = JoinSet::new();
+    for name in 0..TALKERS {
+        work.spawn(talk(server, name, dice.roll(1 << 30), Arc::clone(done)));
+    }
+    for name in 0..KEEPERS {
+        let (keeper, progress) = (Keeper::new(name, dice.roll(1 << 30)), Arc::clone(&done.keys));
+        work.spawn(async move { drop(keeper.work(server, progress).await) });
+    }
+    for _ in 0..2 {
+        work.spawn(ask(server, Arc::clone(done)));
+    }
+    work.spawn(visit(server, Arc::clone(done)));
+    work
+}
+
+/// Resident memory of the process that is its own, in bytes; pages of mapped files are the system's cache.
+fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// CPU time of all its threads.
+fn cpu(process: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of = |path: std::path::PathBuf| -> Option<u64> {
+        std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(tasks.filter_map(|task| of(task.ok()?.path())).sum())
+}
+
+/// How much the line that fits best rises, per minute.
+fn slope(samples: &[(Duration, u64)]) -> f64 {
+    let minutes = |at: Duration| at.as_secs_f64() / 60.0;
+    let count = samples.len() as f64;
+    let middle = samples.iter().map(|(at, _)| minutes(*at)).sum::<f64>() / count;
+    let mean = samples.iter().map(|(_, bytes)| *bytes as f64).sum::<f64>() / count;
+    let (mut rise, mut run) = (0.0, 0.0);
+    for (at, bytes) in samples {
+        let away = minutes(*at) - middle;
+        rise += away * (*bytes as f64 - mean);
+        run += away * away;
+    }
+    rise / run
+}
+
+#[test]
+fn a_slope_is_what_a_minute_adds() {
+    let samples: Vec<_> = (0..120).map(|second| (Duration::from_secs(second), 1_000 + 50 * second)).collect();
+    assert!((slope(&samples) - 3_000.0).abs() < 1e-6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_full_load_nobody_is_told_wrong_and_memory_stays_flat() {
+    let length = Duration::from_secs(setting("TIDEWIRE_TEST_SOAK_SECONDS").unwrap_or(5));
+    let seed = seed();
+    eprintln!("TIDEWIRE_TEST_SEED={seed}");
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), free_address(), None).await;
+    prepare(&server).await;
+    let (done, process) = (Arc::<Done>::default(), server.id());
+    let mut listeners: JoinSet<()> =
+        (0..LISTENERS).map(|_| listen(server.address, Arc::clone(&done))).collect();
+    let mut dice = Dice(seed);
+    let mut writing = writers(server.address, &done, &mut dice);
+    let mut work = crowd(server.address, &done, &mut dice);
+    let (began, used, mut samples) = (Instant::now(), cpu(process), Vec::new());
+    let mut every = tokio::time::interval(Duration::from_millis(500));
+    while began.elapsed() < length {
+        tokio::select! {
+            ended = work.join_next() => panic!("one of the crowd ended before its time: {ended:?}"),
+            _ = writing.join_next() => panic!("a writer ended before its time"),
+            ended = listeners.join_next() => panic!("a listener ended before its time: {ended:?}"),
+            _ = every.tick() => samples.push((began.elapsed(), memory(process))),
+        }
+    }
+    let (took, used) = (began.elapsed(), cpu(process) - used);
+    work.shutdown().await;
+    done.rest.store(true, Ordering::Relaxed);
+    writing.join_all().await;
+    done.truth.send_replace(Some(truth(server.address).await));
+    listeners.join_all().await;
+    report(&done, &samples, took, used);
+}
+
+fn report(done: &Done, samples: &[(Duration, u64)], took: Duration, used: Duration) {
+    // Caches fill at first.
+    let warm: Vec<_> = samples.iter().copied().filter(|(at, _)| *at * 5 >= took).collect();
+    let bytes = warm.iter().map(|(_, bytes)| *bytes);
+    let (least, most, slope) = (bytes.clone().min().unwrap(), bytes.max().unwrap(), slope(&warm));
+    let count = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    let report = json!({
+        "seconds": took.as_secs_f64(), "cpu_seconds": used.as_secs_f64(),
+        "first": samples[0].1, "least": least, "most": most, "last": samples.last().unwrap().1,
+        "slope_per_minute": slope, "bound_per_minute": BOUND,
+        "writes": count(&done.writes), "heard": count(&done.heard), "chunks": count(&done.chunks),
+        "keys": count(&done.keys), "questions": count(&done.questions), "visits": count(&done.visits),
+        "listeners": LISTENERS, "writers": WRITERS, "talkers": TALKERS,
+    });
+    eprintln!("{report:#}");
+    if let Some(file) = std::env::var_os("TIDEWIRE_TEST_REPORT") {
+        std::fs::write(file, report.to_string()).unwrap();
+    }
+    for figure in [&*done.writes, &done.heard, &*done.chunks, &*done.keys, &done.questions, &done.visits] {
+        assert!(count(figure) > 0, "some of the load did not run");
+    }
+    if took >= JUDGED {
+        assert!(slope <= BOUND, "memory grows by {:.0} kB a minute", slope / 1024.0);
+    }
+}
