@@ -184,6 +184,8 @@ mod tests {
         let late = signer.read(&token, NOW + 3600).unwrap_err();
         assert_eq!(late.code, Code::Unauthenticated);
         assert!(late.message.contains("expired"), "{late}");
+        // The clock was set an hour back since it was signed.
+        assert_eq!(signer.read(&token, NOW - 3600).unwrap(), claims());
     }
 
     #[test]

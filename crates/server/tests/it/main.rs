@@ -14,6 +14,7 @@ mod cuts;
 mod data_cli;
 mod data_client;
 mod disconnects;
+mod disk;
 mod door;
 mod drain;
 mod faults;
