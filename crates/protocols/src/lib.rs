@@ -13,7 +13,7 @@ mod snapshots;
 pub mod transcript;
 
 pub use frame::{Frame, Incoming};
-pub use session::{Opening, Protocol, Refusal, Session, Step, Switches, Ticket};
+pub use session::{Opening, Protocol, Rate, Refusal, Session, Step, Switches, Ticket};
 
 /// Every dialect that the server speaks.
 pub const ALL: &[Protocol] = &[session_chat::PROTOCOL, live_data::PROTOCOL, chat_service::PROTOCOL];

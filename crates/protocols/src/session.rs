@@ -95,6 +95,17 @@ pub struct Refusal {
     pub reason: Cow<'static, str>,
 }
 
+/// Which chat messages of a subject are rate limited together. Dialects in which a chat has the same name share its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// None: the dialect does not limit messages.
+    Unlimited,
+    /// Those of all sockets on which the path's parameter of this name says the same.
+    Path(&'static str),
+    /// Those to the same chat, as each message names it.
+    Chat,
+}
+
 /// A dialect as a value: where it is spoken, how a conversation opens, and what the socket must know of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Protocol {
@@ -106,8 +117,8 @@ pub struct Protocol {
     pub also: &'static [&'static str],
     /// Opens a conversation.
     pub open: fn(Opening<'_>) -> Result<Box<dyn Session>, Refusal>,
-    /// The path's parameter that names what is rate limited together, if the dialect limits messages.
-    pub rate_key: Option<&'static str>,
+    /// Which chat messages are rate limited together.
+    pub rate: Rate,
     /// The close code for an origin that is not allowed.
     pub origin_close_code: u16,
     /// The largest message in bytes that a client may send.

@@ -26,6 +26,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{Auth, is_token, unauthenticated};
 use crate::config::{Config, is_loopback_name};
+use crate::limits::Limited;
 use crate::pipe::Pipe;
 use crate::server::{App, Mount};
 use crate::socket::{self, Conversation};
@@ -194,9 +195,8 @@ fn admit(
         now: Instant::now(),
         switches: &app.switches,
     };
-    let rate_name = protocol.rate_key.map(|name| opening.param(name));
-    let rate_key = rate_name.map(|name| (identity.subject.clone(), Box::from(name)));
-    Ok((protocol.open)(opening).map(|session| Conversation { session, identity, rate_key, slot, stay }))
+    let limited = Limited::of(protocol.rate, &identity.subject, &opening);
+    Ok((protocol.open)(opening).map(|session| Conversation { session, identity, limited, slot, stay }))
 }
 
 fn identify(app: &App, headers: &HeaderMap, query: &[(String, String)]) -> Result<Identity> {

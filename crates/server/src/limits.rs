@@ -15,7 +15,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use tidewire_engine::identity::Subject;
-use tidewire_engine::{Code, Detail, Error, Identity, Result};
+use tidewire_engine::{ChatRef, Code, Detail, Error, Identity, Result};
+use tidewire_protocols::{Opening, Rate};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
@@ -23,6 +24,35 @@ use crate::figures::{Figures, Limit};
 
 /// What is limited together: a subject's session.
 pub(crate) type RateKey = (Subject, Box<str>);
+
+/// Whose messages a socket limits, and which of them together.
+pub(crate) struct Limited {
+    subject: Subject,
+    /// The session that the address names; without one, each message counts against its own chat.
+    session: Option<Box<str>>,
+}
+
+impl Limited {
+    /// As the dialect wishes; `None` if it does not limit messages.
+    pub(crate) fn of(rate: Rate, subject: &Subject, opening: &Opening<'_>) -> Option<Self> {
+        let session = match rate {
+            Rate::Unlimited => return None,
+            Rate::Path(name) => Some(Box::from(opening.param(name))),
+            Rate::Chat => None,
+        };
+        Some(Self { subject: subject.clone(), session })
+    }
+
+    /// What a message to this chat counts against.
+    pub(crate) fn key(&self, chat: &ChatRef) -> RateKey {
+        let name = match (&self.session, chat) {
+            (Some(session), _) => session.clone(),
+            (None, ChatRef::Session(name) | ChatRef::Known(name)) => name.to_string().into(),
+            (None, ChatRef::Id(chat)) => chat.to_string().into(),
+        };
+        (self.subject.clone(), name)
+    }
+}
 
 /// A bucket of messages for each session: so many at once, then one after each refill.
 pub(crate) struct MessageLimit<C: Clock = DefaultClock> {
@@ -281,6 +311,16 @@ mod tests {
         clock.advance(Duration::from_secs(3));
         limit.take(&key("a")).unwrap();
         assert!(limit.take(&key("a")).is_err());
+    }
+
+    #[test]
+    fn a_chat_has_one_bucket_by_whatever_dialect() {
+        let by_path = Limited { subject: "ann".into(), session: Some("a".into()) };
+        let by_chat = Limited { subject: "ann".into(), session: None };
+        let named: ChatRef = ChatRef::Known("a".parse().unwrap());
+        let other: ChatRef = ChatRef::Session("b".parse().unwrap());
+        assert_eq!(by_chat.key(&named), by_path.key(&other));
+        assert_ne!(by_chat.key(&other), by_path.key(&other));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::figures::Limit;
-use crate::limits::{ControlFrames, RateKey, Slot};
+use crate::limits::{ControlFrames, Limited, Slot};
 use crate::pipe::{Pipe, Turn};
 use crate::server::{App, Mount};
 use crate::telemetry::log_error;
@@ -41,7 +41,7 @@ pub(crate) struct Conversation {
     /// Who speaks.
     pub(crate) identity: Identity,
     /// What its messages count against.
-    pub(crate) rate_key: Option<RateKey>,
+    pub(crate) limited: Option<Limited>,
     /// Its place among all connections, given back at the end.
     pub(crate) slot: Slot,
     /// Cancelled when it may stay no longer: its key was revoked, or the server closes.
@@ -79,10 +79,10 @@ pub(crate) fn run(
     pipe: Pipe,
     conversation: Conversation,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let Conversation { session, identity, rate_key, slot, stay } = conversation;
+    let Conversation { session, identity, limited, slot, stay } = conversation;
     let agent = app.config.agents.of(mount.protocol.name);
     let connection = app.engine.connect(identity).answered_by(agent);
-    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, rate_key, stay));
+    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, limited, stay));
     own(app, talk, connection, slot)
 }
 
@@ -109,7 +109,7 @@ struct Talk {
     mount: Arc<Mount>,
     pipe: Pipe,
     session: Box<dyn Session>,
-    rate_key: Option<RateKey>,
+    limited: Option<Limited>,
     stay: CancellationToken,
     waiting: VecDeque<(Ticket, Command)>,
     heart: Heart,
@@ -124,14 +124,14 @@ impl Talk {
         mount: Arc<Mount>,
         pipe: Pipe,
         session: Box<dyn Session>,
-        rate_key: Option<RateKey>,
+        limited: Option<Limited>,
         stay: CancellationToken,
     ) -> Self {
         let now = Instant::now();
         Self {
             pipe,
             session,
-            rate_key,
+            limited,
             stay,
             waiting: VecDeque::new(),
             heart: Heart::new(now, mount.protocol.ping_every, mount.protocol.first_ping_after),
@@ -224,9 +224,10 @@ impl Talk {
     }
 
     fn take_from_bucket(&self, command: &Command) -> Result<()> {
-        match (&self.rate_key, command) {
-            (Some(key), Command::SendMessage { .. }) => {
-                self.app.messages.take(key).inspect_err(|_| self.app.figures.count_limit(Limit::Messages))
+        match (&self.limited, command) {
+            (Some(limited), Command::SendMessage { chat, .. }) => {
+                let taken = self.app.messages.take(&limited.key(chat));
+                taken.inspect_err(|_| self.app.figures.count_limit(Limit::Messages))
             }
             (Some(_) | None, _) => Ok(()),
         }

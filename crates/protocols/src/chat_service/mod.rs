@@ -23,7 +23,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-use crate::session::{Opening, Protocol, Refusal, Session};
+use crate::session::{Opening, Protocol, Rate, Refusal, Session};
 
 pub use codec::ChatService;
 
@@ -33,7 +33,7 @@ pub const PROTOCOL: Protocol = Protocol {
     path: "/chat/ws",
     also: &["/chat"],
     open,
-    rate_key: None,
+    rate: Rate::Chat,
     origin_close_code: 4003,
     // Larger than what is taken, so that what is too large is told in a frame and the socket stays open.
     max_message: 16 * 1024 * 1024,

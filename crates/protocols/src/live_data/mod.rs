@@ -22,7 +22,7 @@ pub mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::session::{Opening, Protocol, Refusal, Session};
+use crate::session::{Opening, Protocol, Rate, Refusal, Session};
 
 pub use codec::LiveData;
 
@@ -32,7 +32,7 @@ pub const PROTOCOL: Protocol = Protocol {
     path: "/api/ws",
     also: &[],
     open,
-    rate_key: None,
+    rate: Rate::Unlimited,
     origin_close_code: 4003,
     max_message: 16 * 1024 * 1024,
     ping_every: Duration::from_secs(15),

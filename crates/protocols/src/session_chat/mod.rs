@@ -12,7 +12,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-use crate::session::{Opening, Protocol, Refusal, Session};
+use crate::session::{Opening, Protocol, Rate, Refusal, Session};
 
 pub use codec::SessionChat;
 
@@ -22,7 +22,7 @@ pub const PROTOCOL: Protocol = Protocol {
     path: "/ws/{session_id}",
     also: &[],
     open,
-    rate_key: Some("session_id"),
+    rate: Rate::Path("session_id"),
     origin_close_code: 4003,
     max_message: 1024 * 1024,
     ping_every: Duration::from_secs(30),

@@ -216,3 +216,31 @@ async fn a_beginning_is_none_later() {
     let requests = house.model.requests();
     assert!(!requests[1].system.contains("Be late."), "{}", requests[1].system);
 }
+
+#[tokio::test]
+async fn messages_to_one_chat_are_limited_by_whatever_dialect_they_come() {
+    let house = House::with(|plan| {
+        plan.config.limits.message_burst = 3;
+        plan.config.limits.message_refill_ms = 600_000;
+    })
+    .await;
+    let mut client = Client::connect(house.address, "/chat/ws").await;
+    client.send(question("busy", "1 tokens")).await;
+    client.until("end").await;
+    let further = |content: &str| json!({"type": "resume_chat", "runId": "busy", "newMessage": {"role": "user", "content": content}});
+    for _ in 0..2 {
+        client.send(further("1 tokens")).await;
+        client.until("end").await;
+    }
+    client.send(further("1 tokens")).await;
+    let refused = client.until("error").await;
+    assert_eq!(refused["data"]["code"], "rate_limited", "{refused}");
+    assert!(refused["data"]["retryAfterMs"].as_u64().unwrap() > 0, "{refused}");
+    client.until("end").await;
+    // It is the chat's limit, not the socket's: another dialect has none left, another chat has its own.
+    let mut session = house.client("busy").await;
+    session.ask("1 tokens").await;
+    assert_eq!(session.until("error").await["code"], "RATE_LIMITED");
+    client.send(question("quiet", "1 tokens")).await;
+    assert_eq!(client.until("end").await["data"]["runId"], "quiet");
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidewire_engine::{Error, Event, Reply};
-use tidewire_protocols::{Frame, Incoming, Opening, Protocol, Refusal, Session, Step, Ticket};
+use tidewire_protocols::{Frame, Incoming, Opening, Protocol, Rate, Refusal, Session, Step, Ticket};
 
 use crate::house::House;
 
@@ -21,7 +21,7 @@ const ECHO: Protocol = Protocol {
     path: "/",
     also: &[],
     open,
-    rate_key: None,
+    rate: Rate::Unlimited,
     origin_close_code: 4003,
     max_message: 64 * 1024 * 1024,
     ping_every: Duration::from_secs(30),
