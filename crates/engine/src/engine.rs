@@ -304,7 +304,15 @@ impl Engine {
     ///
     /// Fails if the store cannot be read or written.
     pub async fn start(parts: Parts) -> Result<Arc<Self>> {
-        let recovery::Recovered { ended, go_on } = recovery::recover(&parts).await?;
+        Self::start_for(parts, |_| Ok(())).await
+    }
+
+    /// The same, where a run goes on only if whoever asked is still welcome: the error's sentence ends it otherwise.
+    pub async fn start_for(
+        parts: Parts,
+        is_welcome: impl Fn(&Identity) -> Result<()> + Send + Sync,
+    ) -> Result<Arc<Self>> {
+        let recovery::Recovered { ended, go_on } = recovery::recover(&parts, &is_welcome).await?;
         if ended + go_on.len() > 0 {
             tracing::info!(ended, go_on = go_on.len(), "found runs that an earlier process left open");
         }

@@ -77,7 +77,7 @@ async fn start_all(
         clock,
         settings: settings(&config),
     };
-    let engine = Engine::start(parts).await?;
+    let engine = Engine::start_for(parts, |identity| auth.leave_to_stay(identity).map(|_| ())).await?;
     let protocols = tidewire_protocols::ALL;
     let house = House { config, protocols, engine, records, store: Arc::clone(&store), model, auth, mcp };
     Ok(Started { house, store })

@@ -140,6 +140,9 @@ pub trait Agent: Send + Sync + 'static {
         Err(Error::unavailable("the server ended before the answer was complete; ask again"))
     }
 
+    /// Waits until its tools are those of before the restart, as far as they come back; see [`ToolSource::settled`].
+    async fn settled(&self) {}
+
     /// Answers. The first event is `RunStarted` unless the turn has [`left`](Turn::left) that told it, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
     /// one of these is sent whatever happens, unless the receiver is gone.
     ///
@@ -184,9 +187,14 @@ pub trait Tool: Send + Sync + 'static {
 pub type Tools = Arc<[Arc<dyn Tool>]>;
 
 /// Tools that come and go while the server runs, such as those of other programs.
+#[async_trait]
 pub trait ToolSource: Send + Sync + 'static {
     /// Those that there are now. Asked at the beginning of each run, so it must not be slow.
     fn tools(&self) -> Tools;
+
+    /// Waits until whatever was being started at the server's own start has come up or failed to. A run that an
+    /// earlier process began waits for it, as it knew these tools; others do not.
+    async fn settled(&self) {}
 }
 
 /// In whose name and for what a tool works.

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -56,9 +57,16 @@ impl ToolSet {
     }
 }
 
+#[async_trait]
 impl ToolSource for ToolSet {
     fn tools(&self) -> Tools {
         self.now()
+    }
+
+    async fn settled(&self) {
+        for source in &self.sources {
+            source.settled().await;
+        }
     }
 }
 

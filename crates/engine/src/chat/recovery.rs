@@ -13,6 +13,7 @@ use crate::engine::{Core, Parts};
 use crate::error::{Error, Result};
 use crate::event::{AgentEvent, Begun, ChatBody};
 use crate::id::{ChatId, Clock, RunId, Timestamp};
+use crate::identity::Identity;
 use crate::store::entry::{LogEntry, Place, encode};
 use crate::store::{OpenRun, Store};
 
@@ -37,11 +38,15 @@ pub(crate) struct Recovered {
 }
 
 /// Looks at every open run, and ends those that cannot go on.
-pub(crate) async fn recover(parts: &Parts) -> Result<Recovered> {
+pub(crate) async fn recover(
+    parts: &Parts,
+    is_welcome: &(impl Fn(&Identity) -> Result<()> + Sync),
+) -> Result<Recovered> {
     let mut recovered = Recovered::default();
     for open in parts.store.open_runs().await? {
         let entries = parts.store.read_run(open.chat, open.run).await?;
-        match check(parts, open, account(&entries)).await {
+        let goes_on = check(parts, open, account(&entries)).await;
+        match goes_on.and_then(|goes_on| is_welcome(&goes_on.begun.identity).map(|()| goes_on)) {
             Ok(goes_on) => recovered.go_on.push(goes_on),
             Err(error) => {
                 end(&*parts.store, &*parts.clock, open, &entries, error).await?;

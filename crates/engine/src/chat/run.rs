@@ -24,6 +24,9 @@ use crate::hub::Room;
 use crate::id::{RunId, Timestamp};
 use crate::identity::{Identity, Subject};
 
+/// So long a run that goes on after a restart waits for tools that are being started.
+const TOOLS_COME_BACK: Duration = Duration::from_secs(30);
+
 /// A run, as its room knows it.
 pub(crate) struct Run {
     pub(crate) id: RunId,
@@ -218,7 +221,15 @@ impl Scene<'_> {
         let agent = Arc::clone(&question.agent);
         let age =
             question.left.as_ref().map_or(Duration::ZERO, |(_, since)| self.core.clock.now().since(*since));
-        let turn = match self.turn(question).await {
+        let ready = match &question.left {
+            Some((left, _)) => self.may_go_on(&*agent, left).await,
+            None => Ok(()),
+        };
+        let turn = match ready {
+            Ok(()) => self.turn(question).await,
+            Err(error) => Err(error),
+        };
+        let turn = match turn {
             Ok(turn) => turn,
             Err(error) => return self.close(self.failed(error, None)).await,
         };
@@ -245,6 +256,18 @@ impl Scene<'_> {
         // The agent is gone before its run's end is seen.
         drop(task);
         self.close(end).await
+    }
+
+    /// Waits a while for the tools that there were before the restart. One that has come back may say that its call must
+    /// not be done twice.
+    async fn may_go_on(&self, agent: &dyn Agent, left: &Left) -> Result<()> {
+        tokio::select! {
+            () = self.core.interrupt.cancelled() => {}
+            () = self.run.cancel.cancelled() => {}
+            () = agent.settled() => {}
+            () = tokio::time::sleep(TOOLS_COME_BACK) => {}
+        }
+        agent.check_left(left)
     }
 
     /// Writes what the agent says, in batches as large as what it says during one write. `age` is how long the run has

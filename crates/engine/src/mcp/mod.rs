@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -183,9 +184,7 @@ impl Mcp {
 
     /// Waits until each server has come up or failed to, and says how they stand.
     pub async fn settled(&self) -> Vec<Status> {
-        for server in &self.servers {
-            server.settled().await;
-        }
+        ToolSource::settled(self).await;
         self.status()
     }
 
@@ -203,8 +202,15 @@ impl Drop for Mcp {
     }
 }
 
+#[async_trait]
 impl ToolSource for Mcp {
     fn tools(&self) -> Tools {
         self.servers.iter().flat_map(tool::of).collect()
+    }
+
+    async fn settled(&self) {
+        for server in &self.servers {
+            server.settled().await;
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{END, Graph, Node, Otherwise, Stage, State, kept};
 use crate::agent::run_loop::{Cut, Limits, Said, differs};
-use crate::agent::{Agent, Events, Left, Passed, ToolSet, Tools, Turn};
+use crate::agent::{Agent, Events, Left, Passed, ToolSet, ToolSource as _, Tools, Turn};
 use crate::error::{Error, Result};
 use crate::event::{AgentEvent, Answer, Checkpoint, Usage};
 use crate::model::{Message, Model};
@@ -118,6 +118,10 @@ impl Agent for GraphAgent {
         let may_be_entered = node.idempotent || left.step.as_deref() != Some(&node.name);
         let may_speak = left.is_silent() || node.work.says_the_same(&state, left);
         if may_be_entered && may_speak { Ok(()) } else { Err(differs()) }
+    }
+
+    async fn settled(&self) {
+        self.tools.settled().await;
     }
 
     async fn run(&self, turn: Turn, events: Events) {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use tidewire_engine::agent::explorer::Explorer;
 use tidewire_engine::agent::graph::assistant::{Means, agent};
 use tidewire_engine::agent::run_loop::Limits;
 use tidewire_engine::agent::tool::{Declared, declared, function};
-use tidewire_engine::agent::{Agents, SharedRecords, Tool, ToolSet};
+use tidewire_engine::agent::{Agents, SharedRecords, Tool, ToolSet, ToolSource, Tools};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::conversation::{ChatSettings, RunOptions};
@@ -28,10 +29,11 @@ use tidewire_engine::model::scripted::{Script, ScriptedModel};
 use tidewire_engine::query::Body;
 use tidewire_engine::store::Store;
 use tidewire_engine::{
-    AgentEvent, ChatBody, ChatEvent, ChatRef, Clock, Code, Command, Engine, Identity, LocalBus, Parts,
+    AgentEvent, ChatBody, ChatEvent, ChatRef, Clock, Code, Command, Engine, Error, Identity, LocalBus, Parts,
     Position, RecordId, Reply, RunId, Seq, Settings, Timestamp,
 };
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use super::restart::reopen;
 use super::rig::{Client, Page, SESSION, answer, end, open, session};
@@ -101,18 +103,48 @@ struct Plan {
     world: Arc<World>,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// Has the tools in our place.
+    source: Option<Arc<Late>>,
+}
+
+/// Tools of a program that takes its time to start.
+struct Late {
+    tools: Tools,
+    has_come: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl ToolSource for Late {
+    fn tools(&self) -> Tools {
+        if *self.has_come.borrow() { Arc::clone(&self.tools) } else { Tools::default() }
+    }
+
+    async fn settled(&self) {
+        self.has_come.subscribe().wait_for(|has_come| *has_come).await.unwrap();
+    }
 }
 
 impl Plan {
     fn new(model: fn() -> Arc<dyn Model>) -> Self {
-        Self { model, world: Arc::default(), clock: Arc::new(SystemClock), settings: Settings::default() }
+        Self {
+            model,
+            world: Arc::default(),
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+            source: None,
+        }
     }
 
     async fn start(&self, store: Arc<dyn Store>) -> Arc<Engine> {
+        Engine::start(self.parts(store)).await.unwrap()
+    }
+
+    fn parts(&self, store: Arc<dyn Store>) -> Parts {
         let model = (self.model)();
         let records: SharedRecords = Arc::new(records(&store));
         let explorer = Explorer::new(Arc::clone(&model), Arc::clone(&records));
-        let tools = ToolSet::new(self.world.tools());
+        let mut tools = ToolSet::new(if self.source.is_some() { Vec::new() } else { self.world.tools() });
+        self.source.iter().for_each(|source| tools.add_source(Arc::clone(source) as _));
         let means = Means {
             model: Arc::clone(&model),
             records,
@@ -121,7 +153,7 @@ impl Plan {
             tools,
             limits: Limits::default(),
         };
-        let parts = Parts {
+        Parts {
             store,
             bus: Arc::new(LocalBus::default()),
             agents: Agents::new(Arc::new(agent(&means).unwrap())),
@@ -129,8 +161,7 @@ impl Plan {
             embedder: None,
             clock: Arc::clone(&self.clock),
             settings: self.settings.clone(),
-        };
-        Engine::start(parts).await.unwrap()
+        }
     }
 }
 
@@ -410,6 +441,55 @@ fn two_approvals_at_once_are_asked_again_after_a_restart_and_decided_apart() {
         }
         assert_eq!(answer(&client.end_of(run).await).text, "One of two.");
         assert_eq!(plan.world.paid.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_run_waits_for_tools_that_are_being_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = Plan::new(paying_twice);
+    let process = runtime();
+    let (run, page, asked) =
+        process.block_on(async { two_approvals(&plan.start(open(folder.path())).await).await });
+    drop(process);
+    let late = Arc::new(Late { tools: plan.world.tools().into(), has_come: watch::Sender::new(false) });
+    plan.source = Some(Arc::clone(&late));
+    runtime().block_on(async {
+        let engine = plan.start(reopen(folder.path()).await).await;
+        let position = Position { epoch: None, seq: page.seq };
+        let mut client = Client::resume(&engine, SESSION, Some(position), page).await;
+        for _ in 0..500 {
+            tokio::task::yield_now().await; // whoever does not wait goes on now
+        }
+        late.has_come.send_replace(true);
+        assert_eq!(approvals(&mut client, 2).await.len(), asked.len());
+        for (call_id, _) in asked {
+            let decide = Command::DecideCall { chat: session(SESSION), call_id, approved: true };
+            client.execute(decide).await.unwrap();
+        }
+        assert!(matches!(client.end_of(run).await, AgentEvent::RunFinished { .. }));
+        assert_eq!(plan.world.paid.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_run_of_somebody_who_is_welcome_no_more_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::new(paying_twice);
+    let process = runtime();
+    let (run, page, _) =
+        process.block_on(async { two_approvals(&plan.start(open(folder.path())).await).await });
+    drop(process);
+    runtime().block_on(async {
+        let revoked = |_: &Identity| Err(Error::new(Code::Unauthenticated, "the key was revoked"));
+        let engine = Engine::start_for(plan.parts(reopen(folder.path()).await), revoked).await.unwrap();
+        let mut client =
+            Client::resume(&engine, SESSION, Some(Position { epoch: None, seq: page.seq }), page).await;
+        let AgentEvent::RunFailed { interrupted: true, error, .. } = client.end_of(run).await else {
+            panic!("it has no key any more")
+        };
+        assert_eq!(error.message, "the key was revoked");
+        assert_eq!(plan.world.paid.load(Ordering::SeqCst), 0);
     });
 }
 
