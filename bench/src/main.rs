@@ -12,7 +12,7 @@ mod peers;
 mod process;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -28,12 +28,22 @@ pub(crate) struct Settings {
     /// The `tidewire` binary, built with optimisation.
     #[arg(long)]
     binary: PathBuf,
+    /// The same with the embedding model, which reads documents.
+    #[arg(long)]
+    reader: Option<PathBuf>,
     /// Where peers are installed.
     #[arg(long)]
     cache: PathBuf,
     /// Write all cases' report to this file.
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The binary that has the embedding model.
+    pub(crate) fn reader(&self) -> &Path {
+        self.reader.as_deref().unwrap_or(&self.binary)
+    }
 }
 
 fn main() -> ExitCode {

@@ -4,6 +4,9 @@ use clap::Args as ClapArgs;
 
 use crate::run::{Result, cache, is_there, program, run, step, target};
 
+/// The cases that need the embedding model in the server's binary.
+const READING: [&str; 2] = ["retrieval", "ingest"];
+
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     /// Which cases; all if none is named, and only then docs/benchmarks.md is written.
@@ -20,16 +23,28 @@ pub(crate) fn run_cases(args: &Args) -> Result {
             "taskset was not found; install util-linux, which pins server and load to a core each".into()
         );
     }
+    let release = target().join("release");
+    let reader = release.join("tidewire-reader");
+    let reads = args.cases.is_empty() || args.cases.iter().any(|case| READING.contains(&case.as_str()));
+    if reads {
+        step("build what reads documents", || {
+            run(program("cargo").args(["build", "--release", "--locked", "--package", "tidewire-server"]))?;
+            let copied = std::fs::copy(release.join("tidewire"), &reader);
+            copied.map(|_| ()).map_err(|error| format!("{} cannot be written: {error}", reader.display()))
+        })?;
+    }
     step("build what is measured", || {
         let packages = ["--package", "tidewire-server", "--package", "tidewire-bench"];
         // Without the embedded models: they take memory in the background that connections would reuse unseen.
         run(program("cargo").args(["build", "--release", "--locked", "--no-default-features"]).args(packages))
     })?;
-    let release = target().join("release");
     let mut command = program("taskset");
     command.args(["-c", "1"]).arg(release.join("tidewire-bench"));
     command.arg("--binary").arg(release.join("tidewire")).arg("--cache").arg(cache());
     command.args(["--pairs", &args.pairs.to_string()]).args(&args.cases);
+    if reads {
+        command.arg("--reader").arg(reader);
+    }
     if args.cases.is_empty() {
         command.args(["--out", "docs/benchmarks.md"]);
     }

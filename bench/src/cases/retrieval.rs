@@ -32,8 +32,8 @@ type Way = (&'static str, Ways, bool);
 const WAYS: [Way; 4] = [
     ("full text alone", Ways::Words, false),
     ("vectors alone", Ways::Nearness, false),
-    ("both, ranks fused", Ways::Both, false),
-    ("both, fused and reranked", Ways::Both, true),
+    ("both", Ways::Both, false),
+    ("both, reranked", Ways::Both, true),
 ];
 
 pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
@@ -63,7 +63,7 @@ fn section(questions: &[Question], rows: Vec<Vec<String>>, reached: f64, speed: 
     let method = format!(
         "{} questions about this repository's documentation and the Z Shell Manual (480 pages, Debian's `zsh-doc`), see \
          `bench/evaluation`; a question counts if one of the first {FIRST} passages is the one that answers. The last row is the time of one retrieval, \
-         both ways, fused and reranked, among {} passages with synthetic texts and vectors, on one core, in milliseconds, \
+         both ways and reranked, among {} passages with synthetic texts and vectors, and one for each of six sentences, on one core, in milliseconds, \
          without the embedding of the question.",
         questions.len(),
         speed.passages

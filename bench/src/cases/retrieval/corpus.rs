@@ -23,7 +23,7 @@ pub(super) fn ingest(settings: &Settings) -> io::Result<PathBuf> {
     let folder = settings.cache.join("evaluation");
     fs::create_dir_all(&folder)?;
     let (manual, data) = (manual(&folder)?, folder.join("data"));
-    let mut command = Command::new(&settings.binary);
+    let mut command = Command::new(settings.reader());
     command.arg("ingest").args(DOCUMENTS).arg(manual).arg("--data").arg(&data);
     run(&mut command)?;
     Ok(data)

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tidewire_engine::agent::retrieval::{Breadth, DOCUMENTS, EMBEDDING, Retriever, TEXT, rerank};
+use tidewire_engine::agent::retrieval::{
+    Breadth, DOCUMENTS, EMBEDDING, PARTS, Retriever, TEXT, packed, rerank,
+};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::edit::Edit;
 use tidewire_engine::id::SystemClock;
@@ -21,6 +23,8 @@ const QUESTIONS: usize = 300;
 const WARM_UP: usize = 20;
 const BATCH: usize = 2_000;
 const DIMENSION: usize = 384;
+/// Sentences of a passage, each with a vector of its own.
+const SENTENCES: usize = 6;
 /// Passages are about so many things: their vectors lie in clusters.
 const THINGS: usize = 1_000;
 const VOCABULARY: usize = 30_000;
@@ -173,6 +177,7 @@ fn passage(number: usize, dice: &mut Dice) -> Edit {
         "position": number % 100,
         TEXT: dice.words(LONG, 1),
         EMBEDDING: vector,
+        PARTS: (0..SENTENCES).map(|_| packed(&dice.vector(thing))).collect::<Vec<_>>(),
     });
     let Value::Object(body) = body else { unreachable!("it is one") };
     Edit::Insert { id: Some(RecordId(format!("docs/{document}.md-{:05}", number % 100))), body, ttl: None }

@@ -295,7 +295,7 @@ impl House {
 }
 
 fn document(collection: &str) -> Document {
-    let passage = NewPassage { section: None, page: None, text: "tea".into(), hash: "h".into() };
+    let passage = NewPassage { section: None, page: None, text: "tea".into(), hash: "h".into(), parts: 0 };
     Document {
         collection: collection.into(),
         document: "d".into(),

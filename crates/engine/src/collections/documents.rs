@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{Desk, MAX_EDITS, MAX_ID, check_count, check_name, check_record};
-use crate::agent::retrieval::{DOCUMENTS, EMBEDDING, TEXT};
+use crate::agent::retrieval::{DOCUMENTS, EMBEDDING, PARTS, TEXT, packed};
 use crate::edit::Ttl;
 use crate::error::{Code, Detail, Error, Result};
 use crate::id::{RecordId, Timestamp};
@@ -61,6 +61,18 @@ pub struct NewPassage {
     pub text: String,
     /// What it is known by: a hash of all that is embedded, and of the model's name.
     pub hash: String,
+    /// So many parts of it are embedded beside the whole; their vectors come under the names of [`part`].
+    pub parts: usize,
+}
+
+/// The name under which the vector of a passage's part comes: the passage's hash, and the part's place.
+pub fn part(hash: &str, place: usize) -> String {
+    format!("{hash}/{place}")
+}
+
+/// Whether such a name is that of a part.
+pub fn is_part(name: &str) -> bool {
+    name.contains('/')
 }
 
 /// What putting a document did.
@@ -75,7 +87,7 @@ pub struct Outcome {
 }
 
 impl Desk {
-    /// Those of the hashes for which no vector is known, each once and in order.
+    /// Those of the hashes (of passages, and names of parts) for which no vector is known, each once and in order.
     pub async fn missing_vectors(
         &self,
         identity: &Identity,
@@ -87,8 +99,11 @@ impl Desk {
         check_count(hashes.len(), "hashes")?;
         let mut seen = HashSet::new();
         let mut wanted: Vec<String> = hashes.into_iter().filter(|hash| seen.insert(hash.clone())).collect();
-        let known = self.vectors(collection, &wanted, false).await?;
-        wanted.retain(|hash| !known.contains_key(hash));
+        let wholes: HashSet<String> = wanted.iter().map(|hash| whole(hash).to_owned()).collect();
+        let there = self.of_passages(collection, wholes, &["hash"]).await?;
+        wanted.retain(|hash| !there.contains_key(whole(hash)));
+        let waiting = self.waiting(collection, &wanted, false).await?;
+        wanted.retain(|hash| !waiting.contains_key(hash));
         Ok(wanted)
     }
 
@@ -129,7 +144,7 @@ impl Desk {
             let (id, body) = (record_id(&document.document, position), body(&document, position, passage));
             match old.remove(&id) {
                 Some(known) if known == body => kept += 1,
-                Some(_) | None => new.push((id, body, passage.hash.clone())),
+                Some(_) | None => new.push((id, body, passage)),
             }
         }
         let outcome = Outcome { written: new.len(), kept, removed: old.len() };
@@ -169,7 +184,7 @@ impl Desk {
     /// What the collection has of the document, without vectors.
     async fn passages(&self, document: &Document) -> Result<BTreeMap<RecordId, Body>> {
         let query = Query {
-            projection: Projection::Without(vec![EMBEDDING.to_owned()]),
+            projection: Projection::Without(vec![EMBEDDING.to_owned(), PARTS.to_owned()]),
             ..Query::all(document.collection.as_str(), usize::MAX)
         };
         let records =
@@ -178,47 +193,68 @@ impl Desk {
     }
 
     /// The new passages with their vectors, which then wait no longer.
-    async fn writes(&self, document: &Document, new: Vec<(RecordId, Body, String)>) -> Result<Vec<Write>> {
-        let hashes: Vec<String> = new.iter().map(|(_, _, hash)| hash.clone()).collect();
-        let vectors = self.vectors(&document.collection, &hashes, true).await?;
+    async fn writes(
+        &self,
+        document: &Document,
+        new: Vec<(RecordId, Body, &NewPassage)>,
+    ) -> Result<Vec<Write>> {
+        let collection = document.collection.as_str();
+        let hashes = new.iter().map(|(_, _, passage)| passage.hash.clone()).collect();
+        let there = self.of_passages(collection, hashes, &["hash", EMBEDDING, PARTS]).await?;
+        let names: Vec<String> = new.iter().flat_map(|(_, _, passage)| passage.names()).collect();
+        let waiting = self.waiting(collection, &names, true).await?;
         let mut writes = Vec::with_capacity(new.len() * 2);
-        for (id, mut body, hash) in new {
-            match vectors.get(&hash) {
-                Some(known) => drop(body.insert(EMBEDDING.to_owned(), known.vector.clone())),
+        for (id, mut body, passage) in new {
+            match there.get(&passage.hash).cloned().or_else(|| meaning(passage, &waiting)) {
+                Some(meaning) => body.extend(meaning),
                 None if document.words_only => {}
                 None => return Err(no_vector()),
             }
             check_record(&id, &body)?;
-            writes.push(Write::new(document.collection.as_str(), id, Operation::Put(body)));
+            writes.push(Write::new(collection, id, Operation::Put(body)));
         }
-        let waited = vectors.into_values().filter_map(|known| known.waited);
+        let waited = waiting.keys().map(|name| waiting_id(collection, name));
         writes.extend(waited.map(|id| Write::new(VECTORS, id, Operation::Delete)));
         Ok(writes)
     }
 
-    /// What is known of these hashes: vectors that wait, and those of passages; with `values` the vectors themselves.
-    async fn vectors(
+    /// Passages by their hashes: these members of them, without the hash.
+    async fn of_passages(
         &self,
         collection: &str,
-        hashes: &[String],
-        values: bool,
-    ) -> Result<HashMap<String, Known>> {
-        let mut known = HashMap::new();
+        hashes: HashSet<String>,
+        give: &[&str],
+    ) -> Result<HashMap<String, Body>> {
+        let hashes: Vec<String> = hashes.into_iter().collect();
+        let mut found = HashMap::new();
         for piece in hashes.chunks(PIECE) {
-            let members = if values { vec!["hash", EMBEDDING] } else { vec!["hash"] };
-            let of_passages = self.among(collection, "hash", piece, &members).await?;
-            known.extend(of_passages.into_iter().filter_map(|record| {
-                let hash = record.body.get("hash")?.as_str()?.to_owned();
-                Some((hash, Known { vector: vector(&record), waited: None }))
-            }));
-            let ids: Vec<String> = piece.iter().map(|hash| waiting_id(collection, hash).0).collect();
-            let waiting = self.among(VECTORS, "id", &ids, &members).await?;
-            known.extend(waiting.into_iter().filter_map(|record| {
-                let hash = record.id.0.strip_prefix(collection)?.strip_prefix(':')?.to_owned();
-                Some((hash, Known { vector: vector(&record), waited: Some(record.id) }))
+            let records = self.among(collection, "hash", piece, give).await?;
+            found.extend(records.into_iter().filter_map(|Record { mut body, .. }| {
+                let Some(Value::String(hash)) = body.shift_remove("hash") else { return None };
+                Some((hash, body))
             }));
         }
-        Ok(known)
+        Ok(found)
+    }
+
+    /// Vectors that wait for their passages, by name; without `values` only that they are there.
+    async fn waiting(
+        &self,
+        collection: &str,
+        names: &[String],
+        values: bool,
+    ) -> Result<HashMap<String, Value>> {
+        let members: &[&str] = if values { &[EMBEDDING] } else { &["hash"] };
+        let mut found = HashMap::new();
+        for piece in names.chunks(PIECE) {
+            let ids: Vec<String> = piece.iter().map(|name| waiting_id(collection, name).0).collect();
+            let records = self.among(VECTORS, "id", &ids, members).await?;
+            found.extend(records.into_iter().filter_map(|Record { id, mut body, .. }| {
+                let name = id.0.strip_prefix(collection)?.strip_prefix(':')?.to_owned();
+                Some((name, body.shift_remove(EMBEDDING).unwrap_or_default()))
+            }));
+        }
+        Ok(found)
     }
 
     /// The records of which a member is one of these.
@@ -236,15 +272,29 @@ impl Desk {
     }
 }
 
-/// A vector that is known.
-struct Known {
-    vector: Value,
-    /// Where it waits, if it does.
-    waited: Option<RecordId>,
+impl NewPassage {
+    /// The names of its vectors: its own, then those of its parts.
+    fn names(&self) -> impl Iterator<Item = String> + '_ {
+        std::iter::once(self.hash.clone()).chain((0..self.parts).map(|place| part(&self.hash, place)))
+    }
 }
 
-fn vector(record: &Record) -> Value {
-    record.body.get(EMBEDDING).cloned().unwrap_or_default()
+/// The passage that a name of a vector is about.
+fn whole(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(hash, _)| hash)
+}
+
+/// What a passage and its parts mean, as its record says it; `None` if a vector has not come.
+fn meaning(passage: &NewPassage, waiting: &HashMap<String, Value>) -> Option<Body> {
+    let mut vectors = passage.names().map(|name| waiting.get(&name));
+    let own = vectors.next()??.clone();
+    let parts = vectors.map(|vector| Some(packed(&floats(vector?)?))).collect::<Option<Vec<Value>>>()?;
+    let parts = (!parts.is_empty()).then(|| (PARTS.to_owned(), Value::Array(parts)));
+    Some(std::iter::once((EMBEDDING.to_owned(), own)).chain(parts).collect())
+}
+
+fn floats(vector: &Value) -> Option<Vec<f32>> {
+    vector.as_array()?.iter().map(|number| number.as_f64().map(|number| number as f32)).collect()
 }
 
 fn waiting_id(collection: &str, hash: &str) -> RecordId {
@@ -344,6 +394,7 @@ mod tests {
             page: None,
             text: (*text).to_owned(),
             hash: format!("hash of {text}"),
+            parts: text.len() % 2, // some have one
         };
         Document {
             collection: "documents".into(),
@@ -359,10 +410,10 @@ mod tests {
     /// Puts a document as an ingest does; gives how many passages were embedded.
     async fn ingest(desk: &Desk, document: Document) -> (usize, Outcome) {
         let (local, collection) = (Identity::local(), document.collection.clone());
-        let hashes = document.passages.iter().map(|passage| passage.hash.clone()).collect();
-        let missing = desk.missing_vectors(&local, &collection, hashes).await.unwrap();
-        let vectors: Vec<_> = missing.into_iter().map(|hash| (hash, vec![0.5, 0.25])).collect();
-        let count = vectors.len();
+        let names = document.passages.iter().flat_map(NewPassage::names).collect();
+        let missing = desk.missing_vectors(&local, &collection, names).await.unwrap();
+        let count = missing.iter().filter(|name| !is_part(name)).count();
+        let vectors = missing.into_iter().map(|name| (name, vec![0.5, 0.25])).collect();
         desk.keep_vectors(&local, &collection, vectors).await.unwrap();
         (count, desk.put_document(&local, document).await.unwrap())
     }
@@ -429,7 +480,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_document_is_refused() {
         let (desk, local) = (desk(), Identity::local());
-        let passage = NewPassage { section: None, page: None, text: "x".into(), hash: "h".into() };
+        let passage = NewPassage { section: None, page: None, text: "x".into(), hash: "h".into(), parts: 0 };
         let large = Document { passages: vec![passage; MAX_PASSAGES + 1], ..document(&[]) };
         assert_eq!(desk.put_document(&local, large).await.unwrap_err().code, Code::TooLarge);
         for name in ["", "a\nb", &"x".repeat(300)] {

@@ -243,3 +243,45 @@ fn sources_are_bounded_whatever_the_passages_are() {
     assert!(sources.iter().map(bytes).sum::<usize>() <= MAX_SOURCES);
     assert!(sources.iter().all(|source| source.score <= 1.0 && !source.passage.is_empty()));
 }
+
+async fn put(desk: &Desk, id: &str, members: Value) {
+    let edit = Edit::Insert { id: Some(RecordId(id.to_owned())), body: body(members), ttl: None };
+    desk.edit(&Identity::local(), DOCUMENTS, vec![edit], true).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_passage_is_as_near_as_its_nearest_sentence() {
+    let desk = desk(DOCUMENTS).await;
+    for (number, section) in ["Zoo", "Shelter"].into_iter().enumerate() {
+        let sentence =
+            if section == "Shelter" { [0.0, 1.0, 0.0, 0.0, 0.0] } else { [1.0, 0.0, 1.0, 0.0, 1.0] };
+        let members = json!({
+            "document": section, "section": section, "text": format!("About many things, {number}."),
+            "embedding": [1, 2, 1, 1, 1], "parts": [packed(&sentence), packed(&[1.0; 5])],
+        });
+        put(&desk, section, members).await;
+    }
+    let nearness = retriever(&desk).by(Ways::Nearness);
+    assert_eq!(found(&nearness, "kitten", Breadth::Narrow).await, ["Kittens", "Shelter", "Zoo"]);
+}
+
+#[tokio::test]
+async fn a_passage_comes_with_its_neighbours_of_the_section() {
+    let desk = desk(DOCUMENTS).await;
+    let lines = [
+        ("Before", "Elsewhere."),
+        ("Cut", "First."),
+        ("Cut", "A cat."),
+        ("Cut", "Last."),
+        ("After", "Not this."),
+    ];
+    for (number, (section, text)) in lines.into_iter().enumerate() {
+        let members =
+            json!({"document": "long.md", "section": section, "text": text, "embedding": counted(text)});
+        put(&desk, &format!("long.md-{number:05}"), members).await;
+    }
+    let found = retriever(&desk).retrieve(&Identity::local(), "A cat", Breadth::Narrow).await.unwrap();
+    let cut: Vec<_> = found.iter().filter(|passage| passage.document == "long.md").collect();
+    assert_eq!(cut.len(), 1, "neighbours are not shown again");
+    assert_eq!((cut[0].text.as_str(), cut[0].record.0.as_str()), ("First.\nA cat.\nLast.", "long.md-00002"));
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tidewire_engine::agent::retrieval::DOCUMENTS;
 use tidewire_engine::collections::check_name;
-use tidewire_engine::collections::documents::{Document, MAX_PASSAGES, NewPassage, Outcome};
+use tidewire_engine::collections::documents::{Document, MAX_PASSAGES, NewPassage, Outcome, is_part, part};
 use tidewire_engine::model::choose::embedder;
 use tidewire_engine::model::{Embedder, Status};
 use tidewire_engine::{Code, Error, Result};
@@ -23,11 +23,15 @@ use tokio::sync::mpsc;
 use super::{ConfigArgs, Outcome as Ending, runtime, say};
 use crate::ingest::paths::{Found, find};
 use crate::ingest::text::Text;
-use crate::ingest::{Target, chunks, embedded, hash, read, this_program};
+use crate::ingest::{Limits, Target, chunks, embedded, hash, read, this_program};
 use crate::start::model_settings;
 
-/// So many passages wait to be embedded before the documents that they are of are put.
-const POOL: usize = 256;
+/// So many texts wait to be embedded before the documents that they are of are put.
+const POOL: usize = 1024;
+/// So many documents are put together.
+const DOCUMENTS_PUT: usize = 256;
+/// So many vectors are asked for at once.
+const ASKED: usize = 5_000;
 /// So many are embedded at once: those of like length, because the shorter ones are padded.
 const BATCH: usize = 32;
 /// So many files are read ahead.
@@ -50,6 +54,8 @@ pub(crate) struct IngestArgs {
     /// Leave vectors out: passages are then found by their words alone.
     #[arg(long)]
     words_only: bool,
+    #[command(flatten)]
+    limits: Limits,
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -71,7 +77,13 @@ pub(super) fn run(args: IngestArgs) -> Ending {
         let embedder =
             if args.words_only { None } else { Some(ready(embedder(&model_settings(&config))).await?) };
         let target = Target::open(&config.data, args.key.clone())?;
-        let job = Job { target, embedder, collection: args.collection, progress: Progress::new(&files) };
+        let job = Job {
+            target,
+            embedder,
+            collection: args.collection,
+            limits: args.limits,
+            progress: Progress::new(&files),
+        };
         job.run(files).await
     })?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -106,6 +118,7 @@ struct Job {
     target: Target,
     embedder: Option<Arc<dyn Embedder>>,
     collection: String,
+    limits: Limits,
     progress: Progress,
 }
 
@@ -119,7 +132,7 @@ struct Read {
 #[derive(Default)]
 struct Pool {
     documents: Vec<(Document, u64)>,
-    /// Passages without a vector: their hashes, and what is to be embedded.
+    /// Passages and parts without a vector: their names, and what is to be embedded.
     missing: Vec<(String, String)>,
     hashes: HashSet<String>,
 }
@@ -138,7 +151,7 @@ impl Job {
     async fn run(self, files: Vec<Found>) -> Result<usize> {
         let program = this_program()?;
         let (sender, mut texts) = mpsc::channel(AHEAD);
-        let reader = tokio::spawn(read_all(program, files, sender));
+        let reader = tokio::spawn(read_all(program, self.limits, files, sender));
         let mut sum = Sum::default();
         let outcome = self.work(&mut texts, &mut sum).await;
         reader.abort();
@@ -156,7 +169,7 @@ impl Job {
                 Ok(text) => self.add(&mut pool, file, text).await?,
                 Err(error) => self.fail(&error, file.size, sum),
             }
-            if pool.missing.len() >= POOL || pool.documents.len() >= POOL {
+            if pool.missing.len() >= POOL || pool.documents.len() >= DOCUMENTS_PUT {
                 self.settle(std::mem::take(&mut pool), sum).await?;
             }
         }
@@ -168,20 +181,24 @@ impl Job {
         let model = self.embedder.as_ref().map_or(NO_MODEL, |embedder| embedder.name());
         let title = text.title.clone().unwrap_or_else(|| stem(&file.path));
         let mut passages = Vec::new();
-        let mut by_hash = Vec::new();
+        let mut texts = Vec::new();
         for chunk in chunks(&text) {
             let embedded = embedded(&title, &chunk);
-            let hash = hash(model, &embedded);
-            by_hash.push((hash.clone(), embedded));
-            passages.push(NewPassage { section: chunk.section, page: chunk.page, text: chunk.text, hash });
+            let (hash, parts) = (hash(model, &embedded), embedded.len() - 1);
+            let is_new = self.embedder.is_some() && pool.hashes.insert(hash.clone());
+            texts.extend(named(&hash, embedded).filter(|_| is_new));
+            let parts = if self.embedder.is_some() { parts } else { 0 };
+            passages.push(NewPassage {
+                section: chunk.section,
+                page: chunk.page,
+                text: chunk.text,
+                hash,
+                parts,
+            });
         }
         self.progress.note(&text.notes, &file.name);
-        if self.embedder.is_some() && passages.len() <= MAX_PASSAGES {
-            by_hash.retain(|(hash, _)| pool.hashes.insert(hash.clone()));
-            let hashes = by_hash.iter().map(|(hash, _)| hash.clone()).collect();
-            let missing: HashSet<String> =
-                self.target.missing(&self.collection, hashes).await?.into_iter().collect();
-            pool.missing.extend(by_hash.into_iter().filter(|(hash, _)| missing.contains(hash)));
+        if passages.len() <= MAX_PASSAGES {
+            self.add_missing(pool, texts).await?;
         }
         let document = Document {
             collection: self.collection.clone(),
@@ -196,11 +213,22 @@ impl Job {
         Ok(())
     }
 
+    /// Takes the texts without a vector into the pool.
+    async fn add_missing(&self, pool: &mut Pool, texts: Vec<(String, String)>) -> Result<()> {
+        for piece in texts.chunks(ASKED) {
+            let names = piece.iter().map(|(name, _)| name.clone()).collect();
+            let missing = self.target.missing(&self.collection, names).await?;
+            let missing: HashSet<String> = missing.into_iter().collect();
+            pool.missing.extend(piece.iter().filter(|(name, _)| missing.contains(name)).cloned());
+        }
+        Ok(())
+    }
+
     /// Embeds what has no vector, and puts the documents.
     async fn settle(&self, pool: Pool, sum: &mut Sum) -> Result<()> {
         let bytes: u64 = pool.documents.iter().map(|(_, size)| size).sum();
         if let Some(embedder) = &self.embedder {
-            sum.embedded += pool.missing.len();
+            sum.embedded += pool.missing.iter().filter(|(name, _)| !is_part(name)).count();
             self.embed(embedder.as_ref(), pool.missing, bytes).await?;
         }
         for (document, size) in pool.documents {
@@ -252,13 +280,21 @@ impl Job {
     }
 }
 
-async fn read_all(program: PathBuf, files: Vec<Found>, texts: mpsc::Sender<Read>) {
+async fn read_all(program: PathBuf, limits: Limits, files: Vec<Found>, texts: mpsc::Sender<Read>) {
     for file in files {
-        let text = read(&program, &file.path).await;
+        let text = read(&program, &file.path, limits).await;
         if texts.send(Read { file, text }).await.is_err() {
             return;
         }
     }
+}
+
+/// The texts that are embedded of a passage, under the names of their vectors.
+fn named(hash: &str, embedded: Vec<String>) -> impl Iterator<Item = (String, String)> + '_ {
+    embedded.into_iter().enumerate().map(move |(place, text)| match place.checked_sub(1) {
+        None => (hash.to_owned(), text),
+        Some(place) => (part(hash, place), text),
+    })
 }
 
 fn stem(path: &Path) -> String {
@@ -311,7 +347,7 @@ impl Progress {
 
     /// So many of the passages of a pool are embedded, whose files have so many bytes.
     fn embedded(&self, done: usize, count: usize, bytes: u64) {
-        self.bar.set_message(format!("{done} of {count} passages embedded"));
+        self.bar.set_message(format!("{done} of {count} texts embedded"));
         let share = bytes as f64 * done as f64 / count.max(1) as f64;
         self.bar.set_position(self.done.get() + share as u64);
     }
@@ -328,5 +364,108 @@ impl Progress {
     /// Writes a line to standard error; a closed terminal is no failure.
     fn warn(&self, line: &str) {
         self.bar.suspend(|| writeln!(io::stderr(), "tidewire: {line}").ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::fs;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use tidewire_engine::query::Query;
+    use tidewire_engine::store::Store as _;
+    use tidewire_engine::store::sqlite::{Settings, Sqlite};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Counts what it embeds; after so many batches it gets stuck.
+    struct Counting {
+        embedded: Mutex<HashMap<String, usize>>,
+        batches: AtomicUsize,
+        stuck: Notify,
+    }
+
+    #[async_trait]
+    impl Embedder for Counting {
+        fn name(&self) -> &str {
+            "counting"
+        }
+
+        async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
+            if self
+                .batches
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_err()
+            {
+                self.stuck.notify_one();
+                std::future::pending::<()>().await;
+            }
+            let mut embedded = self.embedded.lock().unwrap();
+            texts.iter().for_each(|text| *embedded.entry(text.clone()).or_default() += 1);
+            Ok(texts.iter().map(|text| vec![text.len() as f32, 1.0]).collect())
+        }
+
+        fn status(&self) -> Status {
+            Status::Ready
+        }
+    }
+
+    async fn ingest(data: &Path, files: &Path, embedder: Arc<dyn Embedder>) -> Result<usize> {
+        let files = find(&[files.to_owned()], files)?;
+        let job = Job {
+            target: Target::open(data, None)?,
+            embedder: Some(embedder),
+            collection: DOCUMENTS.into(),
+            limits: Limits { memory: 2048, seconds: 120 },
+            progress: Progress::new(&files),
+        };
+        job.run(files).await
+    }
+
+    #[tokio::test]
+    async fn what_was_embedded_before_an_interruption_is_not_embedded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, docs) = (folder.path().join("data"), folder.path().join("docs"));
+        fs::create_dir(&docs).unwrap();
+        for number in 0..90 {
+            let text = format!(
+                "# Document {number}\n\nThe first sentence of document {number} is long enough to be a part by itself.\n\
+                 The second sentence of document {number} is as long as the first one, or nearly so.\n"
+            );
+            fs::write(docs.join(format!("{number}.md")), text).unwrap();
+        }
+        let counting = |batches| {
+            let (batches, stuck) = (AtomicUsize::new(batches), Notify::new());
+            Arc::new(Counting { embedded: Mutex::default(), batches, stuck })
+        };
+        let (first, second) = (counting(5), counting(usize::MAX));
+        tokio::select! {
+            _ = ingest(&data, &docs, Arc::clone(&first) as _) => panic!("it gets stuck"),
+            () = first.stuck.notified() => {}
+        }
+        assert_eq!(ingest(&data, &docs, Arc::clone(&second) as _).await.unwrap(), 0);
+        let mut times = first.embedded.lock().unwrap().clone();
+        second
+            .embedded
+            .lock()
+            .unwrap()
+            .iter()
+            .for_each(|(text, count)| *times.entry(text.clone()).or_default() += count);
+        assert_eq!(times.len(), 270, "each passage and two sentences of it");
+        let again = times.values().filter(|count| **count > 1).count();
+        assert!(again <= BATCH, "at most what was on its way to the folder: {again}");
+        let store = Sqlite::open(Settings::new(&data)).unwrap();
+        let passages = store.query(&Query::all(DOCUMENTS, 1_000)).await.unwrap();
+        assert_eq!(passages.len(), 90);
+        assert!(
+            passages
+                .iter()
+                .all(|passage| passage.body["parts"].as_array().is_some_and(|parts| parts.len() == 2))
+        );
+        store.close().await.unwrap();
     }
 }

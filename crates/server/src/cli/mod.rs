@@ -44,6 +44,8 @@ enum Command {
     ExtractPdf {
         /// The file.
         file: PathBuf,
+        #[command(flatten)]
+        limits: crate::ingest::Limits,
     },
     /// Copy the data folder, also while a server uses it.
     Backup(backup::BackupArgs),
@@ -134,7 +136,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(args),
         Command::Import(args) => import::run(args),
         Command::Ingest(args) => ingest::run(args),
-        Command::ExtractPdf { file } => Ok(crate::ingest::extract::run(&file)),
+        Command::ExtractPdf { file, limits } => Ok(crate::ingest::extract::run(&file, limits)),
         Command::Backup(args) => backup::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Doctor(args) => doctor::run(&args),

@@ -9,7 +9,7 @@ const MOST: usize = 200;
 /// What is left of a section and is shorter than this joins the passage before it.
 const LEAST: usize = 30;
 /// Between headings, outermost first.
-const BETWEEN: &str = " › ";
+pub(super) const BETWEEN: &str = " › ";
 /// The longest heading path, in bytes.
 const PATH: usize = 300;
 
@@ -153,7 +153,7 @@ impl Cutter {
 }
 
 /// A text's sentences.
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         rest = rest.trim_start();

@@ -15,10 +15,17 @@ use pdf_extract::{
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-/// The most memory of the child, in bytes.
-const MEMORY: u64 = 2 << 30;
-/// The most time of the processor, in seconds.
-pub(super) const SECONDS: u64 = 120;
+/// What the child may use.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Limits {
+    /// The most memory that reading a PDF may take, in MiB.
+    #[arg(long = "pdf-memory", value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) memory: u64,
+    /// The most time of the processor that reading a PDF may take, in seconds.
+    #[arg(long = "pdf-seconds", value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: u64,
+}
+
 /// The most text that is read out of one file, in bytes.
 pub(super) const MAX_TEXT: usize = 64 << 20;
 /// What our lines on standard output begin with; the library may write others.
@@ -38,6 +45,8 @@ pub(super) enum Said {
     Line(Line),
     /// A page could not be read.
     Unreadable(u32),
+    /// There is more text, and it was left out.
+    Cut,
     /// It is encrypted with a password.
     Encrypted,
     /// It is no PDF, or broken.
@@ -62,8 +71,8 @@ pub(super) struct Line {
 }
 
 /// Reads the file and says what is in it. Always well: what is wrong with the file is said.
-pub(crate) fn run(path: &Path) -> ExitCode {
-    limit();
+pub(crate) fn run(path: &Path, limits: Limits) -> ExitCode {
+    limit(limits);
     // What a panic says is of no use to anybody.
     std::panic::set_hook(Box::new(|_| {}));
     let said = catch_unwind(|| read(path)).unwrap_or_else(|_| vec![Said::Broken]);
@@ -78,8 +87,8 @@ pub(crate) fn run(path: &Path) -> ExitCode {
 }
 
 /// From here on, too much memory or time ends the process. Where a limit cannot be set, the parent's clock remains.
-fn limit() {
-    for (resource, most) in [(Resource::As, MEMORY), (Resource::Cpu, SECONDS), (Resource::Core, 0)] {
+fn limit(Limits { memory, seconds }: Limits) {
+    for (resource, most) in [(Resource::As, memory << 20), (Resource::Cpu, seconds), (Resource::Core, 0)] {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(resource, limit).ok();
     }
@@ -103,6 +112,7 @@ fn read(path: &Path) -> Vec<Said> {
     if !matches!(whole, Ok(Ok(()))) {
         read_by_pages(&document, &pages, &mut page, &mut said);
     }
+    said.extend(page.is_cut.then_some(Said::Cut));
     said.extend(page.lines.into_iter().map(Said::Line));
     said.push(Said::End);
     said
@@ -142,6 +152,8 @@ fn title(document: &Document) -> Option<String> {
 struct Page {
     lines: Vec<Line>,
     bytes: usize,
+    /// Lines were left out, because there were too many.
+    is_cut: bool,
     number: u32,
     height: f64,
     open: Option<Open>,
@@ -161,7 +173,11 @@ impl Page {
     fn flush(&mut self) {
         let Some(Open { mut line, .. }) = self.open.take() else { return };
         line.text = line.text.trim().to_owned();
-        if !line.text.is_empty() && self.bytes < MAX_TEXT {
+        if line.text.is_empty() {
+            return;
+        }
+        self.is_cut |= self.bytes + line.text.len() > MAX_TEXT;
+        if !self.is_cut {
             self.bytes += line.text.len();
             self.lines.push(line);
         }
@@ -248,5 +264,21 @@ impl OutputDev for Page {
 
     fn end_line(&mut self) -> Result<(), OutputError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_most_text_lines_are_left_out_and_that_is_known() {
+        let mut page = Page { bytes: MAX_TEXT - 6, ..Page::default() };
+        for (number, word) in ["first", "second"].into_iter().enumerate() {
+            page.character(72.0, 100.0 * number as f64, 80.0, 10.0, word);
+            page.flush();
+        }
+        let kept: Vec<&str> = page.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!((kept, page.is_cut), (vec!["first"], true));
     }
 }

@@ -9,6 +9,7 @@ mod chunk;
 pub(crate) mod extract;
 mod html;
 mod markdown;
+mod parts;
 pub(crate) mod paths;
 pub(crate) mod pdf;
 mod rows;
@@ -25,6 +26,7 @@ use tidewire_engine::{Code, Error, Result};
 
 use crate::import::Format;
 pub(crate) use chunk::{Chunk, chunks};
+pub(crate) use extract::Limits;
 pub(crate) use target::Target;
 use text::Text;
 pub(crate) use wire::{MAX_BODY, PATH, accept};
@@ -63,12 +65,12 @@ impl Content {
     }
 }
 
-/// Reads a document. `program` is this program, which is its own child for PDFs.
-pub(crate) async fn read(program: &Path, path: &Path) -> Result<Text> {
+/// Reads a document. `program` is this program, which is its own child for PDFs, with these limits.
+pub(crate) async fn read(program: &Path, path: &Path, limits: Limits) -> Result<Text> {
     let content = Content::of(path).map_or_else(|| sniff(path), Ok)?;
     check_size(path, if content == Content::Pdf { MAX_PDF } else { MAX_FILE })?;
     let (program, file) = (program.to_owned(), path.to_owned());
-    let read = tokio::task::spawn_blocking(move || read_here(content, &program, &file));
+    let read = tokio::task::spawn_blocking(move || read_here(content, &program, &file, limits));
     let text = read.await.map_err(Error::internal)??;
     if text.is_empty() {
         return Err(Error::invalid(format!("{} has no text; leave it out", path.display())));
@@ -76,9 +78,9 @@ pub(crate) async fn read(program: &Path, path: &Path) -> Result<Text> {
     Ok(text)
 }
 
-fn read_here(content: Content, program: &Path, path: &Path) -> Result<Text> {
+fn read_here(content: Content, program: &Path, path: &Path, limits: Limits) -> Result<Text> {
     Ok(match content {
-        Content::Pdf => pdf::read(program, path)?,
+        Content::Pdf => pdf::read(program, path, limits)?,
         Content::Text => text::read(&source(path)?),
         Content::Markdown => markdown::read(&source(path)?),
         Content::Html => html::read(&source(path)?),
@@ -133,29 +135,36 @@ pub(crate) fn this_program() -> Result<PathBuf> {
         .map_err(|cause| Error::unavailable("this program's own file is not found").caused_by(cause))
 }
 
-/// What is embedded of a passage: where it stands, and what it says.
-pub(crate) fn embedded(title: &str, chunk: &Chunk) -> String {
+/// What is embedded of a passage: where it stands and what it says, and then its parts by themselves.
+pub(crate) fn embedded(title: &str, chunk: &Chunk) -> Vec<String> {
     let section = chunk.section.as_deref().unwrap_or_default();
-    let title = if section.starts_with(title) { "" } else { title };
-    let place: Vec<&str> = [title, section].into_iter().filter(|part| !part.is_empty()).collect();
-    format!("{}\n{}", place.join(" › "), chunk.text)
+    let before = if section.starts_with(title) { "" } else { title };
+    let place: Vec<&str> = [before, section].into_iter().filter(|part| !part.is_empty()).collect();
+    let whole = format!("{}\n{}", place.join(" › "), chunk.text);
+    std::iter::once(whole).chain(parts::parts(title, chunk)).collect()
 }
 
 /// What a passage is known by: 32 hex digits of what is embedded by whom.
-pub(crate) fn hash(model: &str, embedded: &str) -> String {
-    let digest = Sha256::new().chain_update(model).chain_update([0]).chain_update(embedded).finalize();
-    crate::hex(&digest[..16])
+pub(crate) fn hash(model: &str, embedded: &[String]) -> String {
+    let mut digest = Sha256::new().chain_update(model);
+    embedded.iter().for_each(|text| {
+        digest.update([0]);
+        digest.update(text);
+    });
+    crate::hex(&digest.finalize()[..16])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits { memory: 2048, seconds: 120 };
+
     async fn refusal(name: &str, bytes: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        read(Path::new("/nonexistent"), &path).await.unwrap_err().message.into_owned()
+        read(Path::new("/nonexistent"), &path, LIMITS).await.unwrap_err().message.into_owned()
     }
 
     #[tokio::test]
@@ -171,7 +180,8 @@ mod tests {
             let message = refusal(name, bytes).await;
             assert!(message.contains(word) && message.contains(name), "{message}");
         }
-        let missing = read(Path::new("/nonexistent"), Path::new("/nonexistent/a.md")).await.unwrap_err();
+        let missing =
+            read(Path::new("/nonexistent"), Path::new("/nonexistent/a.md"), LIMITS).await.unwrap_err();
         assert!(missing.message.contains("check the path"));
     }
 
@@ -185,9 +195,13 @@ mod tests {
     fn a_passage_is_known_by_its_place_and_text() {
         let chunk =
             Chunk { section: Some("Guide › Keys".into()), page: None, text: "A key opens doors.".into() };
-        assert_eq!(embedded("Guide", &chunk), "Guide › Keys\nA key opens doors.");
-        assert_eq!(embedded("Manual", &chunk), "Manual › Guide › Keys\nA key opens doors.");
-        assert_ne!(hash("one", "x"), hash("other", "x"));
-        assert_eq!(hash("one", "x").len(), 32);
+        assert_eq!(embedded("Guide", &chunk), ["Guide › Keys\nA key opens doors."]);
+        assert_eq!(embedded("Manual", &chunk), ["Manual › Guide › Keys\nA key opens doors."]);
+        let hash = |model: &str, texts: &[&str]| {
+            super::hash(model, &texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        assert_ne!(hash("one", &["x"]), hash("other", &["x"]));
+        assert_ne!(hash("one", &["x", "y"]), hash("one", &["xy"]));
+        assert_eq!(hash("one", &["x"]).len(), 32);
     }
 }

@@ -1,6 +1,7 @@
 //! Which files are meant, and what they are called.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use tidewire_engine::{Error, Result};
@@ -18,7 +19,14 @@ pub(crate) struct Found {
     pub(crate) size: u64,
 }
 
-/// The files that the paths name: each file itself, and of each folder all that can be read, hidden ones left out.
+/// How the JSON begins that describes an API or a format to programs. It says in thousands of lines what its reference
+/// page says in words, and would be found in the place of that.
+const FOR_PROGRAMS: [&str; 4] = ["openapi", "asyncapi", "swagger", "$schema"];
+/// So much of a file is looked at to know.
+const LOOK: u64 = 256;
+
+/// The files that the paths name: each file itself, and of each folder all that can be read. Hidden files and
+/// descriptions for programs are left out there.
 pub(crate) fn find(paths: &[PathBuf], here: &Path) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for path in paths {
@@ -50,12 +58,24 @@ fn walk(folder: &Path, here: &Path, found: &mut Vec<Found>) -> Result<()> {
         }
         if kind.is_dir() {
             walk(&path, here, found)?;
-        } else if kind.is_file() && Content::of(&path).is_some() {
+        } else if kind.is_file() && Content::of(&path).is_some() && !is_for_programs(&path) {
             let size = entry.metadata().map_or(0, |about| about.len());
             found.push(Found { name: name(&path, here), path, size });
         }
     }
     Ok(())
+}
+
+fn is_for_programs(path: &Path) -> bool {
+    if Content::of(path) != Some(Content::Json) {
+        return false;
+    }
+    let mut begin = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LOOK).read_to_end(&mut begin));
+    let begin = String::from_utf8_lossy(&begin);
+    let object = begin.trim_start_matches('\u{feff}').trim_start().strip_prefix('{');
+    let first = object.and_then(|members| members.split('"').nth(1));
+    read.is_ok() && first.is_some_and(|first| FOR_PROGRAMS.contains(&first))
 }
 
 /// The path without detours, from `here` if it lies there.
@@ -89,6 +109,13 @@ mod tests {
         let names: Vec<_> = find(&paths, here).unwrap().into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["docs/a.md", "docs/deep/b.PDF", "e.unknown"]);
         assert!(find(&[here.join("docs/.hidden/x")], here).is_err());
+        fs::write(here.join("docs/api.json"), "{\n  \"openapi\": \"3.1.0\"}").unwrap();
+        fs::write(here.join("docs/data.json"), "{\"name\": \"openapi\"}").unwrap();
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            find(paths, here).unwrap().into_iter().map(|found| found.name).collect()
+        };
+        assert_eq!(names(&[here.join("docs")]), ["docs/a.md", "docs/data.json", "docs/deep/b.PDF"]);
+        assert_eq!(names(&[here.join("docs/api.json")]), ["docs/api.json"], "who names it wants it");
         fs::create_dir(here.join("empty")).unwrap();
         assert!(find(&[here.join("empty")], here).unwrap_err().message.contains("no document"));
     }

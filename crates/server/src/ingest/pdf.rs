@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use tidewire_engine::{Error, Result};
 
-use super::extract::{Line, MARK, MAX_TEXT, SECONDS, Said};
+use super::extract::{Limits, Line, MARK, MAX_TEXT, Said};
 use super::text::{Kind, Text};
 
 /// The subcommand of this program that is the child.
 pub(crate) const CHILD: &str = "extract-pdf";
-/// The child is ended after so long, whatever it does.
-const PATIENCE: Duration = Duration::from_secs(SECONDS + 60);
+/// The child is ended so long after its time of the processor could be over, whatever it does.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What the child says at most, in bytes: its text, with what stands around each line.
 const MAX_SAID: u64 = 6 * MAX_TEXT as u64;
 /// A heading is larger than the text by so much …
@@ -31,9 +31,10 @@ const HEADING: usize = 160;
 const REPEATED: usize = 3;
 
 /// Reads a file by a child of `program`, which is this program. It blocks.
-pub(super) fn read(program: &Path, path: &Path) -> Result<Text> {
+pub(super) fn read(program: &Path, path: &Path, limits: Limits) -> Result<Text> {
     let child = Command::new(program)
         .arg(CHILD)
+        .args(["--pdf-memory", &limits.memory.to_string(), "--pdf-seconds", &limits.seconds.to_string()])
         .arg(path)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -42,20 +43,21 @@ pub(super) fn read(program: &Path, path: &Path) -> Result<Text> {
         .map_err(|cause| {
             Error::unavailable("no process can be started; raise the limits").caused_by(cause)
         })?;
-    let said = listen(child).map_err(|cause| {
+    let patience = Duration::from_secs(limits.seconds) + PATIENCE;
+    let said = listen(child, patience).map_err(|cause| {
         Error::unavailable(format!("{} cannot be read; try again", path.display())).caused_by(cause)
     })?;
-    understand(&said, path)
+    understand(&said, path, limits)
 }
 
-/// All that the child says until its end, which comes after [`PATIENCE`] at the latest.
-fn listen(mut child: Child) -> std::io::Result<Vec<u8>> {
+/// All that the child says until its end, which comes after so long at the latest.
+fn listen(mut child: Child, patience: Duration) -> std::io::Result<Vec<u8>> {
     let (mut said, out) = (Vec::new(), child.stdout.take());
     let child = Arc::new(Mutex::new(child));
     let (done, waiting) = channel::<()>();
     let watched = Arc::clone(&child);
     let watch = std::thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             end(&watched).ok(); // what it said until then is not whole, and that is said
         }
     });
@@ -73,11 +75,12 @@ fn end(child: &Mutex<Child>) -> std::io::Result<()> {
     child.wait().map(|_| ())
 }
 
-fn understand(said: &[u8], path: &Path) -> Result<Text> {
+fn understand(said: &[u8], path: &Path, limits: Limits) -> Result<Text> {
     let shown = path.display();
     let said = String::from_utf8_lossy(said);
     let said = said.lines().filter_map(|line| line.strip_prefix(MARK));
-    let (mut lines, mut unreadable, mut opened, mut is_whole) = (Vec::new(), Vec::new(), None, false);
+    let (mut lines, mut unreadable, mut opened) = (Vec::new(), Vec::new(), None);
+    let (mut is_whole, mut is_cut) = (false, false);
     for one in said.filter_map(|json| serde_json::from_str(json).ok()) {
         match one {
             Said::Opened { title, pages } => opened = Some((title, pages)),
@@ -89,12 +92,15 @@ fn understand(said: &[u8], path: &Path) -> Result<Text> {
             Said::Broken => {
                 return Err(Error::invalid(format!("{shown} is no PDF or is broken; check the file")));
             }
+            Said::Cut => is_cut = true,
             Said::End => is_whole = true,
         }
     }
     let Some((title, pages)) = opened.filter(|_| is_whole) else {
         return Err(Error::invalid(format!(
-            "{shown} cannot be read within 2 GiB of memory and {SECONDS} s, or is broken; check or split it"
+            "{shown} cannot be read within {} MiB of memory and {} s, or is broken; check it, split it, or raise \
+             --pdf-memory and --pdf-seconds",
+            limits.memory, limits.seconds
         )));
     };
     if !lines.iter().any(|line| line.text.chars().any(char::is_alphanumeric)) {
@@ -104,6 +110,9 @@ fn understand(said: &[u8], path: &Path) -> Result<Text> {
     }
     let mut text = assemble(lines);
     text.title = title.or(text.title);
+    if is_cut {
+        text.notes.push(format!("only its first {} MiB of text are read; split it", MAX_TEXT >> 20));
+    }
     if !unreadable.is_empty() {
         let numbers: Vec<String> = unreadable.iter().take(10).map(u32::to_string).collect();
         text.notes.push(format!(
@@ -261,6 +270,8 @@ impl Open {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits { memory: 64, seconds: 9 };
+
     fn line(page: u32, top: f32, size: f32, text: &str) -> Line {
         Line { page, size, top, left: 72.0, text: text.into() }
     }
@@ -296,21 +307,25 @@ mod tests {
     fn what_the_child_says_of_a_file_is_said_in_one_sentence() {
         let said = |lines: &[Said]| {
             let lines = lines.iter().map(|one| format!("{MARK}{}\n", serde_json::to_string(one).unwrap()));
-            understand(format!("noise\n{}", lines.collect::<String>()).as_bytes(), Path::new("a.pdf"))
+            understand(format!("noise\n{}", lines.collect::<String>()).as_bytes(), Path::new("a.pdf"), LIMITS)
         };
         let opened = Said::Opened { title: None, pages: 3 };
         for (lines, word) in [
             (vec![Said::Encrypted], "encrypted"),
             (vec![Said::Broken], "broken"),
             (vec![opened.clone(), Said::End], "no text"),
-            (vec![opened.clone()], "memory"),
+            (vec![opened.clone()], "64 MiB of memory and 9 s"),
             (vec![], "memory"),
         ] {
             let error = said(&lines).unwrap_err();
             assert!(error.message.contains(word) && error.message.contains("a.pdf"), "{error}");
         }
         let text =
-            said(&[opened, Said::Unreadable(2), Said::Line(line(1, 1.0, 1.0, "Text")), Said::End]).unwrap();
-        assert_eq!(text.notes, ["1 of 3 pages cannot be read: 2"]);
+            said(&[opened, Said::Unreadable(2), Said::Cut, Said::Line(line(1, 1.0, 1.0, "Text")), Said::End])
+                .unwrap();
+        assert_eq!(
+            text.notes,
+            ["only its first 64 MiB of text are read; split it", "1 of 3 pages cannot be read: 2"]
+        );
     }
 }

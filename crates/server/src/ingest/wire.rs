@@ -42,6 +42,8 @@ pub(super) struct Passage {
     page: Option<u32>,
     text: String,
     hash: String,
+    #[serde(default)]
+    parts: usize,
 }
 
 /// What the server answers.
@@ -66,15 +68,16 @@ pub(super) struct Done {
 impl From<Document> for Request {
     fn from(document: Document) -> Self {
         let Document { collection, document, title, source, url, passages, words_only } = document;
-        let passage = |NewPassage { section, page, text, hash }| Passage { section, page, text, hash };
+        let passage =
+            |NewPassage { section, page, text, hash, parts }| Passage { section, page, text, hash, parts };
         let passages = passages.into_iter().map(passage).collect();
         Self::Put { collection, document, title, source, url, passages, words_only }
     }
 }
 
 impl From<Passage> for NewPassage {
-    fn from(Passage { section, page, text, hash }: Passage) -> Self {
-        Self { section, page, text, hash }
+    fn from(Passage { section, page, text, hash, parts }: Passage) -> Self {
+        Self { section, page, text, hash, parts }
     }
 }
 

@@ -34,12 +34,16 @@ impl Place {
 
     /// Ingests the folder, without vectors: the tests need no model.
     fn ingest(&self) -> Output {
+        self.command().output().unwrap()
+    }
+
+    fn command(&self) -> Command {
         let mut command = tidewire();
         command
             .current_dir(self.dir.path())
             .args(["ingest", "docs", "--words-only", "--data"])
             .arg(self.data());
-        command.output().unwrap()
+        command
     }
 
     fn ingested(&self) -> String {
@@ -189,6 +193,59 @@ async fn files_that_cannot_be_read_are_named_and_the_others_go_on() {
     }
     assert!(String::from_utf8(output.stdout).unwrap().contains("5 files were left out"));
     assert_eq!(place.passages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_pdf_that_takes_too_much_is_left_out_and_the_others_go_on() {
+    let place = Place::new();
+    place.file("good.pdf", pdf(&[content("Good", &["This one is fine."])], ""));
+    place.file("slow.pdf", pdf(&["BT /F1 11 Tf (x) Tj ET ".repeat(400_000)], ""));
+    // It takes no room on the disk, and all of it in memory.
+    let large = place.file("large.pdf", "%PDF-1.4\n");
+    std::fs::File::options().write(true).open(large).unwrap().set_len(900 << 20).unwrap();
+    let limits = ["--pdf-seconds", "2", "--pdf-memory", "700"];
+    let output = place.command().args(limits).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for name in ["slow.pdf", "large.pdf"] {
+        let line = said.lines().find(|line| line.contains(name)).unwrap_or_default();
+        assert!(line.contains("cannot be read within 700 MiB of memory and 2 s"), "{name}: {said}");
+    }
+    let passages = place.passages().await;
+    assert_eq!(
+        passages.iter().map(|passage| text(passage, "text")).collect::<Vec<_>>(),
+        ["This one is fine."]
+    );
+}
+
+#[tokio::test]
+async fn an_ingest_that_is_killed_leaves_whole_documents_and_the_next_one_the_rest() {
+    let place = Place::new();
+    for number in 0..600 {
+        place.file(
+            &format!("{number:03}.md"),
+            format!("# D {number}\n\nOne of {number}.\n\n## More\n\nTwo of {number}.\n"),
+        );
+    }
+    let mut child = place.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // When a good part of it is in the folder: more than the empty tables.
+    let log = place.data().join("records.db-wal");
+    while std::fs::metadata(&log).map_or(0, |about| about.len()) < 1_500_000
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = place.passages().await.len();
+    assert!(before > 0 && before % 2 == 0, "{before}: documents are put as a whole");
+    let said = place.ingested().replace(',', "");
+    assert!(said.contains(&format!("{} passages written", 1_200 - before)), "{before} then {said}");
+    let mut texts: Vec<String> =
+        place.passages().await.iter().map(|passage| text(passage, "text").to_owned()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    assert_eq!(texts.len(), 1_200, "all is there, and once");
 }
 
 #[tokio::test]

@@ -1,31 +1,35 @@
 //! Retrieval: passages of documents that may answer a question, and what is made of them.
 //!
-//! [`Retriever`] asks two ways, by words and by nearness of meaning, and fuses both rankings by reciprocal rank.
-//! [`rerank`] orders what came by the question's words and leaves out what says the same twice. [`quote`] answers with
-//! sentences of the passages, [`sources`] names them for the client, and [`unknown_citations`] finds the marks of an
-//! answer that name no source.
+//! [`Retriever`] asks two ways, by words and by nearness of meaning. What came either way is looked at more closely: how
+//! near the passage is, how near the nearest of its sentences, and how well the words fit; the three together are its
+//! score. The best come with what stands around them. [`rerank`] orders what came by the question's words and leaves out
+//! what says the same twice. [`quote`] answers with sentences of the passages, [`sources`] names them for the client,
+//! and [`unknown_citations`] finds the marks of an answer that name no source.
 //!
 //! Documents are records: one a passage, in collections that `tidewire ingest` makes. Who may read what is judged by
 //! [`Records`](super::Records), at each call.
 
+mod around;
+mod candidate;
 mod citations;
+mod parts;
 mod passage;
 mod quote;
 mod rank;
 mod sources;
 mod words;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::SharedRecords;
 use crate::error::{Code, Result};
-use crate::id::RecordId;
 use crate::identity::Identity;
 use crate::model::{Embedder, Status};
 use crate::query::{Hit, Projection, Search, TextSearch, VectorSearch};
 
+use candidate::Candidate;
 pub use citations::{Citation, unknown_citations};
+pub use parts::{PARTS, packed};
 pub use passage::{DOCUMENTS, EMBEDDING, Passage, TEXT};
 pub use quote::{highlights, quote};
 pub use rank::rerank;
@@ -34,11 +38,9 @@ use words::Terms;
 
 /// So much of a question is looked at, in bytes.
 const MAX_QUESTION: usize = 2_000;
-/// How much a rank counts: 1 / (10 + rank). The first few count more than in the store's own fusion: people ask in other
-/// words than documents use, and what is near by meaning is often first or not at all.
-const RANK: f64 = 10.0;
-/// What the ranking by words counts beside the one by nearness.
-const WORDS: f64 = 0.6;
+/// What the words count beside the nearness of a passage and the nearness of its nearest sentence, which count 1 each:
+/// people ask in other words than documents use.
+const WORDS: f64 = 0.2;
 
 /// How far retrieval reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,15 +106,6 @@ pub struct Retriever {
     ways: Ways,
 }
 
-/// A passage with what is known of how well it fits.
-struct Candidate {
-    passage: Passage,
-    /// The sum over the rankings in which it is; being first in both is 1.
-    fused: f64,
-    /// The cosine of question and passage, where it was looked for by nearness.
-    nearness: Option<f64>,
-}
-
 impl Retriever {
     /// Over these records. Without an embedder, or while it loads, passages are looked for by words alone.
     pub fn new(records: SharedRecords, embedder: Option<Arc<dyn Embedder>>) -> Self {
@@ -163,9 +156,9 @@ impl Retriever {
             candidates.extend(self.look_in(identity, collection, &terms, vector.as_deref(), breadth).await?);
         }
         candidates.retain(|candidate| candidate.fits(&terms, breadth));
-        candidates.sort_by(|a, b| b.fused.total_cmp(&a.fused));
-        candidates.truncate(breadth.depth());
-        Ok(candidates.into_iter().map(Candidate::into_passage).collect())
+        let mut passages = candidate::scored(candidates);
+        passages.truncate(breadth.depth());
+        around::grown(&*self.records, identity, passages).await
     }
 
     /// What the question means, if somebody can say it.
@@ -204,7 +197,7 @@ impl Retriever {
             }
         };
         let (by_words, by_nearness) = futures_util::future::join(by_words, by_nearness).await;
-        Ok(fuse(collection, by_words?, by_nearness?))
+        Ok(candidate::joined(collection, by_words?, by_nearness?, vector))
     }
 
     async fn by_words(
@@ -265,45 +258,6 @@ fn search(
         filter: None,
         min_score: None,
         limit: breadth.depth(),
-        projection: Projection::Without(vec![EMBEDDING.to_owned()]),
-    }
-}
-
-/// One ranking of two, by reciprocal rank.
-fn fuse(collection: &str, by_words: Vec<Hit>, by_nearness: Vec<Hit>) -> Vec<Candidate> {
-    let mut fused: HashMap<RecordId, Candidate> = HashMap::new();
-    let (words, nearness) = match (by_words.is_empty(), by_nearness.is_empty()) {
-        (false, false) => (WORDS / (1.0 + WORDS), 1.0 / (1.0 + WORDS)),
-        (true, _) | (_, true) => (1.0, 1.0),
-    };
-    for (hits, weight, is_nearness) in [(by_words, words, false), (by_nearness, nearness, true)] {
-        for (rank, hit) in hits.into_iter().enumerate() {
-            let (score, share) = (hit.score, weight * (RANK + 1.0) / (RANK + 1.0 + rank as f64));
-            let id = hit.record.id.clone();
-            let Some(known) = fused.get_mut(&id) else {
-                let Some(passage) = Passage::read(collection, hit.record) else { continue };
-                let nearness = is_nearness.then_some(score);
-                fused.insert(id, Candidate { passage, fused: share, nearness });
-                continue;
-            };
-            known.fused += share;
-            known.nearness = if is_nearness { Some(score) } else { known.nearness };
-        }
-    }
-    let mut candidates: Vec<Candidate> = fused.into_values().collect();
-    candidates.sort_by(|a, b| {
-        b.fused.total_cmp(&a.fused).then_with(|| a.passage.record.0.cmp(&b.passage.record.0))
-    });
-    candidates
-}
-
-impl Candidate {
-    fn fits(&self, terms: &Terms, breadth: Breadth) -> bool {
-        self.nearness.is_some_and(|nearness| nearness >= breadth.nearness())
-            || terms.coverage(&self.passage.everything(), breadth.edits().into()) >= breadth.coverage()
-    }
-
-    fn into_passage(self) -> Passage {
-        Passage { score: self.fused.clamp(0.0, 1.0), ..self.passage }
+        projection: Projection::All,
     }
 }

@@ -1,9 +1,8 @@
 //! Ordering passages by what can be read in them, without a reranking model.
 //!
-//! Each passage is judged by its rank in retrieval, by how much of the question stands in its text and in its headings
-//! (rare words count more), and by whether words that are neighbours in the question are near each other. Then the
-//! best are taken one after the other, each judged down by how much it repeats one that was taken (maximal marginal
-//! relevance, Carbonell & Goldstein 1998).
+//! Each passage is judged by its score in retrieval and, a little, by how much of the question stands in its text and in
+//! its headings (rare words count more). Then the best are taken one after the other, each judged down by how much it
+//! repeats one that was taken (maximal marginal relevance, Carbonell & Goldstein 1998).
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,21 +10,17 @@ use super::passage::Passage;
 use super::words::{Terms, likeness, stems};
 
 /// What each sign counts; together 1.
-const RETRIEVED: f64 = 0.7;
-const IN_TEXT: f64 = 0.15;
-const IN_HEADINGS: f64 = 0.1;
-const NEIGHBOURS: f64 = 0.05;
+const RETRIEVED: f64 = 0.9;
+const IN_TEXT: f64 = 0.07;
+const IN_HEADINGS: f64 = 0.03;
 /// How much relevance counts beside novelty.
-const RELEVANCE: f64 = 0.85;
+const RELEVANCE: f64 = 0.95;
 /// Passages that are so alike say the same.
 const SAME: f64 = 0.9;
-/// Words that are so near are neighbours.
-const WINDOW: usize = 4;
 
 /// A passage as it is judged.
 struct Judged {
     passage: Passage,
-    stems: Vec<String>,
     set: HashSet<String>,
     headings: HashSet<String>,
 }
@@ -37,7 +32,7 @@ pub fn rerank(question: &str, passages: Vec<Passage>, most: usize) -> Vec<Passag
     let mut judged: Vec<Judged> = passages.into_iter().map(Judged::new).collect();
     let rarity = rarity(&terms, &judged);
     for candidate in &mut judged {
-        candidate.passage.score = candidate.relevance(&terms, &rarity, best).clamp(0.0, 1.0);
+        candidate.passage.score = candidate.relevance(&rarity, best).clamp(0.0, 1.0);
     }
     let mut chosen = choose(judged, most);
     chosen.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -60,39 +55,18 @@ fn rarity(terms: &Terms, judged: &[Judged]) -> HashMap<String, f64> {
 
 impl Judged {
     fn new(passage: Passage) -> Self {
-        let list: Vec<String> = stems(&passage.text).collect();
-        let set = list.iter().cloned().collect();
+        let set = stems(&passage.text).collect();
         let headings = stems(&passage.title).chain(stems(passage.section.as_deref().unwrap_or_default()));
-        Self { headings: headings.collect(), stems: list, set, passage }
+        Self { headings: headings.collect(), set, passage }
     }
 
-    fn relevance(&self, terms: &Terms, rarity: &HashMap<String, f64>, best: f64) -> f64 {
+    fn relevance(&self, rarity: &HashMap<String, f64>, best: f64) -> f64 {
         let share = |set: &HashSet<String>| -> f64 {
             rarity.iter().filter(|(stem, _)| set.contains(*stem)).map(|(_, weight)| weight).sum()
         };
         RETRIEVED * self.passage.score / best
             + IN_TEXT * share(&self.set)
             + IN_HEADINGS * share(&self.headings)
-            + NEIGHBOURS * self.neighbours(terms)
-    }
-
-    /// Which share of the question's neighbouring words are near each other here.
-    fn neighbours(&self, terms: &Terms) -> f64 {
-        let pairs = terms.stems().windows(2);
-        let all = pairs.len();
-        let near = pairs.filter(|pair| self.has_near(&pair[0], &pair[1])).count();
-        near as f64 / all.max(1) as f64
-    }
-
-    fn has_near(&self, one: &str, other: &str) -> bool {
-        if !self.set.contains(one) || !self.set.contains(other) {
-            return false;
-        }
-        let places = self.stems.iter().enumerate().filter(|(_, stem)| *stem == one);
-        places.map(|(place, _)| place).any(|place| {
-            let window = place.saturating_sub(WINDOW)..(place + WINDOW + 1).min(self.stems.len());
-            self.stems[window].iter().any(|stem| stem == other)
-        })
     }
 }
 
