@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args as ClapArgs;
@@ -11,17 +11,20 @@ use serde_json::Value;
 use crate::run::{Result, cannot_write, program, root, run, step, target};
 
 /// What the page is written for; shorter runs only print.
-const ROUNDS: usize = 200;
+const ROUNDS: u64 = 200;
 const MINUTES: u64 = 10;
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
     /// How often the server is killed.
     #[arg(long, default_value_t = ROUNDS)]
-    rounds: usize,
+    rounds: u64,
     /// How long it is under full load.
     #[arg(long, default_value_t = MINUTES)]
     minutes: u64,
+    /// Kill nothing, and take those figures from the last run.
+    #[arg(long)]
+    load_only: bool,
     /// Build with optimisation, which takes longer and loads harder.
     #[arg(long)]
     release: bool,
@@ -31,23 +34,26 @@ pub(crate) struct Args {
 pub(crate) fn run_all(args: &Args) -> Result {
     let release = args.release;
     step("build the server and its tests", || run(&mut tests(release, &["--no-run"])))?;
-    let crash = step(&format!("{} kills", args.rounds), || {
-        measured(
-            "crash",
-            tests(release, &only(CRASH)).env("TIDEWIRE_TEST_CRASH_ROUNDS", args.rounds.to_string()),
-        )
-    })?;
+    let crash = if args.load_only { last("crash")? } else { kills(args)? };
     let soak = step(&format!("{} minutes of full load", args.minutes), || {
         let seconds = args.minutes * 60;
         measured("soak", tests(release, &only(SOAK)).env("TIDEWIRE_TEST_SOAK_SECONDS", seconds.to_string()))
     })?;
     let page = page(release, &crash, &soak)?;
-    if args.rounds < ROUNDS || args.minutes < MINUTES {
+    let is_whole = crash["rounds"].as_u64() >= Some(ROUNDS) && args.minutes >= MINUTES;
+    if !is_whole {
         eprintln!("{page}\nThis was a short run; docs/reliability.md stays as it is.");
         return Ok(());
     }
     let path = root().join("docs/reliability.md");
     fs::write(&path, page).map_err(|error| cannot_write(&path, error))
+}
+
+fn kills(args: &Args) -> Result<Value> {
+    step(&format!("{} kills", args.rounds), || {
+        let mut command = tests(args.release, &only(CRASH));
+        measured("crash", command.env("TIDEWIRE_TEST_CRASH_ROUNDS", args.rounds.to_string()))
+    })
 }
 
 const CRASH: &str = "crash::whenever_it_is_killed_nothing_acknowledged_is_lost_and_everything_agrees";
@@ -71,15 +77,25 @@ fn only(test: &str) -> [&str; 4] {
 
 /// Runs one test and reads what it reports.
 fn measured(name: &str, command: &mut Command) -> Result<Value> {
-    let file = target().join("xtask").join(format!("{name}.json"));
+    let file = report(name);
     fs::create_dir_all(target().join("xtask")).map_err(|error| cannot_write(&file, error))?;
     run(command.env("TIDEWIRE_TEST_REPORT", &file))?;
+    last(name)
+}
+
+/// What the test reported when it ran last.
+fn last(name: &str) -> Result<Value> {
+    let file = report(name);
     let text = fs::read(&file).map_err(|error| unreadable(&file, error))?;
     serde_json::from_slice(&text).map_err(|error| unreadable(&file, error))
 }
 
+fn report(name: &str) -> PathBuf {
+    target().join("xtask").join(format!("{name}.json"))
+}
+
 fn unreadable(file: &Path, error: impl std::fmt::Display) -> String {
-    format!("the test left no report at {} ({error}); its output is above", file.display())
+    format!("there is no report at {} ({error}); run `cargo xtask soak` whole", file.display())
 }
 
 /// The page's text.
@@ -149,6 +165,7 @@ fn write_load(page: &mut String, soak: &Value) -> std::fmt::Result {
     writeln!(page, "| time | {:.0} s |", figure("seconds"))?;
     writeln!(page, "| CPU of the server | {:.0} % of one core |", 100.0 * rate("cpu_seconds"))?;
     writeln!(page, "| changes written | {} ({:.0} a second) |", soak["writes"], rate("writes"))?;
+    writeln!(page, "| longest wait for a write | {:.1} s |", figure("slowest"))?;
     writeln!(page, "| changes delivered | {} ({:.0} a second) |", soak["heard"], rate("heard"))?;
     writeln!(page, "| pieces of answers | {} ({:.0} a second) |", soak["chunks"], rate("chunks"))?;
     writeln!(page, "| keys set or removed | {} |", soak["keys"])?;
@@ -195,7 +212,7 @@ mod tests {
     fn the_page_states_what_was_measured() {
         let crash = json!({"rounds": 200, "seed": 7, "changes": 9, "unanswered": 8, "answers": 6, "interrupted": 5,
             "at_start": 4, "seconds": 3});
-        let soak = json!({"seconds": 600.0, "cpu_seconds": 300.0, "first": 1_048_576, "least": 1_048_576,
+        let soak = json!({"seconds": 600.0, "cpu_seconds": 300.0, "slowest": 0.5, "first": 1_048_576, "least": 1_048_576,
             "most": 2_097_152, "last": 2_097_152, "slope_per_minute": 10_485.76, "bound_per_minute": 1_048_576.0,
             "writes": 600_000, "heard": 1, "chunks": 2, "keys": 3, "questions": 4, "visits": 5,
             "listeners": 20, "writers": 8, "talkers": 8});

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tidewire_engine::change::ChangeKind;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::client::Client;
 use crate::proxy::Dice;
@@ -25,6 +26,21 @@ const KEYS: u64 = 6;
 
 /// So much was acknowledged to all together.
 pub(crate) type Progress = Arc<AtomicU64>;
+
+/// A busy machine may hold an answer up for so long.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+
+/// The next text; `None` when the connection is over.
+pub(crate) async fn text(client: &mut Client) -> Option<Utf8Bytes> {
+    loop {
+        match tokio::time::timeout(LONG, client.socket.next()).await.expect("an answer comes") {
+            Some(Ok(Message::Text(text))) => return Some(text),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(other)) => panic!("{other:?} is no answer"),
+            Some(Err(_)) | None => return None,
+        }
+    }
+}
 
 /// One change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +76,8 @@ pub(crate) struct Writer {
     keeps_book: bool,
     /// Nothing more is asked.
     rests: Arc<AtomicBool>,
+    /// The longest that an answer took.
+    pub(crate) slowest: Duration,
     /// Acknowledged, in order.
     pub(crate) done: Vec<Step>,
     /// Asked and not answered.
@@ -69,8 +87,9 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(name: usize, seed: u64) -> Self {
         let (there, done, asked) = (Vec::new(), Vec::new(), Vec::new());
-        let rests = Arc::default();
-        Self { name, dice: Dice(seed), op: 0, there, most: usize::MAX, keeps_book: true, rests, done, asked }
+        let (rests, slowest) = (Arc::default(), Duration::ZERO);
+        let (most, keeps_book) = (usize::MAX, true);
+        Self { name, dice: Dice(seed), op: 0, there, most, keeps_book, rests, slowest, done, asked }
     }
 
     /// One who never has more than so many records, writes nothing down, and works until it `rests`.
@@ -89,10 +108,12 @@ impl Writer {
         while !self.rests.load(Ordering::Relaxed) {
             let (kind, payload) = self.draw();
             let frame = json!({"type": kind, "messageId": self.op.to_string(), "payload": payload});
+            let asked_at = Instant::now();
             if client.socket.send(Message::text(frame.to_string())).await.is_err() {
                 return self;
             }
-            let Some(Message::Text(reply)) = client.message().await else { return self };
+            let Some(reply) = text(&mut client).await else { return self };
+            self.slowest = self.slowest.max(asked_at.elapsed());
             let reply: Value = serde_json::from_str(&reply).unwrap();
             assert_eq!(reply["type"], "Success", "{frame} was answered with {reply}");
             assert_eq!(reply["payload"]["data"]["failed"].as_array().map_or(0, Vec::len), 0, "{reply}");
@@ -218,8 +239,7 @@ impl Talker {
             }
             let talk = self.talks.last_mut().unwrap();
             while talk.answer.is_none() {
-                let Some(message) = client.message().await else { return self };
-                let Message::Text(text) = message else { continue };
+                let Some(text) = text(&mut client).await else { return self };
                 let frame: Value = serde_json::from_str(&text).unwrap();
                 talk.hear(&frame);
                 progress.fetch_add(u64::from(frame["type"] == "agent_partial"), Ordering::Relaxed);
