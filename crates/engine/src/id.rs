@@ -229,6 +229,11 @@ impl ManualClock {
         Self(AtomicI64::new(now.0))
     }
 
+    /// Shows another time, as a clock that is set.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+
     /// Lets `by` pass.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);

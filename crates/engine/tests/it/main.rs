@@ -2,6 +2,7 @@
 
 mod assistant;
 mod chat;
+mod clock;
 mod crash;
 mod direct;
 mod explorer;
