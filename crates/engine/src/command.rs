@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{ChatEvent, Usage};
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::model::ToolDefinition;
-use crate::query::{CollectionInfo, Filter, Hit, Projection, Query, Record, Search};
+use crate::query::{CollectionInfo, Filter, Hit, Projection, Query, Record, RecordTexts, Search};
 use crate::schema::{FieldChange, Schema};
 
 /// Which chat, as the asker names it.
@@ -464,7 +464,7 @@ pub enum Reply {
     /// To `Get`.
     Record(Record),
     /// To `Query`.
-    Records(Vec<Record>),
+    Records(RecordTexts),
     /// To `Count`.
     Count(u64),
     /// To `Distinct`.

@@ -451,7 +451,7 @@ impl Engine {
             Command::Get { collection, id, projection } => {
                 desk.get(identity, &collection, &id, &projection).await.map(Reply::Record)
             }
-            Command::Query(query) => desk.query(identity, query).await.map(Reply::Records),
+            Command::Query(query) => desk.texts(identity, query).await.map(Reply::Records),
             Command::Count { collection, filter } => {
                 desk.count(identity, &collection, filter).await.map(Reply::Count)
             }

@@ -3,10 +3,14 @@
 //! Plain data: the collections desk checks who may ask, the store turns it into parameterised SQL, tools build it
 //! from a model's arguments.
 
+mod texts;
+
 use serde_json::{Map, Value};
 
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::schema::Metric;
+
+pub use texts::{RecordText, RecordTexts};
 
 /// A record's members, in the order in which they were written.
 pub type Body = Map<String, Value>;

@@ -21,7 +21,7 @@ use crate::edit::{Edit, Edited};
 use crate::error::{Code, Detail, Error, Result};
 use crate::id::{Clock, RecordId};
 use crate::identity::Identity;
-use crate::query::{Body, CollectionInfo, Filter, Hit, Projection, Query, Record, Search};
+use crate::query::{Body, CollectionInfo, Filter, Hit, Projection, Query, Record, RecordTexts, Search};
 use crate::store::{Operation, Store, Write};
 
 pub use crate::store::{MAX_ANSWER, MAX_RECORD};
@@ -104,6 +104,12 @@ impl Desk {
         Ok(record)
     }
 
+    /// `Query`.
+    pub async fn texts(&self, identity: &Identity, query: Query) -> Result<RecordTexts> {
+        check_query(identity, &query)?;
+        self.store.query_texts(&query).await
+    }
+
     /// `Distinct`.
     pub async fn distinct(
         &self,
@@ -121,11 +127,7 @@ impl Desk {
 #[async_trait]
 impl Records for Desk {
     async fn query(&self, identity: &Identity, query: Query) -> Result<Vec<Record>> {
-        let joined = query.join.iter().flat_map(|join| &join.collections);
-        for collection in std::iter::once(&query.collection).chain(joined) {
-            check_name(collection)?;
-            identity.check_read(collection)?;
-        }
+        check_query(identity, &query)?;
         self.store.query(&query).await
     }
 
@@ -151,6 +153,16 @@ impl Records for Desk {
         let readable = self.collections(identity).await?;
         self.of_documents(readable.into_iter().map(|info| info.name).collect()).await
     }
+}
+
+/// Fails unless the identity may read all collections that a query names.
+fn check_query(identity: &Identity, query: &Query) -> Result<()> {
+    let joined = query.join.iter().flat_map(|join| &join.collections);
+    for collection in std::iter::once(&query.collection).chain(joined) {
+        check_name(collection)?;
+        identity.check_read(collection)?;
+    }
+    Ok(())
 }
 
 /// Fails unless a client may use this as a collection's name.

@@ -26,7 +26,7 @@ use crate::edit::{Edited, FieldAction, KeyValue, Ttl};
 use crate::error::Result;
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
-use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, Search};
+use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, RecordTexts, Search};
 use crate::schema::{FieldChange, Schema};
 
 use entry::LogEntry;
@@ -208,6 +208,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Fails as too large beyond [`MAX_ANSWER`].
     async fn query(&self, query: &Query) -> Result<Vec<Record>>;
+
+    /// The same, as text.
+    async fn query_texts(&self, query: &Query) -> Result<RecordTexts> {
+        Ok(self.query(query).await?.iter().collect())
+    }
 
     /// How many fit; 0 if there is no such collection.
     async fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tidewire_engine::agent::explorer::{Explorer, catalog, demo, suggestions, summary};
+use tidewire_engine::agent::explorer::{Explorer, Vocabulary, catalog, demo, suggestions, summary};
 use tidewire_engine::agent::{Agent, SharedRecords, Turn};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::ManualClock;
@@ -83,6 +83,33 @@ async fn every_tool_reads_the_real_store() {
     assert_eq!(found["columns"].as_array().unwrap().len(), 50);
     let lineage = ask("", "get_lineage", json!({"table_name": "deliveries"})).await.0;
     assert_eq!(lineage["refresh_frequency"], "hourly");
+}
+
+#[tokio::test]
+async fn what_may_be_spoken_of_is_what_there_is_now() {
+    let store = Arc::new(Sqlite::in_memory().unwrap());
+    let clock = Arc::new(ManualClock::new(Timestamp(2_000_000)));
+    let desk = Desk::new(Arc::clone(&store) as _, clock);
+    let vocabulary = Vocabulary::new(Arc::new(desk));
+    let commit = async |batch| store.commit(&Subject::SYSTEM.into(), Timestamp(1), batch).await.unwrap();
+    let names = async |identity: &Identity| {
+        let names = vocabulary.of(identity).await.unwrap();
+        names.iter().map(|name| name.name.clone()).collect::<Vec<_>>()
+    };
+    let everybody = Identity::local();
+    assert!(names(&everybody).await.is_empty());
+    let table = |name: &str| write(catalog::TABLES, name, json!({"name": name, "schema": "s"}));
+    commit(vec![table("a"), write("orders", "1", json!({}))]).await;
+    assert_eq!(names(&everybody).await, ["s.a", "s", "orders"]);
+    assert_eq!(names(&everybody).await, ["s.a", "s", "orders"]);
+    commit(vec![table("b")]).await;
+    assert_eq!(names(&everybody).await, ["s.a", "s.b", "s", "orders"]);
+    let narrow = everybody.narrowed(&[catalog::TABLES.to_owned()]);
+    assert_eq!(names(&narrow).await, ["s.a", "s.b", "s"], "another asker, who may read less");
+    assert_eq!(names(&everybody).await, ["s.a", "s.b", "s", "orders"]);
+    let remove = Write::new(catalog::TABLES, RecordId::from("a"), Operation::Delete);
+    commit(vec![remove, write("more", "1", json!({}))]).await;
+    assert_eq!(names(&everybody).await, ["s.b", "s", "more", "orders"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use tidewire_engine::command::{Command, Reply};
 use tidewire_engine::edit::{Edit, Edited};
 use tidewire_engine::model::ToolDefinition;
-use tidewire_engine::query::{Filter, Query, Search, TextSearch};
+use tidewire_engine::query::{Filter, Query, RecordTexts, Search, TextSearch};
 use tidewire_engine::{Code, Detail, Error, RecordId, Result};
 
 use super::filter;
@@ -232,7 +232,7 @@ pub fn answer(
 /// What is said in an answer.
 pub(super) enum Data {
     Record(Box<Edited>),
-    Records(Vec<Edited>),
+    Records(RecordTexts),
     Hits(Vec<tidewire_engine::query::Hit>),
     Json(Value),
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tidewire_engine::edit::Edit;
 use tidewire_engine::event::Usage;
-use tidewire_engine::query::Record;
+use tidewire_engine::query::{Record, RecordTexts};
 use tidewire_engine::{ChatId, RunId, Timestamp};
 
 use super::*;
@@ -113,7 +113,7 @@ fn hello_is_answered_first_and_chooses_the_format() {
     assert!(talk.incoming(Incoming::Binary(&query)).is_empty());
     let (ticket, _) = talk.open.remove(0);
     let mut out = Vec::new();
-    talk.session.reply(ticket, Ok(Reply::Records(vec![])), talk.now, &mut out);
+    talk.session.reply(ticket, Ok(Reply::Records(RecordTexts::default())), talk.now, &mut out);
     let [Frame::Binary(_)] = &out[..] else { panic!("{out:?}") };
     assert_eq!(read(&out[0]), success(&json!("msg-0"), json!([]))[0]);
     let other = json!({"type": "Hello", "payload": {"formats": ["cbor"]}});
@@ -250,7 +250,7 @@ fn a_completion_without_an_id_waits_until_it_is_alone() {
     talk.send(ask("FindAll", json!("1"), json!({"collection": "c"})));
     talk.send(flat);
     assert!(talk.answer(completed("one")).is_empty());
-    let answers = talk.answer(Ok(Reply::Records(vec![])));
+    let answers = talk.answer(Ok(Reply::Records(RecordTexts::default())));
     assert_eq!(answers[0]["messageId"], "1");
     assert_eq!(
         (answers[1].get("messageId"), &answers[1]["payload"]["data"]["content"]),
@@ -490,7 +490,7 @@ fn reply_to(command: &Command, choice: u8) -> Result<Reply> {
         Command::SendMessage { .. } => {
             Ok(Reply::Accepted { chat: ChatId::new(), run: RunId::new(), duplicate: None })
         }
-        Command::Query(_) => Ok(Reply::Records(vec![record("a", json!({"x": [1]}))])),
+        Command::Query(_) => Ok(Reply::Records([&record("a", json!({"x": [1]}))].into_iter().collect())),
         Command::Watch { .. } => Ok(Reply::Watching { after: Offset(3), gap: false }),
         Command::Complete { .. } => completed("yes"),
         _ => Ok(Reply::Done),

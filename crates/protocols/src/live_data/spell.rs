@@ -4,11 +4,11 @@ use serde_json::value::RawValue;
 use tidewire_engine::command::ModelInfo;
 use tidewire_engine::edit::Edited;
 use tidewire_engine::event::Usage;
-use tidewire_engine::query::{Hit, Record};
+use tidewire_engine::query::{Hit, RecordTexts};
 use tidewire_engine::schema::Schema;
 use tidewire_engine::{Code, Error, Result};
 
-use super::typed::{Values, put_json, put_record};
+use super::typed::{Values, put_json, put_record, put_text};
 use super::{pack, wire};
 use crate::frame::Frame;
 
@@ -110,8 +110,8 @@ pub fn put_list<T>(
 }
 
 /// Records as an array.
-pub fn put_records(out: &mut Vec<u8>, records: &[Record], values: Values) {
-    put_list(out, records, |out, record| put_record(out, record, values));
+pub fn put_records(out: &mut Vec<u8>, records: &RecordTexts, values: Values) {
+    put_list(out, records.iter(), |out, record| put_text(out, record, values));
 }
 
 /// What a search found.

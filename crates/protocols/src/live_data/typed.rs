@@ -3,9 +3,13 @@
 //! With typed values, each member but `id` and `ttl` is `{"type", "value"}`; what lies within a value is plain. The
 //! types are those that JSON shows, and `DateTime` for RFC 3339 text with an offset.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tidewire_engine::Timestamp;
-use tidewire_engine::query::{Body, Record};
+use tidewire_engine::query::{Body, Record, RecordText};
 
 /// How members are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,11 +35,108 @@ pub fn put(out: &mut Vec<u8>, id: &str, body: &Body, expires_at: Option<Timestam
         out.push(b':');
         put_value(out, value, values);
     }
+    put_end(out, expires_at);
+}
+
+fn put_end(out: &mut Vec<u8>, expires_at: Option<Timestamp>) {
     if let Some(at) = expires_at {
         out.extend_from_slice(b",\"ttl\":");
         put_json(out, &at.to_rfc3339());
     }
     out.push(b'}');
+}
+
+/// Writes a record whose members are text, as [`put`] would. The text is only looked into where something of it changes.
+pub fn put_text(out: &mut Vec<u8>, record: RecordText<'_>, values: Values) {
+    out.extend_from_slice(b"{\"id\":");
+    put_json(out, record.id);
+    if values == Values::Plain && !has_taken_name(record.members) {
+        put_inside(out, record.members);
+    } else {
+        let members = Members { out: &mut *out, expires_at: record.expires_at, values };
+        let mut text = serde_json::Deserializer::from_str(record.members);
+        members.deserialize(&mut text).expect("the store has objects only");
+    }
+    put_end(out, record.expires_at);
+}
+
+/// Whether a member may be named as what is written beside the members.
+fn has_taken_name(members: &str) -> bool {
+    members.contains("\"ttl\":") || members.contains("\"id\":")
+}
+
+/// Writes an object's members behind others.
+fn put_inside(out: &mut Vec<u8>, object: &str) {
+    let inside = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    if !inside.is_empty() {
+        out.push(b',');
+        out.extend_from_slice(inside.as_bytes());
+    }
+}
+
+/// Writes members while they are read.
+struct Members<'o> {
+    out: &'o mut Vec<u8>,
+    expires_at: Option<Timestamp>,
+    values: Values,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = members.next_entry::<&RawValue, &RawValue>()? {
+            let (name, value) = (name.get(), value.get());
+            if is_own(name.trim_matches('"'), self.expires_at) {
+                self.out.push(b',');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.push(b':');
+                put_raw(self.out, value, self.values);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a value, JSON as `serde_json` writes it, as [`put_value`] would.
+fn put_raw(out: &mut Vec<u8>, value: &str, values: Values) {
+    match values {
+        Values::Plain => out.extend_from_slice(value.as_bytes()),
+        Values::Typed => {
+            out.extend_from_slice(b"{\"type\":\"");
+            out.extend_from_slice(type_of_raw(value).as_bytes());
+            out.extend_from_slice(b"\",\"value\":");
+            out.extend_from_slice(value.as_bytes());
+            out.push(b'}');
+        }
+    }
+}
+
+/// The same as [`type_of`].
+fn type_of_raw(value: &str) -> &'static str {
+    match value.as_bytes() {
+        [b'n', ..] => "Null",
+        [b't' | b'f', ..] => "Boolean",
+        // A moment has nothing that is escaped.
+        [b'"', ..] if is_moment(value.trim_matches('"')) => "DateTime",
+        [b'"', ..] => "String",
+        [b'[', ..] => "Array",
+        [b'{', ..] => "Object",
+        _ if value.contains(['.', 'e', 'E']) => "Float",
+        _ => "Integer",
+    }
 }
 
 /// Whether a member is the record's own and not written beside its members.
@@ -108,6 +209,7 @@ const TYPES: [&str; 16] = [
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -144,6 +246,50 @@ mod tests {
         let ttl = "1970-01-01T00:00:00.000000Z";
         assert_eq!(written_typed, json!({"id": "r1", "a": {"type": "Integer", "value": 1}, "ttl": ttl}));
         assert_eq!(written(body, None, Values::Plain), json!({"id": "r1", "ttl": "1h", "a": 1}));
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_written_as_members_are(body in body(), expires in any::<bool>(), typed in any::<bool>()) {
+            let expires_at = expires.then_some(Timestamp(1_234_567));
+            let values = if typed { Values::Typed } else { Values::Plain };
+            let (mut by_members, mut by_text) = (Vec::new(), Vec::new());
+            put(&mut by_members, "r\"1", &body, expires_at, values);
+            let members = serde_json::to_string(&body).unwrap();
+            put_text(&mut by_text, RecordText { id: "r\"1", members: &members, expires_at }, values);
+            prop_assert_eq!(String::from_utf8(by_text), String::from_utf8(by_members));
+        }
+    }
+
+    /// Members of all types, also under names and with texts that are easily mistaken.
+    fn body() -> impl Strategy<Value = Body> {
+        let text = prop_oneof![
+            any::<String>(),
+            Just(String::from("2026-01-02T03:04:05+02:00")),
+            Just(String::from("\"2026-01-02T03:04:05Z\"")),
+            Just(String::from("{\"ttl\":1,\"id\":2}")),
+        ];
+        let name = prop_oneof![
+            4 => any::<String>(),
+            1 => prop_oneof![Just("id"), Just("ttl"), Just("\"id\"")].prop_map(String::from),
+        ];
+        let one = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>()
+                .prop_map(|number| serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)),
+            text.prop_map(Value::from),
+        ];
+        let value = one.prop_recursive(2, 8, 3, |inner| {
+            let members = prop::collection::vec((any::<String>(), inner.clone()), 0..3);
+            prop_oneof![
+                prop::collection::vec(inner, 0..3).prop_map(Value::from),
+                members.prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        });
+        prop::collection::vec((name, value), 0..5).prop_map(|members| members.into_iter().collect())
     }
 
     #[test]

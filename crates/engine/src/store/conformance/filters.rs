@@ -296,6 +296,7 @@ pub(super) async fn an_answer_has_a_limit(store: &impl Store) {
     let error = store.query(&Query::all("c", usize::MAX)).await.unwrap_err();
     assert_eq!(error.code, Code::TooLarge);
     assert!(error.message.contains("limit and skip"), "{}", error.message);
+    assert_eq!(store.query_texts(&Query::all("c", usize::MAX)).await.unwrap_err().code, Code::TooLarge);
     assert_eq!(store.query(&Query::all("c", 50)).await.unwrap().len(), 50);
     let projection = Projection::Only(vec!["n".into()]);
     let query = Query { projection, ..Query::all("c", usize::MAX) };

@@ -28,6 +28,7 @@ pub async fn check<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     records::concurrent_commits_leave_no_gap(make().await).await;
     records::a_failing_commit_disturbs_no_other(make().await).await;
     records::what_was_written_comes_back_as_it_was(&make().await).await;
+    records::texts_are_what_the_records_are(&make().await).await;
     records::collections_are_listed_and_counted(&make().await).await;
     records::search_finds_what_is_there_now(&make().await).await;
     records::search_survives_anything_that_is_typed(&make().await).await;

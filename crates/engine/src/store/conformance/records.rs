@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{body, code, commit, insert, who, write};
 use crate::error::Code;
 use crate::id::{Offset, RecordId, Timestamp};
-use crate::query::{CollectionInfo, Filter, Query, Record, Search};
+use crate::query::{CollectionInfo, Filter, Projection, Query, Record, Search};
 use crate::store::{Change, ChangeKind, Committed, Listener, LogSpan, Operation, Store};
 
 async fn get(store: &impl Store, id: &str) -> Option<Record> {
@@ -157,6 +157,28 @@ pub(super) async fn what_was_written_comes_back_as_it_was(store: &impl Store) {
     assert_eq!(written, read, "also the order of the members");
     let change = store.changes("c", Offset(0), 1).await.unwrap().remove(0);
     assert_eq!(change.after.map(|after| Value::Object(after).to_string()), Some(written));
+}
+
+pub(super) async fn texts_are_what_the_records_are(store: &impl Store) {
+    for (id, value) in [
+        ("b", json!({"text": "quote \" backslash \\ nul \u{0} bell \u{7} ü 🦀 line\nend /", "n": 1})),
+        ("a", json!({"z": 5e-324, "exact": 0.1, "whole": 1.0, "huge": u64::MAX, "n": 1, "": {"deep": [[]]}})),
+        ("c", json!({"n": 2})),
+    ] {
+        insert(store, "c", id, value).await;
+    }
+    one(store, "c", Operation::Merge(body(&json!({"more": [1e300, -0.0]})))).await.unwrap();
+    let fitting = Query::all("c", 10).filter(Filter::eq("n", 1));
+    let queries = [
+        Query { projection: Projection::Only(vec!["n".into()]), ..fitting.clone() },
+        Query { skip: 1, ..Query::all("c", 10) },
+        Query::all("nothing", 10),
+        fitting,
+    ];
+    for query in queries {
+        let records = store.query(&query).await.unwrap();
+        assert_eq!(store.query_texts(&query).await.unwrap(), records.iter().collect(), "{query:?}");
+    }
 }
 
 pub(super) async fn collections_are_listed_and_counted(store: &impl Store) {

@@ -52,7 +52,7 @@ use crate::id::{
     ChatId, Clock, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, SystemClock, Timestamp,
 };
 use crate::identity::Subject;
-use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
+use crate::query::{CollectionInfo, Filter, Hit, Query, Record, RecordTexts, Search};
 use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
 use crate::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, Store, Write};
@@ -481,6 +481,12 @@ impl Store for Sqlite {
         filter::check(query.filter.as_ref())?;
         let (query, schemas, now) = (query.clone(), self.schemas.clone(), self.clock.now());
         self.records.readers.call(move |c| query::query(c, &schemas, &query, now)).await
+    }
+
+    async fn query_texts(&self, query: &Query) -> Result<RecordTexts> {
+        filter::check(query.filter.as_ref())?;
+        let (query, schemas, now) = (query.clone(), self.schemas.clone(), self.clock.now());
+        self.records.readers.short(move |c, held| query::texts(c, held, (&schemas, &query, now))).await
     }
 
     async fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {

@@ -8,15 +8,18 @@ use rusqlite::{Connection, Row, params_from_iter};
 use serde_json::{Number, Value};
 
 use super::collections::{self, Schemas};
-use super::filter::{self, Sql};
+use super::filter::{self, Scope, Sql};
+use super::readers::Held;
 use super::records;
 use crate::error::{Code, Detail, Error, Result};
 use crate::id::Timestamp;
-use crate::query::{Body, Filter, Join, Operator, Projection, Query, Record};
+use crate::query::{Body, Filter, Join, Operator, Projection, Query, Record, RecordTexts};
 use crate::store::{MAX_ANSWER, path};
 
 /// So many values are looked up in another collection at once.
 const VALUES: usize = 5_000;
+/// A query that looks at no more records than this is short.
+const SHORT: usize = 256;
 /// The most collections that one query joins.
 const MAX_JOINED: usize = 16;
 
@@ -69,6 +72,43 @@ pub(super) fn query(
         }
     }
     Ok(records)
+}
+
+/// The same, as text. What the store has is passed on as it is where nothing changes it.
+pub(super) fn texts(
+    connection: &Connection,
+    held: &mut Held,
+    (schemas, query, now): (&Schemas, &Query, Timestamp),
+) -> Result<RecordTexts> {
+    if query.join.is_some() || query.projection != Projection::All {
+        held.tell();
+        return Ok(self::query(connection, schemas, query, now)?.iter().collect());
+    }
+    let scope = collections::scope(connection, schemas, &query.collection, now)?;
+    if !is_short(query, &scope) {
+        held.tell();
+    }
+    let sql = filter::select(query, &scope)?;
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(params_from_iter::<Vec<Bound>>(sql.values))?;
+    let (mut texts, mut budget) = (RecordTexts::default(), Budget::new());
+    while let Some(row) = rows.next()? {
+        let text = records::text(row)?;
+        budget.spend(text.members.len() + text.id.len())?;
+        texts.push(text);
+    }
+    Ok(texts)
+}
+
+/// Whether a query surely looks at a few records only: those with one value of an indexed member.
+fn is_short(query: &Query, scope: &Scope) -> bool {
+    let finds = |filter: &Filter| {
+        matches!(filter, Filter::Compare { field, operator: Operator::Eq, value }
+            if scope.rules.is_ordered(field) && !value.is_null())
+    };
+    query.sort.is_empty()
+        && query.limit.saturating_add(query.skip) <= SHORT
+        && query.filter.as_ref().is_some_and(finds)
 }
 
 fn select(

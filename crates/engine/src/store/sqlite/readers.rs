@@ -6,6 +6,9 @@
 //!
 //! Small reads (a record by its key) share: those that came while one thread was at it are read together by that
 //! thread, in one transaction. A hundred askers then cost a few changes of threads, not a hundred.
+//!
+//! Reads that are surely short hold their answers while others wait, and tell several at once: each answer wakes its
+//! asker, which on a busy core takes it away from the reading thread.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,8 +43,35 @@ struct Pool {
     is_closed: bool,
 }
 
-/// A read that waits for a connection; it answers its asker itself.
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+/// A read that waits for a connection; it answers its asker itself, or leaves the answer to be told with others.
+type Read = Box<dyn FnOnce(&Connection, &mut Held) + Send>;
+
+/// So many answers are told at once.
+const TOGETHER: usize = 16;
+
+/// Answers that are about to be told.
+#[derive(Default)]
+pub(super) struct Held(Vec<Box<dyn FnOnce() + Send>>);
+
+impl Held {
+    /// Tells them. A read that may take long does so before it begins.
+    pub(super) fn tell(&mut self) {
+        self.0.drain(..).for_each(|answer| answer());
+    }
+
+    fn put(&mut self, answer: impl FnOnce() + Send + 'static) {
+        self.0.push(Box::new(answer));
+        if self.0.len() == TOGETHER {
+            self.tell();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,10 +85,13 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// A small read that waits for others; it answers its asker itself.
+type SmallRead = Box<dyn FnOnce(&Connection) + Send>;
+
 /// Small reads that wait, and whether a thread is about to read them.
 #[derive(Default)]
 struct Small {
-    waiting: Vec<Read>,
+    waiting: Vec<SmallRead>,
     is_served: bool,
 }
 
@@ -86,11 +119,32 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let reading = Reading::default();
         let state = Arc::clone(&reading.0);
-        self.shared.ask(Box::new(move |connection| {
+        self.shared.ask(Box::new(move |connection, held| {
+            held.tell();
             if begin(&state, connection) {
                 let outcome = safely(|| in_transaction(connection, work));
                 *lock(&state) = State::Over;
                 reply.send(outcome).ok(); // the asker may have gone
+            }
+        }))?;
+        answer.await.map_err(|_| failure::closed())?
+    }
+
+    /// The same for work that is short, or tells what is held before it becomes long. Its answer may wait for a few
+    /// others.
+    pub(super) async fn short<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &mut Held) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let reading = Reading::default();
+        let state = Arc::clone(&reading.0);
+        self.shared.ask(Box::new(move |connection, held| {
+            if begin(&state, connection) {
+                let outcome = safely(|| in_transaction(connection, |connection| work(connection, held)));
+                *lock(&state) = State::Over;
+                held.put(move || _ = reply.send(outcome)); // the asker may have gone
             }
         }))?;
         answer.await.map_err(|_| failure::closed())?
@@ -103,7 +157,7 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connection| {
+        let read: SmallRead = Box::new(move |connection| {
             reply.send(safely(|| work(connection))).ok(); // the asker may have gone
         });
         let begin = {
@@ -175,7 +229,8 @@ async fn serve(small: Arc<Mutex<Small>>, shared: Arc<Shared>) {
     // Others who are about to ask do so first, and their reads share the change of threads.
     tokio::task::yield_now().await;
     let reads = Arc::clone(&small);
-    let read: Read = Box::new(move |connection| {
+    let read: Read = Box::new(move |connection, held| {
+        held.tell();
         if !drain(&reads, connection) {
             give_up(&reads);
         }
@@ -266,11 +321,12 @@ struct Lent {
 impl Lent {
     /// Reads, and then what waits.
     fn serve(mut self, first: Read) {
+        let mut held = Held::default();
         let mut next = Some(first);
         while let Some(read) = next
             && let Some(connection) = &self.connection
         {
-            read(connection);
+            read(connection, &mut held);
             clean(connection);
             next = self.next();
         }

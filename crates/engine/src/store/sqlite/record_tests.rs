@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as Bound;
@@ -11,7 +12,7 @@ use super::*;
 use crate::edit::{Action, FieldAction, Ttl};
 use crate::error::Code;
 use crate::id::ManualClock;
-use crate::query::{Body, Operator, Sort};
+use crate::query::{Body, Operator, Projection, Sort};
 use crate::schema::{Field, FieldKind, Index as FieldIndex};
 use crate::store::Operation;
 
@@ -37,6 +38,36 @@ async fn plan(store: &Sqlite, query: Query) -> String {
         Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
     };
     store.records.readers.call(explain).await.unwrap()
+}
+
+/// One connection serves short reads, which hold their answers, and long ones between them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_wait_for_each_other_are_all_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(Settings { readers: 1, ..Settings::new(dir.path()) }).unwrap();
+    store.create_collection("c", Some(indexed(&["n"])), Timestamp(1)).await.unwrap();
+    let insert = |number: usize| {
+        let members = body(json!({"n": number % 10, "other": number % 2}));
+        Write::new("c", RecordId(format!("{number:03}")), Operation::Insert(members))
+    };
+    store.commit(&"ann".into(), Timestamp(1), (0..200).map(insert).collect()).await.unwrap();
+    let ask = |number: usize| {
+        let (query, found) = match number % 5 {
+            0 => (Query::all("c", 1_000), 200),
+            1 => (Query::all("c", 100).filter(Filter::eq("other", 1)), 100),
+            2 => (Query { projection: Projection::Only(vec!["n".into()]), ..Query::all("c", 7) }, 7),
+            _ => (Query::all("c", 30).filter(Filter::eq("n", number % 10)), 20),
+        };
+        let store = &store;
+        async move {
+            if number % 11 == 0 {
+                drop(store.query_texts(&query).now_or_never()); // who asks may go away
+            }
+            assert_eq!(store.query_texts(&query).await.unwrap().len(), found, "{query:?}");
+        }
+    };
+    futures_util::future::join_all((0..300).map(ask)).await;
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

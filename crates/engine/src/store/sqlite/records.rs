@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::error::{Error, Result};
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::identity::Subject;
-use crate::query::{Body, Record};
+use crate::query::{Body, Record, RecordText};
 use crate::store::{Change, ChangeKind};
 
 use super::filter::Sql;
@@ -216,6 +216,19 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record> {
         version: Offset(row.get::<_, i64>(2)?.unsigned_abs()),
         created_at: Timestamp(row.get(3)?),
         updated_at: Timestamp(row.get(4)?),
+        expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+    })
+}
+
+/// The same, as it lies there.
+pub(super) fn text<'r>(row: &'r Row<'_>) -> Result<RecordText<'r>> {
+    let members = row.get_ref(1)?.as_str().map_err(Error::internal)?;
+    if !members.starts_with('{') {
+        return Err(Error::internal(std::io::Error::other("a record is no object")));
+    }
+    Ok(RecordText {
+        id: row.get_ref(0)?.as_str().map_err(Error::internal)?,
+        members,
         expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     })
 }

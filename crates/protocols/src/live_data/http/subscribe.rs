@@ -7,7 +7,7 @@ use tidewire_engine::query::Filter;
 use tidewire_engine::{Command, Detail, Error, Event, Notice, Offset, RecordId, Reply, Result};
 
 use super::{Call, Next, Request, Started, sse};
-use crate::live_data::typed::Values;
+use crate::live_data::typed::{Values, put_record};
 use crate::live_data::{ask, notify, spell, wire};
 
 /// A connection has one watch.
@@ -132,7 +132,7 @@ impl Subscription {
                 out.extend_from_slice(b"{\"collection\":");
                 super::put_json(out, &**collection);
                 out.extend_from_slice(b",\"records\":");
-                spell::put_records(out, records, self.values);
+                spell::put_list(out, records, |out, record| put_record(out, record, self.values));
                 out.extend_from_slice(format!(",\"last\":{last}}}").as_bytes());
             }),
         }
