@@ -219,6 +219,10 @@ pub trait Records: Send + Sync + 'static {
     async fn search(&self, identity: &Identity, search: Search) -> Result<Vec<Hit>>;
     /// The collections that may be read.
     async fn collections(&self, identity: &Identity) -> Result<Vec<CollectionInfo>>;
+    /// A number that is another one whenever records may have changed; `None` if that is not known without a look.
+    fn commits(&self) -> Option<u64> {
+        None
+    }
     /// Those of them that hold passages of documents, see [`retrieval`].
     async fn documents(&self, identity: &Identity) -> Result<Vec<String>> {
         let readable = self.collections(identity).await?;

@@ -149,6 +149,10 @@ impl Records for Desk {
         Ok(list)
     }
 
+    fn commits(&self) -> Option<u64> {
+        self.store.commits()
+    }
+
     async fn documents(&self, identity: &Identity) -> Result<Vec<String>> {
         let readable = self.collections(identity).await?;
         self.of_documents(readable.into_iter().map(|info| info.name).collect()).await

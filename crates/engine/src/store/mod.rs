@@ -266,6 +266,13 @@ pub trait Store: Send + Sync + 'static {
     /// All collections, by name.
     async fn collections(&self) -> Result<Vec<CollectionInfo>>;
 
+    /// A number that is another one after each commit of records, from before anybody is told of it. What was read
+    /// after it was asked for holds until it changes, but for records that expire. `None` if that is not known without
+    /// a look.
+    fn commits(&self) -> Option<u64> {
+        None
+    }
+
     /// The changes after `after`, in offset order without gaps, at most `limit`. An error with [`Code::NotFound`]
     /// if the log no longer reaches back that far.
     ///

@@ -10,7 +10,7 @@ use super::words::{plural_and_singular, spoken, table_words, unique};
 use crate::agent::SharedRecords;
 use crate::error::Result;
 use crate::id::Offset;
-use crate::identity::Identity;
+use crate::identity::{Grants, Identity};
 use crate::model::{Name, NameKind};
 use crate::query::CollectionInfo;
 
@@ -26,10 +26,11 @@ pub struct Vocabulary {
 }
 
 /// Names, and what they were made from.
-#[derive(Clone)]
 struct Known {
     made_from: Standing,
     names: Arc<[Name]>,
+    /// The last time that it was so, and who was told.
+    told: Option<(u64, Grants)>,
 }
 
 /// The collections that an asker may read, and the last change of the tables' one.
@@ -53,19 +54,35 @@ impl Vocabulary {
     /// # Errors
     /// Those of the records.
     pub async fn of(&self, identity: &Identity) -> Result<Arc<[Name]>> {
+        // Asked for before the look, so that what changes meanwhile is seen by the next one.
+        let now = self.records.commits();
+        if let Some(names) = now.and_then(|now| self.find_told(now, &identity.grants)) {
+            return Ok(names);
+        }
+        let told = now.map(|now| (now, identity.grants.clone()));
         let standing = Standing::of(self.records.collections(identity).await?);
-        if let Some(names) = self.find(&standing) {
+        if let Some(names) = self.find(&standing, told.clone()) {
             return Ok(names);
         }
         let tables = Catalog { records: &*self.records, identity }.tables().await?;
         let names = names(&tables, &standing.collections);
-        self.keep(Known { made_from: standing, names: Arc::clone(&names) });
+        self.keep(Known { made_from: standing, names: Arc::clone(&names), told });
         Ok(names)
     }
 
-    fn find(&self, standing: &Standing) -> Option<Arc<[Name]>> {
+    /// What somebody who may do the same was told, if nothing was committed since.
+    fn find_told(&self, now: u64, grants: &Grants) -> Option<Arc<[Name]>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().rev().find(|known| known.made_from == *standing).map(|known| Arc::clone(&known.names))
+        let is_told = |(at, to): &(u64, Grants)| *at == now && to == grants;
+        let found = known.iter().rev().find(|known| known.told.as_ref().is_some_and(is_told));
+        found.map(|known| Arc::clone(&known.names))
+    }
+
+    fn find(&self, standing: &Standing, told: Option<(u64, Grants)>) -> Option<Arc<[Name]>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter_mut().rev().find(|known| known.made_from == *standing)?;
+        found.told = told;
+        Some(Arc::clone(&found.names))
     }
 
     fn keep(&self, new: Known) {

@@ -592,6 +592,10 @@ impl Store for Sqlite {
         self.records.readers.call(move |c| search::search(c, (&cache, &schemas), &search, now)).await
     }
 
+    fn commits(&self) -> Option<u64> {
+        Some(self.records.writer.commits())
+    }
+
     async fn collections(&self) -> Result<Vec<CollectionInfo>> {
         let now = self.clock.now();
         self.records.readers.small(move |c| collections::list(c, now)).await

@@ -60,7 +60,7 @@ async fn reads_that_wait_for_each_other_are_all_answered() {
         };
         let store = &store;
         async move {
-            if number % 11 == 0 {
+            if number.is_multiple_of(11) {
                 drop(store.query_texts(&query).now_or_never()); // who asks may go away
             }
             assert_eq!(store.query_texts(&query).await.unwrap().len(), found, "{query:?}");

@@ -5,6 +5,7 @@
 //! again with a savepoint for each. What the commands do is not known here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -46,6 +47,7 @@ pub(super) struct Writer<N> {
     /// `None` only while it is dropped.
     queue: Option<Sender<Message<N>>>,
     room: Arc<Semaphore>,
+    commits: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -123,12 +125,14 @@ impl<N: Send + 'static> Writer<N> {
         guard: impl Send + 'static,
     ) -> Result<Self> {
         let (queue, jobs) = channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name(name.into())
             .spawn(move || {
                 let upkeep: Box<dyn Upkeep<News = N>> = Box::new(upkeep);
-                Thread { name, connection, upkeep, jobs, next_chores: Instant::now() + CHORES, careful: 0 }
-                    .run();
+                let next_chores = Instant::now() + CHORES;
+                Thread { name, connection, upkeep, jobs, commits: counted, next_chores, careful: 0 }.run();
                 drop(guard);
             })
             .map_err(|e| {
@@ -137,6 +141,7 @@ impl<N: Send + 'static> Writer<N> {
         Ok(Self {
             queue: Some(queue),
             room: Arc::new(Semaphore::new(QUEUE)),
+            commits,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -166,6 +171,11 @@ impl<N: Send + 'static> Writer<N> {
             tokio::task::spawn_blocking(move || thread.join().ok()).await.ok();
         }
         finished
+    }
+
+    /// A number that is another one after each commit, from before anybody is told of it.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     /// How many commands wait for the thread, of the [`QUEUE`] that may.
@@ -201,6 +211,8 @@ struct Thread<N> {
     connection: Connection,
     upkeep: Box<dyn Upkeep<News = N>>,
     jobs: Receiver<Message<N>>,
+    /// How often it has committed.
+    commits: Arc<AtomicU64>,
     next_chores: Instant,
     /// So many groups are still done with savepoints.
     careful: u32,
@@ -296,7 +308,7 @@ impl<N: Send + 'static> Thread<N> {
         }
         self.in_transaction(|this| {
             group.iter_mut().try_for_each(|job| this.in_savepoint(job.as_mut()))?;
-            this.execute("COMMIT")
+            this.commit_now()
         })
     }
 
@@ -314,7 +326,7 @@ impl<N: Send + 'static> Thread<N> {
     fn all(&self, group: &mut [Box<dyn Job<N>>]) -> Result<bool> {
         let done = group.iter_mut().all(|job| job.work(&self.connection));
         if done {
-            self.execute("COMMIT")?;
+            self.commit_now()?;
         } else if !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
         }
@@ -333,6 +345,13 @@ impl<N: Send + 'static> Thread<N> {
         self.execute("RELEASE job")
     }
 
+    /// A failure may be reported after the deed, so that counts too.
+    fn commit_now(&self) -> Result<()> {
+        let committed = self.execute("COMMIT");
+        self.commits.fetch_add(1, Ordering::Release);
+        committed
+    }
+
     fn execute(&self, sql: &str) -> Result<()> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())
@@ -345,7 +364,7 @@ impl<N: Send + 'static> Thread<N> {
         let mut news = Vec::new();
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
             let more = self.upkeep.chores(&self.connection, &mut news)?;
-            self.execute("COMMIT")?;
+            self.commit_now()?;
             Ok(more)
         });
         self.next_chores = Instant::now() + if let Ok(true) = done { MORE_CHORES } else { CHORES };
