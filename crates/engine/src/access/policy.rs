@@ -155,8 +155,8 @@ pub(super) fn rule(command: &Command) -> Rule {
 /// What the data desk needs by itself, for those who ask it without a command: an agent's tools, imports, documents.
 /// Its own rule for collections as such is to write them; that a client must be an admin is said above.
 #[rustfmt::skip]
-pub(super) const DESK: [(&str, Rule); 22] = [
-    ("query", Rule::Read), ("count", Rule::Read), ("search", Rule::Read), ("get", Rule::Read),
+pub(super) const DESK: [(&str, Rule); 23] = [
+    ("query", Rule::Read), ("texts", Rule::Read), ("count", Rule::Read), ("search", Rule::Read), ("get", Rule::Read),
     ("distinct", Rule::Read), ("schema", Rule::Read), ("collections", Rule::Read), ("documents", Rule::Read),
     ("edit", Rule::Write), ("import", Rule::Write), ("import_checkpoint", Rule::Write),
     ("missing_vectors", Rule::Write), ("keep_vectors", Rule::Write), ("put_document", Rule::Write),
