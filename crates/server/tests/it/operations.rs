@@ -71,6 +71,8 @@ async fn the_process_and_the_files_are_among_the_figures() {
     assert!(value(&figures, "process_resident_memory_bytes") > 1e6);
     assert!(value(&figures, "tidewire_store_file_bytes{file=\"records\"}") >= 4096.0);
     assert!(value(&figures, "tidewire_store_log_bytes{file=\"records\"}") > 4096.0);
-    assert_eq!(value(&figures, "tidewire_store_writes_waiting{file=\"chats\"}"), 0.0);
-    assert_eq!(value(&figures, "tidewire_store_writes_limit{file=\"chats\"}"), 1024.0);
+    let limit = value(&figures, "tidewire_store_writes_limit{file=\"chats\"}");
+    assert_eq!(limit, 1024.0);
+    // A server that was just opened may still be writing.
+    assert!(value(&figures, "tidewire_store_writes_waiting{file=\"chats\"}") < limit);
 }
