@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
-use tidewire_engine::agent::retrieval::{DOCUMENTS, PARTS, Passage};
+use tidewire_engine::agent::retrieval::{DOCUMENTS, EMBEDDING, PARTS, Passage};
 use tidewire_engine::model::Embedder;
 use tidewire_engine::query::{Body, Query};
 use tidewire_engine::store::Store as _;
@@ -73,7 +73,9 @@ async fn texts(data: &Path) -> io::Result<(usize, Vec<String>)> {
     let store = Sqlite::open(StoreSettings::new(data)).map_err(io::Error::other)?;
     let records = store.query(&Query::all(DOCUMENTS, usize::MAX)).await.map_err(io::Error::other)?;
     store.close().await.map_err(io::Error::other)?;
-    let parts = |body: &Body| body.get(PARTS).and_then(Value::as_array).map_or(0, Vec::len);
+    let length = |body: &Body, name| body.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+    // Six numbers of a vector are one of the parts'.
+    let parts = |body: &Body| length(body, PARTS) / length(body, EMBEDDING).div_ceil(6).max(1);
     let expected: usize = records.iter().map(|record| 1 + parts(&record.body)).sum();
     let count = records.len();
     let passages = records.into_iter().filter_map(|record| Passage::read(DOCUMENTS, record));

@@ -10,6 +10,7 @@ use tidewire_engine::agent::retrieval::{
     Breadth, DOCUMENTS, EMBEDDING, PARTS, Retriever, TEXT, packed, rerank,
 };
 use tidewire_engine::collections::Desk;
+use tidewire_engine::collections::documents::Document;
 use tidewire_engine::edit::Edit;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::{Embedder, Status};
@@ -156,6 +157,17 @@ async fn ask(desk: &Arc<Desk>, dice: &mut Dice) -> Result<Duration> {
 }
 
 async fn fill(desk: &Desk, dice: &mut Dice) -> Result<()> {
+    // It gives the collection the schema that an ingest gives it.
+    let empty = Document {
+        collection: DOCUMENTS.into(),
+        document: "empty".into(),
+        title: String::new(),
+        source: String::new(),
+        url: None,
+        passages: Vec::new(),
+        words_only: true,
+    };
+    desk.put_document(&Identity::local(), empty).await?;
     for begin in (0..PASSAGES).step_by(BATCH) {
         let edits = (begin..begin + BATCH).map(|number| passage(number, dice)).collect();
         for outcome in desk.edit(&Identity::local(), DOCUMENTS, edits, false).await? {
@@ -177,7 +189,7 @@ fn passage(number: usize, dice: &mut Dice) -> Edit {
         "position": number % 100,
         TEXT: dice.words(LONG, 1),
         EMBEDDING: vector,
-        PARTS: (0..SENTENCES).map(|_| packed(&dice.vector(thing))).collect::<Vec<_>>(),
+        PARTS: (0..SENTENCES).flat_map(|_| packed(&dice.vector(thing))).collect::<Vec<_>>(),
     });
     let Value::Object(body) = body else { unreachable!("it is one") };
     Edit::Insert { id: Some(RecordId(format!("docs/{document}.md-{:05}", number % 100))), body, ttl: None }

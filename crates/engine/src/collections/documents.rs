@@ -288,8 +288,8 @@ fn whole(name: &str) -> &str {
 fn meaning(passage: &NewPassage, waiting: &HashMap<String, Value>) -> Option<Body> {
     let mut vectors = passage.names().map(|name| waiting.get(&name));
     let own = vectors.next()??.clone();
-    let parts = vectors.map(|vector| Some(packed(&floats(vector?)?))).collect::<Option<Vec<Value>>>()?;
-    let parts = (!parts.is_empty()).then(|| (PARTS.to_owned(), Value::Array(parts)));
+    let parts = vectors.map(|vector| Some(packed(&floats(vector?)?))).collect::<Option<Vec<_>>>()?;
+    let parts = (!parts.is_empty()).then(|| (PARTS.to_owned(), Value::from(parts.concat())));
     Some(std::iter::once((EMBEDDING.to_owned(), own)).chain(parts).collect())
 }
 
@@ -364,6 +364,7 @@ fn schema() -> Schema {
         (TEXT, Field { required: true, ..field(FieldKind::String, Some(text)) }),
         ("hash", field(FieldKind::String, Some(Index::Hash))),
         (EMBEDDING, field(FieldKind::Vector, Some(vector))),
+        (PARTS, field(FieldKind::Vector, None)),
     ];
     Schema {
         fields: IndexMap::from_iter(fields.map(|(name, field)| (name.to_owned(), field))),

@@ -99,6 +99,11 @@ impl Rules {
         }
     }
 
+    /// The members that are vectors: they have no words.
+    pub fn vectors(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(|rule| rule.field.kind == FieldKind::Vector).map(|rule| rule.name.as_str())
+    }
+
     /// The members whose values are unique.
     pub fn unique(&self) -> impl Iterator<Item = &str> {
         self.ordered().filter(|(_, unique)| *unique).map(|(name, _)| name)

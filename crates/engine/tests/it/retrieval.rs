@@ -255,9 +255,10 @@ async fn a_passage_is_as_near_as_its_nearest_sentence() {
     for (number, section) in ["Zoo", "Shelter"].into_iter().enumerate() {
         let sentence =
             if section == "Shelter" { [0.0, 1.0, 0.0, 0.0, 0.0] } else { [1.0, 0.0, 1.0, 0.0, 1.0] };
+        let parts = [packed(&sentence), packed(&[1.0; 5])].concat();
         let members = json!({
             "document": section, "section": section, "text": format!("About many things, {number}."),
-            "embedding": [1, 2, 1, 1, 1], "parts": [packed(&sentence), packed(&[1.0; 5])],
+            "embedding": [1, 2, 1, 1, 1], "parts": parts,
         });
         put(&desk, section, members).await;
     }

@@ -13,25 +13,21 @@ const PACKED: usize = 6;
 /// What is added to a byte, so that none is negative.
 const MIDDLE: i64 = 128;
 
-/// A vector as it is kept; its length is lost, its direction is not.
-pub fn packed(vector: &[f32]) -> Value {
+/// A vector as it is kept, one behind the other; its length is lost, its direction is not.
+pub fn packed(vector: &[f32]) -> Vec<Value> {
     let largest = vector.iter().fold(f32::EPSILON, |largest, number| largest.max(number.abs()));
     let byte = |number: &f32| (number / largest * 127.0).round() as i64 + MIDDLE;
     let integer = |six: &[f32]| six.iter().rev().fold(0, |packed, number| packed << 8 | byte(number));
-    vector.chunks(PACKED).map(integer).collect()
+    vector.chunks(PACKED).map(|six| integer(six).into()).collect()
 }
 
 /// How near the nearest of the parts is to a question, as a cosine; `None` if there is none to compare with.
 pub(super) fn nearest(parts: &Value, question: &[f32]) -> Option<f64> {
-    let cosines = parts.as_array()?.iter().filter_map(|part| cosine(part, question));
-    cosines.max_by(f64::total_cmp)
+    let parts = parts.as_array()?.chunks_exact(question.len().div_ceil(PACKED).max(1));
+    parts.filter_map(|part| cosine(part, question)).max_by(f64::total_cmp)
 }
 
-fn cosine(part: &Value, question: &[f32]) -> Option<f64> {
-    let part = part.as_array()?;
-    if part.len() != question.len().div_ceil(PACKED) {
-        return None;
-    }
+fn cosine(part: &[Value], question: &[f32]) -> Option<f64> {
     let (mut dot, mut own, mut asked) = (0.0, 0.0, 0.0);
     for (packed, six) in part.iter().zip(question.chunks(PACKED)) {
         let packed = packed.as_i64()?;
@@ -70,11 +66,13 @@ mod tests {
         let question = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let away = packed(&[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         let near = packed(&[3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
-        let found = nearest(&json!([away, near, [1], "x", null]), &question).unwrap();
+        let found =
+            nearest(&Value::from([away, near, vec![json!("x"), json!(1)]].concat()), &question).unwrap();
         assert!((found - 0.6).abs() < 0.01, "{found}");
-        for none in [json!([]), json!(null), json!([[0.5, 1]]), json!([["a", "b"]]), json!("x")] {
+        for none in [json!([]), json!(null), json!([0.5, 1]), json!(["a", "b"]), json!([1]), json!("x")] {
             assert_eq!(nearest(&none, &question), None);
         }
-        assert_eq!(nearest(&json!([packed(&[0.0; 7])]), &question), None);
+        assert_eq!(nearest(&packed(&[0.0; 7]).into(), &question), None);
+        assert_eq!(nearest(&json!([1, 2]), &[]), None);
     }
 }

@@ -5,7 +5,7 @@
 //! weights, letter case and phrases count although the index knows none of them. Words that are meant beside the one
 //! that was typed (stems, typing errors) come from the index's own vocabulary.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::types::Value as Bound;
 use rusqlite::{Connection, params, params_from_iter};
@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::query::{Body, TextSearch};
 
 use super::super::records;
-use super::vectors::Fields;
+use super::vectors::{self, Fields};
 use super::words::{self, Alternative, Stems};
 use super::{Collection, Found};
 
@@ -145,7 +145,9 @@ fn bodies(
     collection: &Collection,
     keys: impl Iterator<Item = i64>,
 ) -> Result<Vec<(i64, Body)>> {
-    let paths: Vec<String> = Fields::load(connection, collection.key)?.paths().collect();
+    let searched = Fields::load(connection, collection.key)?;
+    let paths: BTreeSet<String> =
+        searched.paths().chain(collection.rules.vectors().map(vectors::path)).collect();
     let marks = ", ?".repeat(paths.len());
     let mut statement = connection
         .prepare_cached(&format!("SELECT json(jsonb_remove(body{marks})) FROM records WHERE key = ?"))?;

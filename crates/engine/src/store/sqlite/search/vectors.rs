@@ -53,12 +53,7 @@ impl Fields {
 
     /// Where the vectors are in a record, as SQLite's JSON functions want it.
     pub(super) fn paths(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|field| {
-            field
-                .name
-                .split('.')
-                .fold(String::from("$"), |path, step| format!("{path}.{}", Value::from(step)))
-        })
+        self.0.iter().map(|field| path(&field.name))
     }
 
     /// A record was written with this version.
@@ -82,6 +77,11 @@ impl Fields {
             .filter(|field| record <= field.indexed)
             .try_for_each(|field| field.clear(c, record, offset))
     }
+}
+
+/// Where a member is, as SQLite's JSON functions want it.
+pub(super) fn path(name: &str) -> String {
+    name.split('.').fold(String::from("$"), |path, step| format!("{path}.{}", Value::from(step)))
 }
 
 impl Field {
