@@ -1,5 +1,6 @@
 //! The cases, one file each.
 
+mod echo;
 mod fanout;
 mod idle;
 mod ingest;
@@ -8,6 +9,7 @@ mod notify;
 mod partials;
 mod records;
 mod retrieval;
+mod slow;
 mod stalled;
 mod tokens;
 
@@ -39,6 +41,8 @@ const ALL: &[Case] = &[
     Case { name: "retrieval", run: |settings| Box::pin(retrieval::run(settings)) },
     Case { name: "ingest", run: |settings| Box::pin(ingest::run(settings)) },
     Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)) },
+    Case { name: "slow", run: |settings| Box::pin(slow::run(settings)) },
+    Case { name: "echo", run: |settings| Box::pin(echo::run(settings)) },
 ];
 
 /// The cases that were asked for, or all.

@@ -7,11 +7,13 @@
 mod bare;
 mod cases;
 mod client;
+mod echo;
 mod http;
 mod peers;
 mod process;
 mod report;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,20 +22,23 @@ use clap::Parser;
 /// Measures cases and prints what they gave.
 #[derive(Parser)]
 pub(crate) struct Settings {
-    /// Which cases: tokens, partials, idle, latency, records, notify, fanout, retrieval, ingest, stalled. All if none is named.
+    /// Which cases: tokens, partials, idle, latency, records, notify, fanout, retrieval, ingest, stalled, slow, echo. All if none is named.
     cases: Vec<String>,
     /// How many pairs of runs are compared.
     #[arg(long, default_value_t = 5)]
     pairs: usize,
     /// The `tidewire` binary, built with optimisation.
-    #[arg(long)]
+    #[arg(long, default_value = "target/release/tidewire")]
     binary: PathBuf,
     /// The same with the embedding model, which reads documents.
     #[arg(long)]
     reader: Option<PathBuf>,
     /// Where peers are installed.
-    #[arg(long)]
+    #[arg(long, default_value = ".cache")]
     cache: PathBuf,
+    /// Be the bare echo at this address instead, which the case `echo` compares with.
+    #[arg(long)]
+    serve_echo: Option<SocketAddr>,
     /// Write all cases' report to this file.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -59,6 +64,9 @@ fn main() -> ExitCode {
 
 fn run(settings: &Settings) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some(address) = settings.serve_echo {
+        return runtime.block_on(echo::serve(address));
+    }
     let mut sections = Vec::new();
     for case in cases::chosen(&settings.cases)? {
         eprintln!("── {}", case.name);

@@ -33,35 +33,81 @@ pub(crate) fn tidewire(settings: &Settings, env: &[(&str, String)]) -> io::Resul
     Ok(Tidewire { server, _data: data })
 }
 
-/// Starts the FastAPI peer, installing it first if needed.
+/// Starts the FastAPI peer that streams tokens.
 pub(crate) fn fastapi(settings: &Settings, tokens: usize) -> io::Result<Server> {
+    uvicorn(settings, "fastapi_tokens:app", &[("TOKENS", tokens.to_string())])
+}
+
+/// Starts the FastAPI peer that sends to all in a loop.
+pub(crate) fn fastapi_fanout(settings: &Settings) -> io::Result<Server> {
+    uvicorn(settings, "fastapi_fanout:app", &[])
+}
+
+fn uvicorn(settings: &Settings, app: &str, env: &[(&str, String)]) -> io::Result<Server> {
     let python = install_fastapi(&settings.cache)?;
     Server::start(|address: SocketAddr| {
         let mut command = Command::new(python);
-        command.args(["-m", "uvicorn", "fastapi_tokens:app", "--app-dir"]).arg(peers_folder());
+        command.args(["-m", "uvicorn", app, "--app-dir"]).arg(peers_folder());
         command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
         command.args(["--ws", "websockets-sansio", "--log-level", "critical"]);
-        command.env("TOKENS", tokens.to_string());
+        command.envs(env.iter().map(|(name, value)| (name, value)));
         command
     })
 }
 
 const BUN: &str = "bun@1.4.5";
+const WS: &str = "ws@8.23.0";
 
-/// Starts Bun's publisher, installing it first if needed.
+/// Starts Bun's publisher.
 pub(crate) fn bun(settings: &Settings) -> io::Result<Server> {
-    let folder = settings.cache.join("bench-bun");
-    if !folder.join("installed").exists() {
-        eprintln!("   installing Bun");
-        std::fs::create_dir_all(&folder)?;
-        succeed(Command::new("npm").args(["install", "--silent", "--prefix"]).arg(&folder).arg(BUN))?;
-        std::fs::write(folder.join("installed"), "")?;
-    }
+    run_bun(settings, "bun_publish.js")
+}
+
+/// Starts Bun's echo.
+pub(crate) fn bun_echo(settings: &Settings) -> io::Result<Server> {
+    run_bun(settings, "bun_echo.js")
+}
+
+fn run_bun(settings: &Settings, script: &str) -> io::Result<Server> {
+    let folder = install_npm(&settings.cache, "bench-bun", BUN)?;
     Server::start(|address: SocketAddr| {
         let mut command = Command::new(folder.join("node_modules/bun/bin/bun.exe"));
-        command.arg(peers_folder().join("bun_publish.js")).env("PORT", address.port().to_string());
+        command.arg(peers_folder().join(script)).env("PORT", address.port().to_string());
         command
     })
+}
+
+/// Starts the echo of npm's `ws` on Node.
+pub(crate) fn ws_echo(settings: &Settings) -> io::Result<Server> {
+    let folder = install_npm(&settings.cache, "bench-ws", WS)?;
+    Server::start(|address: SocketAddr| {
+        let mut command = Command::new("node");
+        command.arg(peers_folder().join("ws_echo.cjs")).env("PORT", address.port().to_string());
+        command.env("NODE_PATH", folder.join("node_modules"));
+        command
+    })
+}
+
+/// Starts the bare echo: this program's own, on a thread that does nothing else.
+pub(crate) fn bare_echo() -> io::Result<Server> {
+    let program = std::env::current_exe()?;
+    Server::start(|address: SocketAddr| {
+        let mut command = Command::new(program);
+        command.args(["--serve-echo", &address.to_string()]);
+        command
+    })
+}
+
+/// The folder into which a package from npm was installed.
+fn install_npm(cache: &Path, name: &str, package: &str) -> io::Result<PathBuf> {
+    let folder = cache.join(name);
+    if !folder.join("installed").exists() {
+        eprintln!("   installing {package}");
+        std::fs::create_dir_all(&folder)?;
+        succeed(Command::new("npm").args(["install", "--silent", "--prefix"]).arg(&folder).arg(package))?;
+        std::fs::write(folder.join("installed"), "")?;
+    }
+    Ok(folder)
 }
 
 fn peers_folder() -> PathBuf {

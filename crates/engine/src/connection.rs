@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::change::{ChangeBatch, Selection};
 use crate::chat::replay;
 use crate::command::RunState;
-use crate::engine::Core;
+use crate::engine::{Core, Counters};
 use crate::error::{Code, Error, Result};
 use crate::event::Event;
 use crate::hub::{Brought, Room, Weighed};
@@ -44,6 +44,48 @@ pub struct Connection {
     brought_to: Mutex<Vec<Arc<Room>>>,
 }
 
+/// Who takes news of records as they come, in the place of the task that waits in [`Connection::next`].
+///
+/// Telling a thousand connections of one change would otherwise be to wake a thousand tasks, each for a few
+/// microseconds of work.
+pub trait Bell: Send + Sync {
+    /// Something waits. Whether nothing is left to do for the task; it is woken otherwise.
+    ///
+    /// It must not wait, and need not take anything: what it leaves is there for the task. What it takes it must deliver
+    /// before the task takes more, or the order would be lost.
+    fn ring(&self, mail: &mut Mail<'_>) -> bool;
+}
+
+/// What waits for a connection whose bell rings.
+pub struct Mail<'a> {
+    inbox: &'a Inbox,
+    delivery: &'a Delivery,
+    events: &'a mut Vec<Event>,
+}
+
+/// What those who bring news need to know.
+pub(crate) struct Delivery {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) limits: Limits,
+    /// So many events are taken at once.
+    pub(crate) batch: usize,
+}
+
+impl Mail<'_> {
+    /// Takes what waits, as [`Connection::next`] would, if it is there without reading a log. Whether it was.
+    pub fn take(&mut self) -> bool {
+        self.events.clear();
+        let Some(count) = self.inbox.take_at_once(self.delivery.batch, self.events) else { return false };
+        self.delivery.counters.notices.fetch_add(count as u64, Ordering::Relaxed);
+        true
+    }
+
+    /// What was taken, in order.
+    pub fn events(&mut self) -> &mut Vec<Event> {
+        self.events
+    }
+}
+
 /// How much may wait for one connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -58,6 +100,8 @@ pub(crate) struct Limits {
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
     wake: Notify,
+    /// Who takes news of records at once.
+    bell: OnceLock<Weak<dyn Bell>>,
     /// Rings when completions' text was taken.
     taken: Notify,
 }
@@ -110,7 +154,12 @@ pub(crate) struct Standing {
 impl Connection {
     pub(crate) fn new(identity: Identity, core: Arc<Core>) -> Self {
         core.counters.connections.fetch_add(1, Ordering::Relaxed);
-        let inbox = Arc::new(Inbox { state: Mutex::default(), wake: Notify::new(), taken: Notify::new() });
+        let inbox = Arc::new(Inbox {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            bell: OnceLock::new(),
+            taken: Notify::new(),
+        });
         Self { identity, agent: None, core, inbox, brought_to: Mutex::default() }
     }
 
@@ -157,6 +206,12 @@ impl Connection {
                 Work::Wait => self.inbox.wake.notified().await,
             }
         }
+    }
+
+    /// Rings this bell, the only one, when news of records waits.
+    pub fn ring_at(&self, bell: Weak<dyn Bell>) {
+        // A second one would take turns with the first; there is none.
+        let _ = self.inbox.bell.set(bell);
     }
 
     fn count_notices(&self, count: usize) {
@@ -361,7 +416,7 @@ impl Inbox {
         self.wake.notify_one();
     }
 
-    /// Puts a batch into the queue, if its collection is live here. Returns whether it fell behind by that.
+    /// Puts a batch into the queue, if its collection is live here. It is to be [`told`](Self::tell) then.
     pub(crate) fn push_batch(
         &self,
         topic: &Topic,
@@ -369,15 +424,32 @@ impl Inbox {
         selection: &Selection,
         weight: usize,
         limits: Limits,
-    ) -> bool {
+    ) -> Pushed {
         let mut state = self.lock();
-        let Some(watches) = &mut state.watches else { return false };
-        let pushed = watches.push(topic, batch, selection, weight, limits);
-        drop(state);
-        if pushed != Pushed::No {
+        let Some(watches) = &mut state.watches else { return Pushed::No };
+        watches.push(topic, batch, selection, weight, limits)
+    }
+
+    /// Says that something waits: to who takes it at once, or to the task. To be called without a lock.
+    pub(crate) fn tell(&self, delivery: &Delivery, events: &mut Vec<Event>) {
+        let bell = self.bell.get().and_then(Weak::upgrade);
+        let mut mail = Mail { inbox: self, delivery, events };
+        if !bell.is_some_and(|bell| bell.ring(&mut mail)) {
             self.wake.notify_one();
         }
-        pushed == Pushed::FellBehind
+    }
+
+    /// Takes what waits of the watches, if neither a log is to be read nor something else waits. So many notices were
+    /// taken.
+    fn take_at_once(&self, batch: usize, into: &mut Vec<Event>) -> Option<usize> {
+        let mut state = self.lock();
+        if !state.waiting.is_empty() || !state.completions.is_empty() {
+            return None;
+        }
+        match &mut state.watches {
+            Some(watches) => watches.take_at_once(batch, into),
+            None => Some(0),
+        }
     }
 
     /// Serves a watched collection from the log after this offset. Whether it was live.

@@ -21,7 +21,7 @@ use crate::chat::managed::{self, Part};
 use crate::chat::{self, Message, combine, recovery};
 use crate::collections;
 use crate::command::{Command, Reply};
-use crate::connection::{Connection, Limits};
+use crate::connection::{Connection, Delivery, Limits};
 use crate::direct;
 use crate::error::{Code, Error, Result};
 use crate::hub::Hub;
@@ -218,7 +218,9 @@ impl Core {
             limits: settings.limits(),
         };
         let watches = Arc::<WatchHub>::default();
-        store.listen(watches.start(Arc::clone(&counters), settings.limits(), ended.clone()));
+        let delivery =
+            Delivery { counters: Arc::clone(&counters), limits: settings.limits(), batch: settings.batch };
+        store.listen(watches.start(delivery, ended.clone()));
         Self {
             journal: scribe.start(ended.clone()),
             watches,
@@ -446,6 +448,8 @@ impl Engine {
         let desk = &self.collections;
         match command {
             Command::Edit { collection, edits, together } => {
+                let _under_way = self.core.watches.edits();
+                self.core.watches.told(&collection).await;
                 desk.edit(identity, &collection, edits, together).await.map(Reply::Edited)
             }
             Command::Get { collection, id, projection } => {

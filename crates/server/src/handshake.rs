@@ -27,7 +27,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::auth::{Auth, is_token, unauthenticated};
 use crate::config::{Config, is_loopback_name};
 use crate::limits::Limited;
-use crate::pipe::Pipe;
+use crate::pipe::{self, Pipe};
 use crate::server::{App, Mount};
 use crate::socket::{self, Conversation};
 
@@ -267,7 +267,7 @@ async fn take_over(app: Arc<App>, mount: Arc<Mount>, on_upgrade: OnUpgrade, outc
         }
         Err(refusal) => {
             app.figures.refused.increment(1);
-            pipe.close(refusal.code, &refusal.reason, REFUSAL_PATIENCE).await;
+            pipe::close(&std::sync::Mutex::new(pipe), refusal.code, &refusal.reason, REFUSAL_PATIENCE).await;
         }
     }
 }
@@ -277,7 +277,7 @@ async fn open_pipe(app: &App, mount: &Mount, on_upgrade: OnUpgrade) -> Option<Pi
     let upgraded: Upgraded = tokio::time::timeout(UPGRADE_PATIENCE, on_upgrade).await.ok()?.ok()?;
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     let limit = app.config.limits.message_bytes.min(mount.protocol.max_message);
-    Some(Pipe::new(parts.io.into_inner(), &parts.read_buf, limit).await)
+    Some(Pipe::new(parts.io.into_inner(), &parts.read_buf, limit))
 }
 
 #[cfg(test)]

@@ -1,47 +1,34 @@
 //! One WebSocket as a queue of frames to write and a stream of messages to read.
 //!
-//! Queued frames are written together and flushed once. Payloads are cut into fragments, so that a large answer does
-//! not leave a large buffer behind. Reading goes on while a write waits for the client. The library never gives back
-//! the buffer of a large message, so the pipe puts a fresh one in its place as soon as nothing is under way. What
-//! frames mean, and when a connection ends, is decided by the socket's loop.
+//! What goes out is queued in the [`Wire`], past the library, which would copy it into a buffer of each connection; the
+//! library reads, and answers pings and closes. Reading goes on while a write waits for the client. The library never
+//! gives back the buffer of a large message, so the pipe puts a fresh one in its place as soon as nothing is under
+//! way. What frames mean, and when a connection ends, is decided by the socket's loop.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
-use tidewire_protocols::Frame;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame as RawFrame, Utf8Bytes};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::wire::Wire;
+use crate::wire::{Kind, Wire};
 
-/// A payload larger than this goes out in several fragments (RFC 6455 §5.4).
-const FRAGMENT: usize = 16 * 1024;
-/// So much is gathered before it is handed to the kernel.
-const WRITE_BUFFER: usize = 8 * 1024;
 /// The library fills this much with zeros before each read, and each connection keeps it. Most of what people say fits;
 /// for what does not, reading takes a few more turns.
 const READ_BUFFER: usize = 1024;
 /// While so much waits to be written, nothing more is taken from the session.
 const FULL: usize = 256 * 1024;
-/// While so much waits to be written, no events are taken: what a client that does not read is to hear of waits where
-/// it is shared, or in the log.
-const FULL_FOR_EVENTS: usize = 8 * 1024;
 /// A message of this size leaves a buffer behind that is worth giving back.
 const BLOAT: usize = 32 * 1024;
-/// A queue with more places than this is given back when it is empty.
-const KEPT_PLACES: usize = 16;
-/// How long a client may take to answer our close frame.
-const GOODBYE: Duration = Duration::from_secs(3);
+/// How long a client may take to answer our close frame, or to take our answer to its own.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(3);
 /// How much of what a refused client still sends is read and thrown away, so that it gets to read why.
 const DISCARD: usize = 16 * 1024 * 1024;
 
@@ -56,86 +43,90 @@ pub(crate) enum Turn {
     Broken(u16, &'static str),
     /// All that was queued has been written.
     Written,
-    /// Nothing is under way, and [`Pipe::slim`] would give memory back.
-    Idle,
 }
 
 /// One WebSocket.
 pub(crate) struct Pipe {
-    socket: WebSocketStream<Wire>,
-    out: VecDeque<Message>,
-    queued: usize,
-    writing: bool,
+    library: WebSocketContext,
+    wire: Wire,
     /// A large message has left its buffer behind.
     bloated: bool,
     /// The library has given up reading; what else comes is not WebSocket any more.
     deaf: bool,
 }
 
+/// The connection as the library wants it: what is not possible at once would block, and `cx` is woken later.
+struct Now<'a, 'b> {
+    wire: &'a mut Wire,
+    cx: &'a mut Context<'b>,
+}
+
+impl Read for Now<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.wire.poll_read(self.cx, buffer) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// The library writes whole frames: everything is taken, and queued if something waits already.
+impl Write for Now<'_, '_> {
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        self.wire.push_frames(Bytes::copy_from_slice(frames));
+        Ok(frames.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.wire.write_now().map(|_| ())
+    }
+}
+
 impl Pipe {
     /// A pipe over a connection whose handshake is done; `rest` is what was read beyond it.
-    pub(crate) async fn new(tcp: TcpStream, rest: &[u8], max_message: usize) -> Self {
+    pub(crate) fn new(tcp: TcpStream, rest: &[u8], max_message: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
+            .write_buffer_size(0)
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
-        let wire = Wire::new(tcp, rest);
-        let socket = if rest.is_empty() {
-            WebSocketStream::from_raw_socket(wire, Role::Server, Some(config)).await
+        let library = if rest.is_empty() {
+            WebSocketContext::new(Role::Server, Some(config))
         } else {
-            WebSocketStream::from_partially_read(wire, rest.to_vec(), Role::Server, Some(config)).await
+            WebSocketContext::from_partially_read(rest.to_vec(), Role::Server, Some(config))
         };
-        Self { socket, out: VecDeque::new(), queued: 0, writing: false, bloated: false, deaf: false }
+        Self { library, wire: Wire::new(tcp, rest), bloated: false, deaf: false }
     }
 
-    /// Puts fresh buffers in the place of large ones. To be called after [`Turn::Idle`].
-    pub(crate) async fn slim(self) -> Self {
-        let config = *self.socket.get_config();
-        let wire = self.socket.into_inner();
-        let socket = WebSocketStream::from_raw_socket(wire, Role::Server, Some(config)).await;
-        Self { socket, bloated: false, ..self }
-    }
-
-    /// Puts a frame behind those that wait.
-    pub(crate) fn push(&mut self, frame: Frame) {
-        match frame {
-            Frame::Text(payload) => self.push_fragments(payload, Data::Text),
-            Frame::Binary(payload) => self.push_fragments(payload, Data::Binary),
-            Frame::Close { code, reason } => self.push_message(close_message(code, &reason)),
-        }
+    /// Puts a message behind those that wait.
+    pub(crate) fn push(&mut self, kind: Kind, payload: Bytes) {
+        self.wire.push(kind, payload);
     }
 
     /// Puts a protocol ping behind those that wait.
     pub(crate) fn push_ping(&mut self) {
-        self.push_message(Message::Ping(Bytes::new()));
+        self.wire.push_ping();
     }
 
     /// Whether something waits for the client to read on.
     pub(crate) fn is_writing(&self) -> bool {
-        self.writing
+        self.wire.queued() > 0
     }
 
     /// Whether more may be queued.
     pub(crate) fn has_room(&self) -> bool {
-        self.queued < FULL
-    }
-
-    /// Whether events may be queued.
-    pub(crate) fn has_room_for_events(&self) -> bool {
-        self.queued < FULL_FOR_EVENTS
+        self.wire.queued() < FULL
     }
 
     /// How many bytes came and went so far.
     pub(crate) fn traffic(&self) -> (u64, u64) {
-        let wire = self.socket.get_ref();
-        (wire.read, wire.written)
+        (self.wire.read, self.wire.written)
     }
 
     /// Writes what waits, and reads the next message if `reading`. Whatever is ready first is reported.
     pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Turn> {
-        if self.writing
-            && let Poll::Ready(result) = self.poll_write(cx)
+        if self.is_writing()
+            && let Poll::Ready(result) = self.wire.poll_write_all(cx)
         {
             return Poll::Ready(if result.is_ok() { Turn::Written } else { Turn::Gone });
         }
@@ -143,107 +134,34 @@ impl Pipe {
             return Poll::Pending;
         }
         let turn = self.poll_read(cx);
-        if turn.is_pending() && self.bloated && self.is_idle() { Poll::Ready(Turn::Idle) } else { turn }
+        if turn.is_pending() && self.bloated {
+            self.slim();
+        }
+        turn
     }
 
     /// Writes what the kernel takes at once. Whether the connection is still there.
-    pub(crate) async fn write_now(&mut self) -> bool {
-        std::future::poll_fn(|cx| Poll::Ready(!matches!(self.poll_write(cx), Poll::Ready(Err(_))))).await
+    pub(crate) fn write_now(&mut self) -> bool {
+        self.wire.write_now().is_ok()
     }
 
-    /// Whether neither we nor the library hold anything that a fresh buffer would lose.
-    fn is_idle(&mut self) -> bool {
-        let quiet = !self.writing && !self.deaf && self.socket.get_ref().at_boundary();
-        quiet && matches!(self.socket.flush().now_or_never(), Some(Ok(())))
-    }
-
-    /// Says goodbye: writes what waits and the close frame, then waits a moment for the client's own.
-    pub(crate) async fn close(mut self, code: u16, reason: &str, patience: Duration) {
-        self.push_message(close_message(code, reason));
-        let written = timeout(patience, self.drain()).await;
-        if !matches!(written, Ok(Ok(()))) {
-            return;
+    /// Puts a fresh buffer in the place of a large one, if nothing would be lost by that.
+    fn slim(&mut self) {
+        if !self.deaf && self.library.can_write() && self.wire.at_boundary() {
+            self.library = WebSocketContext::new(Role::Server, Some(*self.library.get_config()));
+            self.bloated = false;
         }
-        if self.deaf {
-            self.discard().await;
-            return;
-        }
-        let until = Instant::now() + GOODBYE;
-        while let Ok(Some(Ok(_))) = timeout_at(until, self.socket.next()).await {}
-    }
-
-    async fn drain(&mut self) -> Result<(), Error> {
-        while let Some(message) = self.out.pop_front() {
-            self.socket.feed(message).await?;
-        }
-        self.socket.flush().await
-    }
-
-    /// Closing a socket with unread bytes resets it, and a reset makes the client lose our close frame.
-    async fn discard(&mut self) {
-        let wire = self.socket.get_mut();
-        if wire.shutdown().await.is_err() {
-            return;
-        }
-        let until = Instant::now() + GOODBYE;
-        let mut left = DISCARD;
-        let mut scratch = vec![0; READ_BUFFER];
-        while let Ok(Ok(read @ 1..)) = timeout_at(until, wire.read(&mut scratch)).await {
-            left = left.saturating_sub(read);
-            if left == 0 {
-                return;
-            }
-        }
-    }
-
-    fn push_fragments(&mut self, payload: Bytes, kind: Data) {
-        if payload.len() <= FRAGMENT {
-            self.push_message(Message::Frame(RawFrame::message(payload, OpCode::Data(kind), true)));
-            return;
-        }
-        self.bloated = true;
-        let mut rest = payload;
-        let mut kind = kind;
-        while !rest.is_empty() {
-            let part = rest.split_to(FRAGMENT.min(rest.len()));
-            let frame = RawFrame::message(part, OpCode::Data(kind), rest.is_empty());
-            self.push_message(Message::Frame(frame));
-            kind = Data::Continue;
-        }
-    }
-
-    fn push_message(&mut self, message: Message) {
-        self.queued += message.len();
-        self.writing = true;
-        self.out.push_back(message);
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut socket = Pin::new(&mut self.socket);
-        while !self.out.is_empty() {
-            ready!(socket.as_mut().poll_ready(cx))?;
-            if let Some(message) = self.out.pop_front() {
-                self.queued -= message.len();
-                socket.as_mut().start_send(message)?;
-            }
-        }
-        ready!(socket.poll_flush(cx))?;
-        self.writing = false;
-        if self.out.capacity() > KEPT_PLACES {
-            self.out = VecDeque::new();
-        }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let message = ready!(Pin::new(&mut self.socket).poll_next(cx));
-        Poll::Ready(match message {
-            Some(Ok(message)) => {
+        let mut now = Now { wire: &mut self.wire, cx };
+        Poll::Ready(match self.library.read(&mut now) {
+            Ok(message) => {
                 self.bloated |= message.len() > BLOAT;
                 Turn::Message(message)
             }
-            Some(Err(error)) => self.broken(&error),
-            None => Turn::Gone,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) => self.broken(&error),
         })
     }
 
@@ -252,9 +170,7 @@ impl Pipe {
         match error {
             Error::Capacity(_) => Turn::Broken(1009, "the message is too large"),
             Error::Utf8(_) => Turn::Broken(1007, "the text is not UTF-8"),
-            Error::Protocol(
-                tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-            ) => Turn::Gone,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Turn::Gone,
             Error::Protocol(_) => Turn::Broken(1002, "the frame breaks RFC 6455"),
             Error::ConnectionClosed
             | Error::AlreadyClosed
@@ -267,11 +183,71 @@ impl Pipe {
             | Error::HttpFormat(_) => Turn::Gone,
         }
     }
+
+    /// Puts our close frame behind what waits. Nothing is to be pushed after it.
+    fn push_close(&mut self, code: u16, reason: &str) {
+        let reason = Utf8Bytes::from(shorten(reason).to_owned());
+        let frame = CloseFrame { code: code.into(), reason };
+        let mut cx = Context::from_waker(Waker::noop());
+        // That the client is gone is seen by the next write.
+        let _ = self.library.close(&mut Now { wire: &mut self.wire, cx: &mut cx }, Some(frame));
+    }
+
+    /// One step of waiting for the client's own close frame.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Turn::Message(_) = ready!(self.poll_read(cx)) {}
+        Poll::Ready(())
+    }
 }
 
-fn close_message(code: u16, reason: &str) -> Message {
-    let reason = Utf8Bytes::from(shorten(reason).to_owned());
-    Message::Close(Some(CloseFrame { code: code.into(), reason }))
+/// A pipe that somebody else may hold for a moment.
+pub(crate) trait Shared {
+    /// Works with the pipe.
+    fn with<T>(&self, work: impl FnOnce(&mut Pipe) -> T) -> T;
+}
+
+impl Shared for Mutex<Pipe> {
+    fn with<T>(&self, work: impl FnOnce(&mut Pipe) -> T) -> T {
+        work(&mut self.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Says goodbye: writes what waits and the close frame, then waits a moment for the client's own.
+pub(crate) async fn close(pipe: &impl Shared, code: u16, reason: &str, patience: Duration) {
+    pipe.with(|pipe| pipe.push_close(code, reason));
+    if !drain(pipe, patience).await {
+        return;
+    }
+    if pipe.with(|pipe| pipe.deaf) {
+        discard(pipe).await;
+        return;
+    }
+    // Whoever does not answer has had its time.
+    let _ = timeout(GOODBYE, std::future::poll_fn(|cx| pipe.with(|pipe| pipe.poll_goodbye(cx)))).await;
+}
+
+/// Writes what waits, also the answer to the client's goodbye. Whether it went out.
+pub(crate) async fn drain(pipe: &impl Shared, patience: Duration) -> bool {
+    let all = std::future::poll_fn(|cx| pipe.with(|pipe| pipe.wire.poll_write_all(cx)));
+    matches!(timeout(patience, all).await, Ok(Ok(())))
+}
+
+/// Closing a socket with unread bytes resets it, and a reset makes the client lose our close frame.
+async fn discard(pipe: &impl Shared) {
+    if std::future::poll_fn(|cx| pipe.with(|pipe| pipe.wire.poll_shutdown(cx))).await.is_err() {
+        return;
+    }
+    let until = Instant::now() + GOODBYE;
+    let mut left = DISCARD;
+    let mut scratch = vec![0; READ_BUFFER];
+    loop {
+        let read = std::future::poll_fn(|cx| pipe.with(|pipe| pipe.wire.poll_read(cx, &mut scratch)));
+        let Ok(Ok(read @ 1..)) = timeout_at(until, read).await else { return };
+        left = left.saturating_sub(read);
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// A close frame's reason has at most 123 bytes (RFC 6455 §5.5).

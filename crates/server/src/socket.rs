@@ -1,4 +1,5 @@
-//! The socket's loop: one task owns one WebSocket and everything that belongs to it.
+//! The socket's loop: one task owns one WebSocket and everything that belongs to it. Only who brings news of records to
+//! many takes a turn in its place, when the socket is free: see [`Bell`].
 //!
 //! A turn of the loop has one arm for each thing that can happen: a frame came in or the queued ones went out, an
 //! event wants out, a command was executed, a deadline passed, the server is closing. Commands of one connection are
@@ -13,10 +14,11 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tidewire_engine::connection::{Bell, Mail};
 use tidewire_engine::{Command, Connection, Engine, Event, Identity, Reply, Result};
 use tidewire_protocols::{Frame, Incoming, Session, Step, Ticket};
 use tokio::time::{Instant, Sleep};
@@ -25,9 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::figures::Limit;
 use crate::limits::{ControlFrames, Limited, Slot};
-use crate::pipe::{Pipe, Turn};
+use crate::pipe::{self, Pipe, Turn};
 use crate::server::{App, Mount};
 use crate::telemetry::log_error;
+use crate::wire::Kind;
 
 /// So many commands wait for their turn; then reading waits too.
 const WAITING_COMMANDS: usize = 16;
@@ -71,8 +74,12 @@ struct Commands<'a> {
     edits: bool,
 }
 
-/// The task that owns the conversation until it ends. What it works with lies in one box beside it, so that the task
-/// itself, which every idle connection keeps, stays small.
+/// A conversation. Its task holds the lock while it works and never while it waits; meanwhile who brings news may take
+/// a turn in its place.
+struct Shared(Mutex<Talk>);
+
+/// The task that owns the conversation until it ends. What it works with lies beside it, so that the task itself, which
+/// every idle connection keeps, stays small.
 pub(crate) fn run(
     app: Arc<App>,
     mount: Arc<Mount>,
@@ -82,26 +89,97 @@ pub(crate) fn run(
     let Conversation { session, identity, limited, slot, stay } = conversation;
     let agent = app.config.agents.of(mount.protocol.name);
     let connection = app.engine.connect(identity).answered_by(agent);
-    let talk = Box::new(Talk::new(Arc::clone(&app), mount, pipe, session, limited, stay));
-    own(app, talk, connection, slot)
+    let talk = Talk::new(Arc::clone(&app), mount, pipe, session, limited);
+    let shared = Arc::new(Shared(Mutex::new(talk)));
+    let bell = Arc::downgrade(&shared);
+    connection.ring_at(bell);
+    own(app, shared, connection, slot, stay)
 }
 
-async fn own(app: Arc<App>, talk: Box<Talk>, connection: Connection, slot: Slot) {
-    talk.mount.figures.connections.increment(1.0);
-    let (mut talk, end) = talk.run(&app.engine, &connection).await;
+async fn own(
+    app: Arc<App>,
+    shared: Arc<Shared>,
+    connection: Connection,
+    slot: Slot,
+    stay: CancellationToken,
+) {
+    shared.lock().mount.figures.connections.increment(1.0);
+    let end = shared.run(&app.engine, &connection, &stay).await;
     // What the client holds open ends now, not when its goodbye has been said.
+    shared.lock().is_over = true;
     drop(connection);
     drop(slot);
-    talk.mount.figures.connections.decrement(1.0);
-    talk.count_traffic();
-    match end {
-        End::Gone => {}
-        End::Stalled => talk.mount.figures.stalled.increment(1),
-        End::Close(code, reason) => {
-            app.figures.count_close(code);
-            Box::pin(talk.pipe.close(code, &reason, app.config.limits.stall())).await;
+    let patience = app.config.limits.stall();
+    let parting = shared.lock().leave(end);
+    match parting {
+        Parting::Nothing => {}
+        Parting::Drain => drop(Box::pin(pipe::drain(&*shared, pipe::GOODBYE)).await),
+        Parting::Close(code, reason) => Box::pin(pipe::close(&*shared, code, &reason, patience)).await,
+    }
+}
+
+/// What is left to do when a conversation has ended.
+enum Parting {
+    Nothing,
+    /// The answer to the client's goodbye may still wait.
+    Drain,
+    Close(u16, std::borrow::Cow<'static, str>),
+}
+
+impl pipe::Shared for Shared {
+    fn with<T>(&self, work: impl FnOnce(&mut Pipe) -> T) -> T {
+        work(&mut self.lock().pipe)
+    }
+}
+
+/// Whoever brings changes to many writes them to each socket that takes them at once; that spares waking a thousand
+/// tasks, each for one write.
+impl Bell for Shared {
+    fn ring(&self, mail: &mut Mail<'_>) -> bool {
+        self.0.try_lock().is_ok_and(|mut talk| talk.take_mail(mail))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Talk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(&self, engine: &Engine, connection: &Connection, stay: &CancellationToken) -> End {
+        let mut running = Commands::default();
+        let first = self.lock().armed;
+        let mut sleep = pin!(tokio::time::sleep_until(first));
+        let mut sent_away = pin!(stay.cancelled());
+        loop {
+            // Many small messages come with one read; others have their turn between them.
+            tokio::task::coop::consume_budget().await;
+            // Looked at before a command begins: who was revoked does nothing more.
+            if stay.is_cancelled() {
+                return self.lock().sent_away();
+            }
+            let prepared = self.lock().prepare(engine, connection, &mut running, sleep.as_mut());
+            let wants = match prepared {
+                Ok(wants) => wants,
+                Err(end) => return end,
+            };
+            // What is taken for the client is said under the same lock, so that nobody's turn comes between.
+            let mut next = pin!(next_events(connection));
+            tokio::select! {
+                biased;
+                () = sleep.as_mut() => self.lock().on_deadline(),
+                () = std::future::poll_fn(|cx| self.lock().poll_turn(cx, wants.reading)) => {}
+                () = std::future::poll_fn(|cx| self.lock().poll_result(cx, &mut running)) => {}
+                () = std::future::poll_fn(|cx| self.lock().poll_events(cx, next.as_mut())), if wants.events => {}
+                () = sent_away.as_mut() => {}
+            }
         }
     }
+}
+
+async fn next_events(connection: &Connection) -> Vec<Event> {
+    let mut events = Vec::new();
+    connection.next(&mut events).await;
+    events
 }
 
 struct Talk {
@@ -110,12 +188,27 @@ struct Talk {
     pipe: Pipe,
     session: Box<dyn Session>,
     limited: Option<Limited>,
-    stay: CancellationToken,
     waiting: VecDeque<(Ticket, Command)>,
+    /// What the dialect has just said; empty while nobody holds the lock.
+    frames: Vec<Frame>,
     heart: Heart,
     stall: Stall,
     control_frames: ControlFrames,
     counted: (u64, u64),
+    /// When the task wakes by itself.
+    armed: Instant,
+    /// Somebody else's turn left something for the task to do.
+    is_nudged: bool,
+    /// How it ends, as soon as the task sees it.
+    end: Option<End>,
+    /// The task has seen it; nothing more is said but goodbye.
+    is_over: bool,
+}
+
+/// What the task waits for.
+struct Wants {
+    reading: bool,
+    events: bool,
 }
 
 impl Talk {
@@ -125,71 +218,90 @@ impl Talk {
         pipe: Pipe,
         session: Box<dyn Session>,
         limited: Option<Limited>,
-        stay: CancellationToken,
     ) -> Self {
         let now = Instant::now();
+        let heart = Heart::new(now, mount.protocol.ping_every, mount.protocol.first_ping_after);
         Self {
             pipe,
             session,
             limited,
-            stay,
             waiting: VecDeque::new(),
-            heart: Heart::new(now, mount.protocol.ping_every, mount.protocol.first_ping_after),
-            stall: Stall { limit: app.config.limits.stall(), since: now, written: 0 },
+            frames: Vec::new(),
+            armed: heart.next(),
+            heart,
+            stall: Stall { limit: app.config.limits.stall(), since: now, written: 0, watching: false },
             control_frames: ControlFrames::new(now.into_std()),
             counted: (0, 0),
+            is_nudged: false,
+            end: None,
+            is_over: false,
             app,
             mount,
         }
     }
 
-    /// Gives itself back with how it ended, so that the goodbye can be said when everything else is released.
-    async fn run(mut self: Box<Self>, engine: &Engine, connection: &Connection) -> (Box<Self>, End) {
-        let stay = self.stay.clone();
-        let mut running = Commands::default();
-        let mut events = Vec::new();
-        let mut frames = Vec::new();
-        let mut sleep = pin!(tokio::time::sleep_until(self.deadline()));
-        let mut sent_away = pin!(stay.cancelled());
-        loop {
-            // Looked at before a command begins: who was revoked does nothing more.
-            if stay.is_cancelled() {
-                let end = self.sent_away();
-                return (self, end);
+    /// Does what is to be done before the task waits again.
+    fn prepare<'c>(
+        &mut self,
+        engine: &'c Engine,
+        connection: &'c Connection,
+        running: &mut Commands<'c>,
+        sleep: Pin<&mut Sleep>,
+    ) -> Result<Wants, End> {
+        self.start_more(engine, connection, running);
+        self.write();
+        if let Some(end) = self.end.take() {
+            return Err(end);
+        }
+        self.is_nudged = false;
+        self.rearm(sleep);
+        let reading = self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room();
+        Ok(Wants { reading, events: self.takes_events() })
+    }
+
+    /// Hands the kernel what it takes. That is nearly always all; then no time has to be watched.
+    fn write(&mut self) {
+        if !self.pipe.write_now() {
+            self.end.get_or_insert(End::Gone);
+        }
+        self.stall.watch(self.pipe.is_writing(), self.pipe.traffic().1);
+    }
+
+    /// While something waits to be written, no events are taken: what a client that does not read is to hear of waits
+    /// where it is shared, or in the log.
+    fn takes_events(&self) -> bool {
+        !self.pipe.is_writing() && self.session.takes_events()
+    }
+
+    /// Writes what has come for the client, in its task's place. Whether that leaves nothing for the task to do.
+    fn take_mail(&mut self, mail: &mut Mail<'_>) -> bool {
+        // When there is room again the task takes it.
+        if self.is_over || !self.takes_events() {
+            return true;
+        }
+        if !mail.take() {
+            return false;
+        }
+        self.on_events(mail.events());
+        self.write();
+        let is_done = self.end.is_none() && !self.pipe.is_writing() && self.deadline() >= self.armed;
+        self.is_nudged |= !is_done;
+        is_done
+    }
+
+    fn leave(&mut self, end: End) -> Parting {
+        self.mount.figures.connections.decrement(1.0);
+        self.count_traffic();
+        match end {
+            End::Gone if self.pipe.is_writing() => Parting::Drain,
+            End::Gone => Parting::Nothing,
+            End::Stalled => {
+                self.mount.figures.stalled.increment(1);
+                Parting::Nothing
             }
-            self.start_more(engine, connection, &mut running, &mut frames);
-            if let Err(end) = self.send(&mut frames) {
-                return (self, end);
-            }
-            // Nearly always the kernel takes it all; then no time has to be watched.
-            if self.pipe.is_writing() && !self.pipe.write_now().await {
-                return (self, End::Gone);
-            }
-            self.rearm(sleep.as_mut());
-            let reading = self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room();
-            tokio::select! {
-                biased;
-                () = sleep.as_mut() => {
-                    if let Err(end) = self.on_deadline(&mut frames) {
-                        return (self, end);
-                    }
-                }
-                turn = std::future::poll_fn(|cx| self.pipe.poll_turn(cx, reading)) => {
-                    match turn {
-                        Turn::Written => {}
-                        Turn::Idle => self.pipe = Box::pin(self.pipe.slim()).await,
-                        Turn::Gone => return (self, End::Gone),
-                        Turn::Broken(code, reason) => return (self, End::Close(code, reason.into())),
-                        Turn::Message(message) => self.on_message(message, &mut frames),
-                    }
-                }
-                (ticket, result) = std::future::poll_fn(|cx| running.poll_next(cx)) => {
-                    self.on_result(ticket, result, &mut frames);
-                }
-                () = connection.next(&mut events), if self.pipe.has_room_for_events() && self.session.takes_events() => {
-                    self.on_events(&mut events, &mut frames);
-                }
-                () = sent_away.as_mut() => {}
+            End::Close(code, reason) => {
+                self.app.figures.count_close(code);
+                Parting::Close(code, reason)
             }
         }
     }
@@ -202,17 +314,40 @@ impl Talk {
         End::Close(1008, "the key was revoked; ask for another".into())
     }
 
-    /// Begins what may begin now of what waits. What the rate limit refuses is answered at once, in its turn.
-    fn start_more<'c>(
+    fn poll_turn(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<()> {
+        if self.is_nudged {
+            return Poll::Ready(());
+        }
+        match ready!(self.pipe.poll_turn(cx, reading)) {
+            Turn::Written => {}
+            Turn::Gone => self.end = Some(End::Gone),
+            Turn::Broken(code, reason) => self.end = Some(End::Close(code, reason.into())),
+            Turn::Message(message) => self.on_message(&message),
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>, running: &mut Commands<'_>) -> Poll<()> {
+        let (ticket, result) = ready!(running.poll_next(cx));
+        self.on_result(ticket, result);
+        Poll::Ready(())
+    }
+
+    fn poll_events(
         &mut self,
-        engine: &'c Engine,
-        connection: &'c Connection,
-        running: &mut Commands<'c>,
-        frames: &mut Vec<Frame>,
-    ) {
+        cx: &mut Context<'_>,
+        next: Pin<&mut impl Future<Output = Vec<Event>>>,
+    ) -> Poll<()> {
+        let mut events = ready!(next.poll(cx));
+        self.on_events(&mut events);
+        Poll::Ready(())
+    }
+
+    /// Begins what may begin now of what waits. What the rate limit refuses is answered at once, in its turn.
+    fn start_more<'c>(&mut self, engine: &'c Engine, connection: &'c Connection, running: &mut Commands<'c>) {
         while let Some((ticket, command)) = self.waiting.pop_front_if(|(_, command)| running.admit(command)) {
             if let Err(refused) = self.take_from_bucket(&command) {
-                self.on_result(ticket, Err(refused), frames);
+                self.on_result(ticket, Err(refused));
                 continue;
             }
             running.push(ticket, is_edit(&command), Box::pin(engine.execute(connection, command)));
@@ -233,90 +368,91 @@ impl Talk {
         }
     }
 
-    fn on_message(&mut self, message: Message, frames: &mut Vec<Frame>) {
+    fn on_message(&mut self, message: &Message) {
         let now = Instant::now();
         self.heart.heard(now);
-        let incoming = match &message {
+        let incoming = match message {
             Message::Text(text) => Incoming::Text(text),
             Message::Binary(bytes) => Incoming::Binary(bytes),
             // The library answers pings and closes by itself when it is polled again.
-            Message::Ping(_) | Message::Pong(_) => return self.on_control_frame(now, frames),
+            Message::Ping(_) | Message::Pong(_) => return self.on_control_frame(now),
             Message::Close(_) | Message::Frame(_) => return,
         };
         self.mount.figures.frames_in.increment(1);
-        guard(frames, |frames| {
+        guard(&mut self.frames, |frames| {
             let Step { frames: answers, commands } = self.session.decode(incoming, now.into_std());
             frames.extend(answers);
             self.waiting.extend(commands);
         });
+        self.send();
     }
 
-    fn on_control_frame(&mut self, now: Instant, frames: &mut Vec<Frame>) {
+    fn on_control_frame(&mut self, now: Instant) {
         if self.control_frames.is_flood(now.into_std(), self.app.config.limits.control_frames) {
             self.app.figures.count_limit(Limit::ControlFrames);
-            let reason = "too many pings; send one now and then".into();
-            frames.push(Frame::Close { code: 1008, reason });
+            self.end = Some(End::Close(1008, "too many pings; send one now and then".into()));
         }
     }
 
-    fn on_events(&mut self, events: &mut Vec<Event>, frames: &mut Vec<Frame>) {
+    fn on_events(&mut self, events: &mut Vec<Event>) {
         let now = Instant::now().into_std();
-        guard(frames, |frames| {
+        guard(&mut self.frames, |frames| {
             for event in events.drain(..) {
                 self.session.event(&event, now, frames);
             }
         });
-        if events.capacity() > WAITING_COMMANDS {
-            *events = Vec::new();
-        }
+        self.send();
     }
 
-    fn on_result(&mut self, ticket: Ticket, result: Result<Reply>, frames: &mut Vec<Frame>) {
+    fn on_result(&mut self, ticket: Ticket, result: Result<Reply>) {
         if let Err(error) = &result {
             self.app.figures.count_error(error.code);
             log_error(error, self.mount.protocol.name);
         }
-        guard(frames, |frames| self.session.reply(ticket, result, Instant::now().into_std(), frames));
+        let now = Instant::now().into_std();
+        guard(&mut self.frames, |frames| self.session.reply(ticket, result, now, frames));
+        self.send();
     }
 
-    fn on_deadline(&mut self, frames: &mut Vec<Frame>) -> Result<(), End> {
+    fn on_deadline(&mut self) {
         let now = Instant::now();
         self.count_traffic();
         if self.pipe.is_writing() && self.stall.is_over(now, self.pipe.traffic().1) {
-            return Err(End::Stalled);
+            self.end = Some(End::Stalled);
+            return;
         }
         if self.session.deadline().is_some_and(|at| at <= now.into_std()) {
-            guard(frames, |frames| self.session.tick(now.into_std(), frames));
+            guard(&mut self.frames, |frames| self.session.tick(now.into_std(), frames));
+            self.send();
         }
         match self.heart.beat(now) {
             Beat::Quiet => {}
             // A ping behind a full queue would only lengthen it; the stall decides there.
             Beat::Ping if self.pipe.is_writing() => {}
             Beat::Ping => self.pipe.push_ping(),
-            Beat::Dead => return Err(End::Gone),
+            Beat::Dead => self.end = Some(End::Gone),
         }
-        Ok(())
     }
 
     /// Queues what is to be sent. A dialect's close frame ends the conversation.
-    fn send(&mut self, frames: &mut Vec<Frame>) -> Result<(), End> {
-        if frames.is_empty() {
-            return Ok(());
+    fn send(&mut self) {
+        if self.frames.is_empty() {
+            return;
         }
-        if !self.pipe.is_writing() {
-            self.stall.begin(Instant::now(), self.pipe.traffic().1);
-        }
-        for frame in frames.drain(..) {
-            if let Frame::Close { code, reason } = frame {
-                return Err(End::Close(code, reason));
+        self.mount.figures.frames_out.increment(self.frames.len() as u64);
+        for frame in self.frames.drain(..) {
+            match frame {
+                Frame::Text(payload) => self.pipe.push(Kind::Text, payload),
+                Frame::Binary(payload) => self.pipe.push(Kind::Binary, payload),
+                Frame::Close { code, reason } => {
+                    self.end.get_or_insert(End::Close(code, reason));
+                    break;
+                }
             }
-            self.mount.figures.frames_out.increment(1);
-            self.pipe.push(frame);
         }
-        if frames.capacity() > WAITING_COMMANDS {
-            *frames = Vec::new();
+        if self.frames.capacity() > WAITING_COMMANDS {
+            self.frames = Vec::new();
         }
-        Ok(())
     }
 
     fn deadline(&self) -> Instant {
@@ -330,10 +466,12 @@ impl Talk {
         next
     }
 
-    fn rearm(&self, sleep: Pin<&mut Sleep>) {
+    /// A deadline that has moved away is left where it is: nothing is due then, and it is set anew.
+    fn rearm(&mut self, sleep: Pin<&mut Sleep>) {
         let wanted = self.deadline();
-        if sleep.deadline() != wanted {
+        if wanted < sleep.deadline() || sleep.is_elapsed() {
             sleep.reset(wanted);
+            self.armed = wanted;
         }
     }
 
@@ -464,9 +602,19 @@ struct Stall {
     limit: Duration,
     since: Instant,
     written: u64,
+    /// Something waits.
+    watching: bool,
 }
 
 impl Stall {
+    /// Something waits now, or nothing does.
+    fn watch(&mut self, waits: bool, written: u64) {
+        if waits && !self.watching {
+            self.begin(Instant::now(), written);
+        }
+        self.watching = waits;
+    }
+
     fn begin(&mut self, now: Instant, written: u64) {
         self.since = now;
         self.written = written;
@@ -535,7 +683,7 @@ mod tests {
     #[test]
     fn progress_begins_the_stall_anew() {
         let start = Instant::now();
-        let mut stall = Stall { limit: Duration::from_secs(10), since: start, written: 0 };
+        let mut stall = Stall { limit: Duration::from_secs(10), since: start, written: 0, watching: true };
         let at = |second| start + Duration::from_secs(second);
         assert!(!stall.is_over(at(9), 100));
         assert!(!stall.is_over(at(18), 100));

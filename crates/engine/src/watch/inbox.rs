@@ -326,6 +326,12 @@ impl Watches {
         Work::Taken(self.take_waiting(batch, into))
     }
 
+    /// Takes what waits, at most `batch`, if nothing else is to be done. So many notices were taken.
+    pub(crate) fn take_at_once(&mut self, batch: usize, into: &mut Vec<Event>) -> Option<usize> {
+        let only_waits = |watching: &Watching| watching.at == At::Live && watching.schema.is_none();
+        self.collections.iter().all(only_waits).then(|| self.take_waiting(batch, into))
+    }
+
     /// A collection that is to be read. What waits of it comes before that.
     fn behind(&self) -> Option<usize> {
         self.collections.iter().position(|watching| {

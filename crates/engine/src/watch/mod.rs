@@ -25,44 +25,81 @@ pub(crate) mod topic;
 mod weight;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::ChangeBatch;
 use crate::collections::check_name;
 use crate::command::Reply;
-use crate::connection::{Connection, Limits};
-use crate::engine::{Core, Counters};
+use crate::connection::{Connection, Delivery, Inbox};
+use crate::engine::Core;
 use crate::error::Result;
 use crate::id::Offset;
 use crate::query::Filter;
 use crate::store::{Committed, Listener};
 
 pub(crate) use read::serve;
-use topic::Topic;
+use topic::{Told, Topic};
 
 /// Bytes of changes that may wait for being delivered. What comes beyond is left to the log.
 const QUEUE: usize = 16 << 20;
 
-/// About what it costs to write to one who listens. While those who were told of something are written to, more comes
-/// and is told together: one write with ten changes costs little more than one with a single change.
+/// About what it costs to write to one who listens. One write with ten changes costs little more than one with a single
+/// change, so while edits are under way it is waited for what they will bring, up to four times as long as the writing
+/// takes.
 const WRITE: Duration = Duration::from_micros(5);
 /// It is waited no longer for that; and not at all for less than a timer can tell.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// So many are told before others have their turn.
+const TURN: usize = 64;
 /// So much news is taken at once.
 const NEWS: usize = 256;
 /// Batches are told as one up to so many bytes, so that an inbox takes them.
-const MERGED: usize = 8 << 10;
+const MERGED: usize = 12 << 10;
 
 /// All topics, and the way to the task that delivers.
 #[derive(Default)]
 pub(crate) struct WatchHub {
     topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
+    edits: Arc<Edits>,
+}
+
+/// The edits that are under way.
+#[derive(Default)]
+struct Edits {
+    count: AtomicUsize,
+    /// Rings when there are none.
+    none: Notify,
+}
+
+/// An edit that is under way until this is dropped.
+pub(crate) struct UnderWay<'a>(&'a Edits);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+impl Edits {
+    /// Waits until none is under way.
+    async fn done(&self) {
+        let mut none = pin!(self.none.notified());
+        none.as_mut().enable(); // before the look, so that no ring is missed
+        if self.count.load(Ordering::Relaxed) > 0 {
+            none.await;
+        }
+    }
 }
 
 /// The store's news on their way to the topics.
@@ -93,11 +130,19 @@ enum News {
     },
 }
 
+impl News {
+    fn topic(&self) -> &Arc<Topic> {
+        match self {
+            Self::Changes { topic, .. } | Self::Grown { topic, .. } | Self::Schema { topic, .. } => topic,
+        }
+    }
+}
+
 /// The task that delivers.
 struct Postman {
     queued: Arc<AtomicUsize>,
-    counters: Arc<Counters>,
-    limits: Limits,
+    edits: Arc<Edits>,
+    delivery: Arc<Delivery>,
 }
 
 impl WatchHub {
@@ -114,6 +159,21 @@ impl WatchHub {
         let topic = Arc::new(Topic::new(collection.into()));
         topics.insert(Arc::clone(&topic.collection), Arc::clone(&topic));
         topic
+    }
+
+    /// An edit begins.
+    pub(crate) fn edits(&self) -> UnderWay<'_> {
+        self.edits.count.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&self.edits)
+    }
+
+    /// Waits while many are being told of a collection's changes: those who edit it meanwhile then come together, and
+    /// are told of together.
+    pub(crate) async fn told(&self, collection: &str) {
+        if let Some(topic) = self.known(collection) {
+            // Whether it is done or takes too long.
+            let _ = timeout(LONGEST_PAUSE, topic.told()).await;
+        }
     }
 
     fn known(&self, collection: &str) -> Option<Arc<Topic>> {
@@ -133,15 +193,14 @@ impl WatchHub {
     }
 
     /// Starts the task that delivers, which ends with `ended`, and gives whom the store tells.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        counters: Arc<Counters>,
-        limits: Limits,
-        ended: CancellationToken,
-    ) -> Arc<dyn Listener> {
+    pub(crate) fn start(self: &Arc<Self>, delivery: Delivery, ended: CancellationToken) -> Arc<dyn Listener> {
         let (queue, mut news) = mpsc::unbounded_channel();
-        let queued = Arc::clone(&counters.watch_queue);
-        let postman = Postman { queued: Arc::clone(&queued), counters, limits };
+        let queued = Arc::clone(&delivery.counters.watch_queue);
+        let postman = Postman {
+            queued: Arc::clone(&queued),
+            edits: Arc::clone(&self.edits),
+            delivery: Arc::new(delivery),
+        };
         tokio::spawn(async move {
             ended.run_until_cancelled(postman.deliver_all(&mut news)).await;
         });
@@ -181,23 +240,50 @@ impl Post {
 
 impl Postman {
     async fn deliver_all(&self, queue: &mut mpsc::UnboundedReceiver<News>) {
-        let workers = u32::try_from(tokio::runtime::Handle::current().metrics().num_workers()).unwrap_or(1);
         let mut several = Vec::new();
         while queue.recv_many(&mut several, NEWS).await > 0 {
-            let told: usize = merged(several.drain(..)).into_iter().map(|news| self.deliver(news)).sum();
-            let pause = WRITE * u32::try_from(told).unwrap_or(u32::MAX).min(1 << 20) / workers.max(1);
-            if pause >= SHORTEST_PAUSE {
-                tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            self.gather(queue, &mut several).await;
+            for news in merged(several.drain(..)) {
+                let topic = Arc::clone(news.topic());
+                let told = self.deliver(news);
+                let _telling = (writing(told.listeners.len()) >= SHORTEST_PAUSE).then(|| topic.tell());
+                self.tell(told.listeners).await;
             }
         }
     }
 
-    /// Returns how many were told.
-    fn deliver(&self, news: News) -> usize {
+    /// Takes what the edits that are under way will bring too, if many listen.
+    async fn gather(&self, queue: &mut mpsc::UnboundedReceiver<News>, several: &mut Vec<News>) {
+        let writing = several.first().map_or(Duration::ZERO, |news| writing(news.topic().count()));
+        if writing < SHORTEST_PAUSE {
+            return;
+        }
+        // Whether they are done or it takes too long: what has come by then is told.
+        let _ = timeout((4 * writing).min(LONGEST_PAUSE), self.edits.done()).await;
+        while several.len() < NEWS
+            && let Ok(news) = queue.try_recv()
+        {
+            several.push(news);
+        }
+    }
+
+    /// Tells all of them. Where there are several threads they share the work.
+    async fn tell(&self, mut listeners: Vec<Arc<Inbox>>) {
+        let share = listeners.len().div_ceil(workers() as usize).max(TURN);
+        let mut others = JoinSet::new();
+        while listeners.len() > share {
+            let some = listeners.split_off(listeners.len() - share);
+            others.spawn(tell_some(Arc::clone(&self.delivery), some));
+        }
+        tell_some(Arc::clone(&self.delivery), listeners).await;
+        while others.join_next().await.is_some() {}
+    }
+
+    fn deliver(&self, news: News) -> Told {
         let told = match news {
             News::Changes { topic, batch, weight } => {
                 self.queued.fetch_sub(weight, Ordering::Relaxed);
-                topic.deliver(&batch, weight, self.limits)
+                topic.deliver(&batch, weight, self.delivery.limits)
             }
             News::Grown { topic, to } => topic.grow(to),
             News::Schema { topic, version, primary_key, last } => {
@@ -205,8 +291,25 @@ impl Postman {
                 topic.grow(last)
             }
         };
-        self.counters.watchers_fell_behind.fetch_add(told.fell_behind, Ordering::Relaxed);
-        told.listeners
+        self.delivery.counters.watchers_fell_behind.fetch_add(told.fell_behind, Ordering::Relaxed);
+        told
+    }
+}
+
+/// How long it takes to write to so many.
+fn writing(listeners: usize) -> Duration {
+    WRITE * u32::try_from(listeners).unwrap_or(u32::MAX).min(1 << 20) / workers()
+}
+
+fn workers() -> u32 {
+    u32::try_from(tokio::runtime::Handle::current().metrics().num_workers()).unwrap_or(1).max(1)
+}
+
+async fn tell_some(delivery: Arc<Delivery>, listeners: Vec<Arc<Inbox>>) {
+    let mut events = Vec::new();
+    for turn in listeners.chunks(TURN) {
+        turn.iter().for_each(|inbox| inbox.tell(&delivery, &mut events));
+        tokio::task::yield_now().await;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::query::Record;
 use crate::store::Page;
 
 /// Bytes of JSON after which a piece of a log, or a page of records, ends.
-const PIECE: usize = 24 << 10;
+const PIECE: usize = 16 << 10;
 /// How long a reader waits before it tries again to read what could not be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 

@@ -1,10 +1,13 @@
 //! A collection while somebody watches it.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+use super::inbox::Pushed;
 use super::interest::{Interest, WatchFilter};
 use crate::change::ChangeBatch;
 use crate::connection::{Inbox, Limits};
@@ -28,14 +31,27 @@ pub(crate) struct Topic {
     pieces: Mutex<VecDeque<(Arc<ChangeBatch>, usize)>>,
     /// Places for those who read the log.
     pub(super) readers: Semaphore,
+    is_telling: AtomicBool,
+    /// Rings when those who listen were told.
+    told: Notify,
 }
 
-/// How many were told of something.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Those who listen are being told, until this is dropped.
+pub(super) struct Telling<'a>(&'a Topic);
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.is_telling.store(false, Ordering::Relaxed);
+        self.0.told.notify_waiters();
+    }
+}
+
+/// Who has something in the inbox now.
+#[derive(Default)]
 pub(super) struct Told {
-    /// Whose inboxes it was for.
-    pub(super) listeners: usize,
-    /// Who fell behind by it.
+    /// They are to be [told](Inbox::tell) when no lock is held.
+    pub(super) listeners: Vec<Arc<Inbox>>,
+    /// So many fell behind by it.
     pub(super) fell_behind: u64,
 }
 
@@ -60,11 +76,33 @@ impl Topic {
             state: Mutex::default(),
             pieces: Mutex::default(),
             readers: Semaphore::new(READERS),
+            is_telling: AtomicBool::new(false),
+            told: Notify::new(),
         }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, TopicState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those who listen are told from now on.
+    pub(super) fn tell(&self) -> Telling<'_> {
+        self.is_telling.store(true, Ordering::Relaxed);
+        Telling(self)
+    }
+
+    /// Waits while those who listen are being told.
+    pub(super) async fn told(&self) {
+        let mut told = pin!(self.told.notified());
+        told.as_mut().enable(); // before the look, so that no ring is missed
+        if self.is_telling.load(Ordering::Relaxed) {
+            told.await;
+        }
+    }
+
+    /// So many listen.
+    pub(super) fn count(&self) -> usize {
+        self.lock().groups.iter().map(|group| group.listeners.len()).sum()
     }
 
     /// Puts a batch into the inboxes of those whom it concerns.
@@ -78,9 +116,7 @@ impl Topic {
         state.written = Some(batch.to());
         let mut told = Told::default();
         for group in &state.groups {
-            let of_group = group.deliver(self, batch, weight, limits);
-            told.listeners += of_group.listeners;
-            told.fell_behind += of_group.fell_behind;
+            group.deliver(self, batch, weight, limits, &mut told);
         }
         if told.fell_behind > 0 && weight <= COMMIT_BYTES {
             self.keep_piece(Arc::clone(batch), weight);
@@ -171,15 +207,27 @@ impl TopicState {
         }
         self.written = Some(to);
         let fell_behind = self.listeners().map(|inbox| u64::from(inbox.fall_behind_in(topic, written))).sum();
-        Told { listeners: self.listeners().count(), fell_behind }
+        Told { listeners: Vec::new(), fell_behind }
     }
 }
 
 impl Group {
-    fn deliver(&self, topic: &Topic, batch: &Arc<ChangeBatch>, weight: usize, limits: Limits) -> Told {
-        let Some(selection) = self.interest.select(batch) else { return Told::default() };
-        let pushes =
-            self.listeners.iter().map(|inbox| inbox.push_batch(topic, batch, &selection, weight, limits));
-        Told { fell_behind: pushes.map(u64::from).sum(), listeners: self.listeners.len() }
+    fn deliver(
+        &self,
+        topic: &Topic,
+        batch: &Arc<ChangeBatch>,
+        weight: usize,
+        limits: Limits,
+        told: &mut Told,
+    ) {
+        let Some(selection) = self.interest.select(batch) else { return };
+        told.listeners.reserve(self.listeners.len());
+        for inbox in &self.listeners {
+            let pushed = inbox.push_batch(topic, batch, &selection, weight, limits);
+            told.fell_behind += u64::from(pushed == Pushed::FellBehind);
+            if pushed != Pushed::No {
+                told.listeners.push(Arc::clone(inbox));
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ mod matrix;
 mod mcp;
 mod operations;
 mod proxy;
+mod slow_readers;
 mod soak;
 mod talk;
 mod transcripts;

@@ -1,10 +1,13 @@
 //! One promise each.
 
 use std::future::Future;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use super::*;
 use crate::command::{ChatRef, WhileRunning};
+use crate::connection::{Bell, Mail};
 use crate::error::Code;
 use crate::identity::{Grant, Grants};
 
@@ -298,4 +301,47 @@ async fn topics_are_forgotten_when_nobody_watches() {
     drop(watcher);
     hub.sweep();
     assert_eq!(hub.lock().len(), 0);
+}
+
+/// Takes what waits when it rings, for as long as it is free.
+struct Taker {
+    heard: Mutex<Vec<u64>>,
+    is_free: AtomicBool,
+}
+
+impl Bell for Taker {
+    fn ring(&self, mail: &mut Mail<'_>) -> bool {
+        if !self.is_free.load(Ordering::Relaxed) || !mail.take() {
+            return false;
+        }
+        let mut heard = self.heard.lock().unwrap();
+        for event in mail.events().drain(..) {
+            let Event::Data(Notice::Changes { batch, selection }) = event else { panic!("{event:?}") };
+            heard.extend(batch.selected(&selection).map(|change| change.offset.0));
+        }
+        true
+    }
+}
+
+/// What a bell does not take is there for the task, and each change comes to one of them.
+#[tokio::test]
+async fn who_takes_news_at_its_bell_shares_them_with_the_task() {
+    let house = House::new(Settings::default()).await;
+    let taker = Arc::new(Taker { heard: Mutex::default(), is_free: AtomicBool::new(true) });
+    let (mut rings, mut plain) = (house.watcher(), house.watcher());
+    let bell = Arc::downgrade(&taker);
+    rings.connection.ring_at(bell);
+    rings.watch(&house, 1, None, None).await;
+    plain.watch(&house, 1, None, None).await;
+    plain.until(house.put("c", 1, json!({})).await).await;
+    assert!(!rings.step().await, "the bell took it");
+    taker.is_free.store(false, Ordering::Relaxed);
+    rings.until(house.put("c", 2, json!({})).await).await;
+    taker.is_free.store(true, Ordering::Relaxed);
+    plain.until(house.put("c", 3, json!({})).await).await;
+    assert!(!rings.step().await, "the bell took it");
+    assert_eq!((&rings.offsets[..], &taker.heard.lock().unwrap()[..]), (&[2][..], &[1, 3][..]));
+    drop(taker);
+    rings.until(house.put("c", 4, json!({})).await).await;
+    assert_eq!(rings.offsets, [2, 4], "without whom it rings for, the task is woken");
 }
