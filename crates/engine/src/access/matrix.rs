@@ -378,7 +378,7 @@ async fn the_policy_holds_for_every_command_and_everybody() {
             cells += judge(&house, kind, Thing::Foreign, number).await;
         }
     }
-    println!("{cells} cells: {} kinds of askers, {asked} questions, own and foreign things", KINDS.len());
+    eprintln!("{cells} cells: {} kinds of askers, {asked} questions, own and foreign things", KINDS.len());
     assert_eq!(cells, CELLS);
 }
 
@@ -451,7 +451,7 @@ async fn the_policy_holds_for_the_data_desk() {
             }
         }
     }
-    println!("{cells} cells at the data desk");
+    eprintln!("{cells} cells at the data desk");
     assert_eq!(cells, DESK_CELLS);
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidewire_engine::command::{RunState, WhileRunning};
 use tidewire_engine::conversation::Role;
@@ -563,4 +564,56 @@ fn chats_that_rest_make_room_for_others() {
     };
     assert!(talk.session.chats.iter().all(|chat| chat.chat != *gone));
     assert_eq!(talk.session.chats[0].name.as_str(), "c0", "an answer that goes on stays");
+}
+
+proptest! {
+    /// Whatever comes, nothing panics; what is not understood is said to be so.
+    #[test]
+    fn whatever_comes_is_understood_or_answered(
+        members in proptest::collection::vec((proptest::sample::select(MEMBERS.to_vec()), any_value()), 0..8),
+        text in proptest::option::weighted(0.2, ".{0,60}"),
+    ) {
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let frame = text.unwrap_or_else(|| Value::Object(members.collect()).to_string());
+        let mut talk = Talk::new();
+        let step = talk.session.decode(Incoming::Text(&frame), talk.now);
+        prop_assert!(!step.frames.is_empty() || !step.commands.is_empty() || frame.contains("null"), "{frame}");
+        let mut replies = step.frames;
+        for (ticket, _) in step.commands {
+            talk.session.reply(ticket, Err(Error::unavailable("later")), talk.now, &mut replies);
+        }
+        let ends = replies.iter().filter(|frame| matches!(frame, Frame::Text(text) if text.starts_with(br#"{"type":"end""#)));
+        prop_assert!(ends.count() <= 1 && replies.len() <= 2, "{replies:?}");
+    }
+}
+
+const MEMBERS: [&str; 14] = [
+    "type",
+    "message",
+    "user_id",
+    "chat_id",
+    "run_id",
+    "history",
+    "tools",
+    "call_id",
+    "result",
+    "approved",
+    "after_seq",
+    "epoch",
+    "retrieval",
+    "model",
+];
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        proptest::sample::select(vec!["ask", "stop", "resume", "tool_result", "decide", "hello"])
+            .prop_map(Value::from),
+        Just(json!([{"role": "user", "content": "c"}])),
+        Just(json!([{"name": "t", "description": "d", "parameters": {}}])),
+        Just(json!({"enabled": true})),
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ]
 }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidewire_engine::command::RunState;
 use tidewire_engine::conversation::Role;
@@ -477,4 +478,58 @@ fn the_json_ping_begins_with_the_first_word_of_the_client() {
     assert!(talk.passes(Duration::from_secs(29)).is_empty());
     assert_eq!(talk.passes(Duration::from_secs(1)), [json!({"type": "ping"})]);
     assert_eq!(talk.passes(Duration::from_secs(30)), [json!({"type": "ping"})]);
+}
+
+/// Members that frames have, with values that often fit.
+fn any_frame() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just(json!("hello")),
+        Just(json!(1)),
+        Just(json!(true)),
+        Just(json!(null)),
+        Just(json!("delta")),
+        Just(json!([{"name": "t", "description": "d", "parameters": {}}])),
+        Just(json!({"query": {}, "a": [1]})),
+        any::<i64>().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    let names = [
+        "type",
+        "content",
+        "message_id",
+        "after_seq",
+        "epoch",
+        "partials",
+        "tools",
+        "call_id",
+        "result",
+        "error",
+        "approved",
+        "agent",
+        "model",
+        "while_running",
+        "run_id",
+        "options",
+    ];
+    let kinds = ["stop", "decide", "tools", "tool_result", "message", "ping", "nonsense"];
+    let members = proptest::collection::vec((proptest::sample::select(names.to_vec()), value), 0..8);
+    let kind = proptest::option::of(proptest::sample::select(kinds.to_vec()));
+    (kind, members).prop_map(|(kind, members)| {
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let kind = kind.map(|kind| (String::from("type"), json!(kind)));
+        Value::Object(members.chain(kind).collect()).to_string()
+    })
+}
+
+proptest! {
+    /// Whatever comes, nothing panics, and there is an answer at once or something to do.
+    #[test]
+    fn whatever_comes_is_understood_or_answered(text in prop_oneof![3 => any_frame(), 1 => ".{0,60}"]) {
+        let mut talk = Talk::new();
+        let (commands, answers) = talk.says(&text);
+        prop_assert!(commands.len() <= 3 && answers.len() <= 1, "{commands:?} {answers:?}");
+        if let Some(answer) = answers.first() {
+            prop_assert!(answer["type"].is_string(), "{answer}");
+        }
+    }
 }

@@ -50,6 +50,8 @@ enum Who {
     /// A token that another server has signed.
     ForeignToken,
     ExpiredToken,
+    /// A token of a reader's key in somebody else's name.
+    BorrowedToken,
     RevokedKey,
     RevokedToken,
     AdminKey,
@@ -67,11 +69,12 @@ enum Who {
     StrangerToken,
 }
 
-const EVERYBODY: [Who; 16] = [
+const EVERYBODY: [Who; 17] = [
     Who::Nobody,
     Who::WrongKey,
     Who::ForeignToken,
     Who::ExpiredToken,
+    Who::BorrowedToken,
     Who::RevokedKey,
     Who::RevokedToken,
     Who::AdminKey,
@@ -93,6 +96,7 @@ fn may(who: Who, rule: Rule) -> bool {
         | Who::WrongKey
         | Who::ForeignToken
         | Who::ExpiredToken
+        | Who::BorrowedToken
         | Who::RevokedKey
         | Who::RevokedToken => return rule == Rule::Open,
         Who::AdminKey => return true,
@@ -241,6 +245,10 @@ fn own(credential: &str) -> Vec<(&'static str, Ask)> {
         ),
         ("\"/api/auth/rotate\"", ask("POST", "/api/auth/rotate", none.clone(), Rule::Admin)),
         ("\"/api/auth/register\"", ask("POST", "/api/auth/register", json!({"label": "l"}), Rule::Admin)),
+        (
+            "\"/api/auth/register\"",
+            ask("POST", "/api/auth/register", json!({"api_key": credential, "label": "l"}), Rule::Admin),
+        ),
         ("\"/api/auth/keys\"", ask("GET", "/api/auth/keys", none.clone(), Rule::Admin)),
         ("\"/api/auth/keys/{key}\"", ask("DELETE", "/api/auth/keys/nothing", none.clone(), Rule::Admin)),
         (
@@ -254,6 +262,14 @@ fn own(credential: &str) -> Vec<(&'static str, Ask)> {
         ("\"/api/openapi.json\"", ask("GET", "/api/openapi.json", none.clone(), Rule::Open)),
         ("\"/api/{*rest}\"", ask("GET", "/api/nothing", none, Rule::Open)),
     ]
+}
+
+/// A token with this secret, in this name and for this key, that ends in so many seconds.
+fn signed(secret: &[u8], subject: &str, key: &str, seconds: i64) -> String {
+    let now = tidewire_engine::id::SystemClock.now().0 / 1_000_000;
+    let claims =
+        json!({"sub": subject, "key": key, "iat": now - 60, "exp": now + seconds, "iss": "tidewire"});
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret)).unwrap()
 }
 
 /// A server with keys of all kinds, some of which are good no more.
@@ -286,6 +302,7 @@ impl Stage {
             Who::WrongKey => "tw_0123456789abcdef".into(),
             Who::ForeignToken => self.forged(b"another secret, just as long as ours, or longer", 600).await,
             Who::ExpiredToken => self.forged(&self.secret(), -1).await,
+            Who::BorrowedToken => signed(&self.secret(), "bob", &self.key(reader()).await.1, 600),
             Who::RevokedKey => self.revoked().await.0,
             Who::RevokedToken => self.revoked().await.1,
             Who::AdminKey => KEY.into(),
@@ -340,11 +357,7 @@ impl Stage {
     /// An admin's token with this secret, that ends in so many seconds.
     async fn forged(&self, secret: &[u8], seconds: i64) -> String {
         let (_, id) = self.key(json!({"is_admin": true})).await;
-        let now = tidewire_engine::id::SystemClock.now().0 / 1_000_000;
-        let claims =
-            json!({"sub": "admin", "key": id, "iat": now - 60, "exp": now + seconds, "iss": "tidewire"});
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret))
-            .unwrap()
+        signed(secret, "admin", &id, seconds)
     }
 
     fn of(&self, who: Who) -> Option<&str> {
@@ -416,7 +429,7 @@ async fn the_policy_holds_for_every_address_of_the_dialect() {
             cells += 1;
         }
     }
-    println!("{cells} cells: {} addresses of live_data, {} credentials", ROUTES.len(), EVERYBODY.len());
+    eprintln!("{cells} cells: {} addresses of live_data, {} credentials", ROUTES.len(), EVERYBODY.len());
     assert!(wrong.is_empty(), "{} of {cells}:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(cells, ROUTES.len() * EVERYBODY.len());
 }
@@ -441,7 +454,7 @@ async fn the_policy_holds_for_the_servers_own_addresses() {
         assert_eq!(stage.send(who, &rotate).await.0, status, "{who:?}");
         cells += 1;
     }
-    println!("{cells} cells: the server's own addresses");
+    eprintln!("{cells} cells: the server's own addresses");
     assert!(wrong.is_empty(), "{} of {cells}:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(cells, own("").len() * EVERYBODY.len() + 1);
 }
@@ -512,7 +525,7 @@ async fn the_policy_holds_at_every_socket() {
             cells += 1;
         }
     }
-    println!("{cells} cells at the sockets' doors");
+    eprintln!("{cells} cells at the sockets' doors");
     assert_eq!(cells, EVERYBODY.len() * paths.len() * 4);
 }
 

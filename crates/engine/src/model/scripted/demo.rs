@@ -14,6 +14,7 @@ const MAX_TOKENS: u64 = 100_000;
 
 pub(super) fn model() -> ScriptedModel {
     ScriptedModel::new()
+        .reading(echo)
         .reading(tokens)
         .reading(numbers)
         .reading(relationships)
@@ -28,6 +29,11 @@ pub(super) fn model() -> ScriptedModel {
 
 fn say(text: &str) -> Script {
     Script::new().pace(PACE).words(text)
+}
+
+/// "say …": exactly that, so that a page can be shown whatever a model might say.
+fn echo(question: &str) -> Option<Script> {
+    question.strip_prefix("say ").map(|words| Script::new().words(words))
 }
 
 fn relationships(question: &str) -> Option<Script> {
@@ -73,6 +79,13 @@ mod tests {
         let place = |number: &str| shown.find(&format!("\"{number} \"")).unwrap();
         assert!(place("1") < place("2") && place("2") < place("3") && shown.contains("5ms"), "{shown}");
         assert!(numbers("3 tokens").is_none());
+    }
+
+    #[test]
+    fn what_is_to_be_said_is_said_to_the_letter() {
+        let shown = format!("{:?}", echo("say <b>7</b> tables"));
+        assert!(shown.contains("<b>7</b>"), "{shown}");
+        assert!(echo("what do you say").is_none());
     }
 
     #[test]
