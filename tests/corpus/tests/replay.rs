@@ -1,0 +1,84 @@
+//! Says every file of `fuzz/seeds` and `fuzz/artifacts` to the function that its fuzz target calls: nothing panics, and
+//! what each function holds of its answers is held.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidewire_corpus as targets;
+use tidewire_protocols::Incoming;
+
+/// A target's name, and what it does with an input.
+type Target = (&'static str, fn(&[u8]));
+
+/// Each target and its function, as `fuzz/fuzz_targets` has them.
+const TARGETS: &[Target] = &[
+    ("chat_service", |bytes| targets::chat_service(text(bytes))),
+    ("definition", |bytes| targets::definition(text(bytes))),
+    ("filter", |bytes| targets::filter(text(bytes))),
+    ("live_data_http", targets::live_data_http),
+    ("live_data_msgpack", |bytes| targets::live_data(Incoming::Binary(bytes))),
+    ("live_data_text", |bytes| targets::live_data(Incoming::Text(text(bytes)))),
+    ("session_chat", |bytes| targets::session_chat(text(bytes))),
+];
+
+/// As far as it is text, which is what a target of text is given.
+fn text(bytes: &[u8]) -> &str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    }
+}
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
+/// What lies in a folder; nothing if it is not there, as nothing was found by a fuzzer yet.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn names(folder: &str) -> BTreeSet<String> {
+    let stems = files(&fuzz().join(folder)).into_iter().map(|path| path.file_stem().unwrap().to_owned());
+    stems.map(|stem| stem.into_string().unwrap()).collect()
+}
+
+#[test]
+fn every_seed_and_everything_that_was_found_is_said_once_more() {
+    for (name, say) in TARGETS {
+        let seeds = files(&fuzz().join("seeds").join(name));
+        assert!(!seeds.is_empty(), "{name} has no seeds");
+        for path in seeds.into_iter().chain(files(&fuzz().join("artifacts").join(name))) {
+            let bytes = fs::read(&path).unwrap();
+            // If it panics, this says upon which file.
+            eprintln!("{}", path.display());
+            say(&bytes);
+        }
+    }
+}
+
+/// Cut short and doubled, each seed is something that no transcript says.
+#[test]
+fn halves_and_doubles_of_seeds_do_no_harm() {
+    for (name, say) in TARGETS {
+        for path in files(&fuzz().join("seeds").join(name)) {
+            let bytes = fs::read(&path).unwrap();
+            for end in (0..bytes.len()).step_by(bytes.len().div_ceil(8).max(1)) {
+                say(&bytes[..end]);
+            }
+            say(&bytes.repeat(2));
+        }
+    }
+}
+
+#[test]
+fn no_target_is_forgotten() {
+    let known: BTreeSet<_> = TARGETS.iter().map(|(name, _)| String::from(*name)).collect();
+    assert_eq!(names("fuzz_targets"), known);
+    assert_eq!(names("seeds"), known);
+    assert!(names("artifacts").is_subset(&known));
+}
