@@ -176,11 +176,15 @@ fn write_changed(to: &Path, bytes: &[u8]) -> Result {
     fs::write(to, bytes).map_err(|error| cannot_write(to, error))
 }
 
-/// Builds a suite of the copy, and says where its binary is.
+/// Builds a suite of the copy, and says where its binary is. The copy has a target folder of its own: in a shared one
+/// cargo would take its packages, switches and all, for ours.
 fn build(copy: &Path, suite: &Suite) -> Result<PathBuf> {
     let cargo = || {
         let mut command = program("cargo");
-        command.current_dir(copy).env("CARGO_TARGET_DIR", target()).args(["test", "--no-run", "--locked"]);
+        command
+            .current_dir(copy)
+            .env("CARGO_TARGET_DIR", copy.join("target"))
+            .args(["test", "--no-run", "--locked"]);
         command.args(suite.package);
         command
     };

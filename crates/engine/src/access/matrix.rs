@@ -24,6 +24,7 @@ use crate::model::{Models, scripted::ScriptedModel};
 use crate::query::{Body, Join, Projection, Query, Search};
 use crate::store::sqlite::Sqlite;
 use crate::store::{ChatHead, Operation, Store, Write};
+use crate::watch;
 use crate::{
     ChatId, ChatRef, Clock as _, Code, Command, Connection, Engine, Error, Identity, LocalBus, Parts, Reply,
     Result, Seq, Settings,
@@ -453,6 +454,26 @@ async fn the_policy_holds_for_the_data_desk() {
     }
     eprintln!("{cells} cells at the data desk");
     assert_eq!(cells, DESK_CELLS);
+}
+
+/// Watching is judged where it begins too, whoever has let the command pass.
+#[tokio::test]
+async fn the_policy_holds_where_a_watch_begins() {
+    let house = House::open().await;
+    let mut cells = 0;
+    for kind in KINDS {
+        let asker = house.engine.connect(identity(kind));
+        for (thing, collection) in
+            [(Thing::Own, "orders"), (Thing::Foreign, "salaries"), (Thing::House, KEYS)]
+        {
+            let begun = watch::watch(&house.engine.core, &asker, collection, 1, None, None).await;
+            let refused = begun.as_ref().is_err_and(is_ours);
+            assert_eq!(refused, !may(kind, Rule::Read, thing), "{kind:?}: {collection}: {begun:?}");
+            cells += 1;
+        }
+    }
+    eprintln!("{cells} cells where a watch begins");
+    assert_eq!(cells, KINDS.len() * 3);
 }
 
 /// The names of the variants, read from the enum's own text.
