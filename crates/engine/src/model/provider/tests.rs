@@ -99,7 +99,7 @@ fn asked(question: &str) -> Request {
     Request {
         system: String::from("Be brief"),
         messages: vec![Message::User(question.into())],
-        tools: vec![tool],
+        tools: vec![tool].into(),
         ..Request::default()
     }
 }
