@@ -227,7 +227,8 @@ describe('who answers', () => {
   it('is chosen from the server\'s models, kept, and sent with each message', async () => {
     const page = await open();
     await page.getByTestId('model-menu').click();
-    expect((await page.getByTestId('model-choice').allInnerTexts()).map(fold)).toEqual(['Standard smollm2-135m', 'gpt-5-mini', 'gpt-5', 'claude-haiku-5']);
+    // The list of models may still be on its way when the menu opens.
+    await expect.poll(async () => (await page.getByTestId('model-choice').allInnerTexts()).map(fold)).toEqual(['Standard smollm2-135m', 'gpt-5-mini', 'gpt-5', 'claude-haiku-5']);
     await page.getByText('gpt-5-mini').click();
     await page.getByTestId('model-menu').click();
     await page.getByTestId('ask-first').click();
