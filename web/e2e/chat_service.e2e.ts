@@ -276,7 +276,7 @@ describe('the list of chats', () => {
     expect(await lastAnswer(page)).toContain('Hello! I can tell you');
     await ask(page, 'relationship');
     await settled(page, 2);
-    expect(await names(page)).toEqual(['hello (branch)', 'hello']);
+    await expect.poll(() => names(page)).toEqual(['hello (branch)', 'hello']);
   });
 
   it('saves a chat that is not open, as Markdown and as JSON', async () => {
@@ -300,7 +300,7 @@ describe('the list of chats', () => {
     await settled(other, 1);
     await actions(page, 'hello', 'Delete');
     await page.getByRole('button', { name: 'Cancel' }).click();
-    expect(await names(page)).toEqual(['hello']);
+    await expect.poll(() => names(page)).toEqual(['hello']);
     await actions(page, 'hello', 'Delete');
     await page.getByTestId('delete-chat').waitFor();
     await picture(page, 'chat-delete');
