@@ -53,6 +53,7 @@ const SUITES: [Suite; 2] = [
         filter: &[
             "matrix::",
             "auth::a_revoked_key",
+            "auth::a_run_whose_key_was_revoked",
             "auth::the_first_key",
             "door::a_ticket",
             "streams::a_stream_ends",

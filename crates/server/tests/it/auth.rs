@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Client as Http;
 use serde_json::{Value, json};
+use tidewire_engine::model::scripted::{Script, ScriptedModel};
+use tokio::runtime::Builder;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::binary::{Server, free_address};
 use crate::client::Client;
-use crate::house::{House, KEY};
+use crate::house::{House, KEY, Plan};
 
 async fn keyed() -> House {
     House::with(|plan| plan.config.api_keys = vec![KEY.into()]).await
@@ -41,8 +44,12 @@ async fn register(house: &House, body: Value) -> (String, String) {
 }
 
 async fn socket(house: &House, bearer: &str) -> Result<Client, u16> {
-    let bearer = format!("Bearer {bearer}");
-    let opened = Client::connect_with(house.address, "/ws/a", &[("authorization", &bearer)]).await;
+    session_of(house, bearer, "a").await
+}
+
+async fn session_of(house: &House, bearer: &str, session: &str) -> Result<Client, u16> {
+    let (path, bearer) = (format!("/ws/{session}"), format!("Bearer {bearer}"));
+    let opened = Client::connect_with(house.address, &path, &[("authorization", &bearer)]).await;
     opened.map_err(|error| match error {
         Error::Http(response) => response.status().as_u16(),
         other => panic!("{other}"),
@@ -223,6 +230,47 @@ fn keys(data: &Path, key: Option<&str>, arguments: &[&str]) -> Output {
         command.env("TIDEWIRE_API_KEY", key);
     }
     command.output().unwrap()
+}
+
+/// A house that knows a key, with this model.
+fn answering(script: Script) -> impl FnOnce(&mut Plan) {
+    |plan| {
+        plan.config.api_keys = vec![KEY.into()];
+        plan.model = ScriptedModel::new().otherwise(script);
+    }
+}
+
+/// How an answer ended that is followed from its beginning.
+async fn ending(house: &House, key: &str, session: &str) -> Value {
+    let mut client = session_of(house, key, session).await.unwrap();
+    client.send(json!({"after_seq": 0, "partials": "delta"})).await;
+    client.until("agent").await["status"].clone()
+}
+
+#[test]
+fn a_run_whose_key_was_revoked_is_not_continued_after_a_restart() {
+    let life = || Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let first = life();
+    let (house, (kept, _), (_, revoked)) = first.block_on(async {
+        let house = House::with(answering(Script::new().gate(Arc::default()).text("too late"))).await;
+        let ours = register(&house, json!({"is_admin": true, "subject": "ann"})).await;
+        let theirs = register(&house, json!({"is_admin": true, "subject": "ann"})).await;
+        for (session, (key, _)) in [("kept", &ours), ("revoked", &theirs)] {
+            let mut client = session_of(&house, key, session).await.unwrap();
+            client.send(json!({"content": "hello", "agent": "assistant"})).await;
+            client.until("user").await;
+        }
+        house.model.running().wait_for(|answers| *answers == 2).await.unwrap();
+        (house, ours, theirs)
+    });
+    drop(first);
+    life().block_on(async {
+        let folder = house.killed().await;
+        said(&keys(&folder.path().join("data"), None, &["revoke", &revoked]));
+        let house = House::on(folder, answering(Script::new().words("Hello."))).await;
+        assert_eq!(ending(&house, &kept, "kept").await, "finished");
+        assert_eq!(ending(&house, &kept, "revoked").await, "interrupted");
+    });
 }
 
 fn said(output: &Output) -> String {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tidewire_engine::Code;
 use tidewire_engine::agent::Tool;
 use tidewire_engine::model::Embedder;
 use tidewire_engine::model::choose::Chosen;
 use tidewire_engine::model::scripted::ScriptedModel;
-use tidewire_engine::store::sqlite::Sqlite;
+use tidewire_engine::store::sqlite::{Settings, Sqlite};
 use tidewire_protocols::Protocol;
 use tidewire_server::start::{Started, load_demo, start_with};
 use tidewire_server::{Config, serve};
@@ -63,9 +64,13 @@ impl House {
 
     /// A server with something changed.
     pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// A server with something changed, on a folder that another one left.
+    pub(crate) async fn on(folder: TempDir, change: impl FnOnce(&mut Plan)) -> Self {
         let mut plan = Plan::default();
         change(&mut plan);
-        let folder = tempfile::tempdir().unwrap();
         plan.config.data = folder.path().join("data");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -94,6 +99,22 @@ impl House {
     /// Its data folder.
     pub(crate) fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// What is left of it when the runtime that it ran in is gone, which is as a kill.
+    pub(crate) async fn killed(self) -> TempDir {
+        let Self { folder, store, .. } = self;
+        drop(store);
+        loop {
+            match Sqlite::open(Settings::new(folder.path().join("data"))) {
+                Ok(store) => {
+                    store.close().await.unwrap();
+                    return folder;
+                }
+                Err(busy) => assert_eq!(busy.code, Code::Conflict, "{busy:?}"),
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Ends it in good order.
