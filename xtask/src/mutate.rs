@@ -194,6 +194,8 @@ fn build(copy: &Path, suite: &Suite) -> Result<PathBuf> {
     let output = output.map_err(|error| format!("cannot start cargo ({error}); install it"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut executables = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
-    executables.next_back().ok_or_else(|| format!("cargo built no tests of {}", suite.package.join(" ")))
+    // A test of the whole server brings the server's own executable with it.
+    let mut tests = messages.filter(|message| message["profile"]["test"] == true);
+    let executable = tests.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
+    executable.ok_or_else(|| format!("cargo built no tests of {}", suite.package.join(" ")))
 }

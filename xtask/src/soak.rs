@@ -59,12 +59,12 @@ fn kills(args: &Args) -> Result<Value> {
 const CRASH: &str = "crash::whenever_it_is_killed_nothing_acknowledged_is_lost_and_everything_agrees";
 const SOAK: &str = "soak::under_full_load_nobody_is_told_wrong_and_memory_stays_flat";
 
-/// The integration tests of the server. With optimisation, linking across crates would take longer than it gives.
+/// The integration tests of the server.
 fn tests(release: bool, words: &[&str]) -> Command {
     let mut command = program("cargo");
     command.args(["test", "--locked", "--package", "tidewire-server", "--no-default-features"]);
     if release {
-        command.arg("--release").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        command.arg("--release");
     }
     command.args(["--test", "it"]).args(words);
     command
