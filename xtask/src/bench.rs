@@ -37,7 +37,7 @@ pub(crate) fn run_cases(args: &Args) -> Result {
         run(program("cargo").args(["build", "--release", "--locked", "--package", "tidewire-bench"]))?;
         // Without the embedded models: they take memory in the background that connections would reuse unseen. By
         // itself: built together with what uses them, it would have them too.
-        let server = ["--no-default-features", "--package", "tidewire-server"];
+        let server = ["--no-default-features", "--features", "providers", "--package", "tidewire-server"];
         run(program("cargo").args(["build", "--release", "--locked"]).args(server))
     })?;
     let mut command = program("taskset");

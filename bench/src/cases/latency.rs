@@ -13,11 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Settings;
 use crate::client::{Client, is_type};
 use crate::peers;
+use crate::process::Server;
 use crate::report::{Section, verdict};
 
 const TOKENS: usize = 200;
 const EVERY: Duration = Duration::from_millis(20);
-const CHATS: [usize; 2] = [1, 50];
+/// Who answers how many chats at once.
+const CHATS: [(usize, &str); 3] = [(1, "explorer"), (50, "explorer"), (200, "assistant")];
 const TARGET_MS: f64 = 1.0;
 
 pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
@@ -30,39 +32,53 @@ pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
     let provider = tokio::spawn(provide(listener));
     let tidewire = peers::tidewire(settings, &env)?;
     let (mut rows, mut worst) = (Vec::new(), 0.0_f64);
-    for chats in CHATS {
-        let delays = measure(tidewire.server.address, chats).await?;
+    for (chats, agent) in CHATS {
+        let Measured { delays, cpu } = measure(&tidewire.server, chats, agent).await?;
         worst = worst.max(percentile(&delays, 50));
         let figures = [50, 95, 99].map(|p| format!("{:.2}", percentile(&delays, p)));
-        rows.push([vec![chats.to_string()], figures.to_vec()].concat());
+        rows.push(
+            [vec![chats.to_string(), agent.into()], figures.to_vec(), vec![format!("{cpu:.0}")]].concat(),
+        );
     }
     provider.abort();
     Ok(Section {
         title: "Time added to a token (`latency`)",
         method: format!(
             "An OpenAI-like provider on loopback writes the time into each of {TOKENS} tokens, one every {} ms; the client \
-             reads it off when the frame arrives.",
+             reads it off when the frame arrives. The assistant is a graph of several nodes with checkpoints between them; \
+             the explorer is one node. CPU is the server's, the chats' beginnings and ends included.",
             EVERY.as_millis()
         ),
-        columns: vec!["chats at once", "p50 ms", "p95 ms", "p99 ms"],
+        columns: vec!["chats at once", "agent", "p50 ms", "p95 ms", "p99 ms", "CPU µs a token"],
         rows,
         verdict: verdict("at most 1 ms p50", worst <= TARGET_MS, &format!("{worst:.2} ms")),
     })
 }
 
-async fn measure(address: SocketAddr, chats: usize) -> io::Result<Vec<f64>> {
-    let tasks: Vec<_> = (0..chats).map(|chat| tokio::spawn(converse(address, chats, chat))).collect();
+/// What tokens took in milliseconds, sorted, and what they cost the server in microseconds of CPU each.
+struct Measured {
+    delays: Vec<f64>,
+    cpu: f64,
+}
+
+async fn measure(server: &Server, chats: usize, agent: &'static str) -> io::Result<Measured> {
+    let before = server.cpu()?;
+    let converse = |chat| converse(server.address, format!("/ws/latency-{chats}-{chat}"), agent);
+    let tasks: Vec<_> = (0..chats).map(|chat| tokio::spawn(converse(chat))).collect();
     let mut delays = Vec::new();
     for task in tasks {
         delays.extend(task.await.map_err(io::Error::other)??);
     }
+    let cpu = (server.cpu()? - before).as_secs_f64() * 1e6 / delays.len() as f64;
     delays.sort_by(f64::total_cmp);
-    Ok(delays)
+    Ok(Measured { delays, cpu })
 }
 
-async fn converse(address: SocketAddr, chats: usize, chat: usize) -> io::Result<Vec<f64>> {
-    let mut client = Client::connect(address, &format!("/ws/latency-{chats}-{chat}")).await?;
-    client.send("{\"content\":\"what time is it?\",\"partials\":\"delta\"}").await?;
+async fn converse(address: SocketAddr, path: String, agent: &str) -> io::Result<Vec<f64>> {
+    let mut client = Client::connect(address, &path).await?;
+    let question =
+        format!("{{\"content\":\"what time is it?\",\"partials\":\"delta\",\"agent\":\"{agent}\"}}");
+    client.send(&question).await?;
     let mut delays = Vec::with_capacity(TOKENS);
     loop {
         let message = client.next().await?;

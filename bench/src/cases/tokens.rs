@@ -1,7 +1,7 @@
 //! 200 chats of 200 tokens each at full speed: what a token costs the server.
 
 use std::io;
-use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use crate::Settings;
 use crate::client::{Client, is_type};
@@ -15,11 +15,23 @@ const TOKENS: usize = 200;
 const ROUNDS: usize = 5;
 const TARGET: f64 = 20.0;
 
-/// What one run gave: CPU microseconds and wall microseconds per token.
+/// What one run gave.
 struct Run {
-    cpu: f64,
-    wall: f64,
+    /// From the first connection to the end of the last answer, all rounds.
+    whole: Cost,
+    /// From the first question on, when all connections of a round are made.
+    streaming: Cost,
 }
+
+/// What something cost in all.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    cpu: Duration,
+    wall: Duration,
+}
+
+/// Which part of a run.
+type Part = fn(&Run) -> Cost;
 
 pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -34,54 +46,96 @@ pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
 }
 
 async fn measure(server: &Server) -> io::Result<Run> {
-    round(server.address, 0).await?; // warms up code, caches and the data folder
-    let (cpu, begun) = (server.cpu()?, std::time::Instant::now());
+    round(server, 0).await?; // warms up code, caches and the data folder
+    let begun = Meter::start(server)?;
+    let mut streaming = Cost::default();
     for number in 1..=ROUNDS {
-        round(server.address, number).await?;
+        let cost = round(server, number).await?;
+        streaming = Cost { cpu: streaming.cpu + cost.cpu, wall: streaming.wall + cost.wall };
     }
-    let tokens = (CHATS * TOKENS * ROUNDS) as f64;
-    let micros = |duration: std::time::Duration| duration.as_secs_f64() * 1e6 / tokens;
-    Ok(Run { cpu: micros(server.cpu()? - cpu), wall: micros(begun.elapsed()) })
+    Ok(Run { whole: begun.cost()?, streaming })
 }
 
-async fn round(address: SocketAddr, number: usize) -> io::Result<()> {
+/// All chats once. Gives what it cost from the first question on.
+async fn round(server: &Server, number: usize) -> io::Result<Cost> {
     let mut clients = Vec::with_capacity(CHATS);
     for chat in 0..CHATS {
-        clients.push(Client::connect(address, &format!("/ws/bench-{number}-{chat}")).await?);
+        clients.push(Client::connect(server.address, &format!("/ws/bench-{number}-{chat}")).await?);
     }
+    let begun = Meter::start(server)?;
     let tasks: Vec<_> = clients.into_iter().map(|client| tokio::spawn(converse(client))).collect();
+    let mut clients = Vec::with_capacity(CHATS);
     for task in tasks {
-        task.await.map_err(io::Error::other)??;
+        clients.push(task.await.map_err(io::Error::other)??);
     }
-    Ok(())
+    begun.cost()
 }
 
-async fn converse(mut client: Client) -> io::Result<()> {
+/// Asks once and reads the answer. The connection is given back, so that it is not closed meanwhile.
+async fn converse(mut client: Client) -> io::Result<Client> {
     let question = format!("{{\"content\":\"{TOKENS} tokens\",\"partials\":\"delta\"}}");
     client.send(&question).await?;
     while !is_type(&client.next().await?, "agent") {}
-    Ok(())
+    Ok(client)
+}
+
+/// Since when something is measured.
+struct Meter<'a> {
+    server: &'a Server,
+    cpu: Duration,
+    begun: Instant,
+}
+
+impl<'a> Meter<'a> {
+    fn start(server: &'a Server) -> io::Result<Self> {
+        Ok(Self { server, cpu: server.cpu()?, begun: Instant::now() })
+    }
+
+    fn cost(&self) -> io::Result<Cost> {
+        Ok(Cost { cpu: self.server.cpu()? - self.cpu, wall: self.begun.elapsed() })
+    }
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6 / (CHATS * TOKENS * ROUNDS) as f64
+}
+
+fn ratios(ours: &[Run], theirs: &[Run], part: Part) -> Vec<f64> {
+    let cpu = |run| part(run).cpu.as_secs_f64();
+    ours.iter().zip(theirs).map(|(a, b)| cpu(b) / cpu(a)).collect()
+}
+
+fn row(what: &str, server: &str, runs: &[Run], part: Part) -> Vec<String> {
+    let figures = |figure: fn(Cost) -> Duration| {
+        let all: Vec<_> = runs.iter().map(|run| micros(figure(part(run)))).collect();
+        spread(&all, 2)
+    };
+    vec![what.to_owned(), server.to_owned(), figures(|cost| cost.cpu), figures(|cost| cost.wall)]
 }
 
 fn section(ours: &[Run], theirs: &[Run]) -> Section {
-    let cpu = |runs: &[Run]| runs.iter().map(|run| run.cpu).collect::<Vec<_>>();
-    let wall = |runs: &[Run]| runs.iter().map(|run| run.wall).collect::<Vec<_>>();
-    let ratios: Vec<_> = ours.iter().zip(theirs).map(|(a, b)| b.cpu / a.cpu).collect();
-    let row = |name: &str, runs: &[Run]| vec![name.to_owned(), spread(&cpu(runs), 2), spread(&wall(runs), 2)];
+    let parts: [(&str, Part); 2] =
+        [("with connecting", |run| run.whole), ("streaming alone", |run| run.streaming)];
+    let rows = parts.iter().flat_map(|(what, part)| {
+        [row(what, "Tidewire", ours, *part), row(what, "FastAPI 0.165, uvicorn sansio", theirs, *part)]
+    });
+    let judge = |(what, part): &(&str, Part)| {
+        let ratios = ratios(ours, theirs, *part);
+        let target = format!("{what}, FastAPI's CPU at least {TARGET} times ours");
+        verdict(&target, median(&ratios) >= TARGET, &format!("{} times", spread(&ratios, 1)))
+    };
     Section {
         title: "Token streaming (`tokens`)",
         method: format!(
             "{CHATS} chats of {TOKENS} tokens of six characters at full speed, {ROUNDS} rounds a run, {} alternated pairs. \
              Tidewire goes through the whole engine (log on disk, runs, hub) and merges what is queued for a socket; \
-             FastAPI sends one frame a token from a loop and keeps nothing.",
+             FastAPI sends one frame a token from a loop and keeps nothing. With connecting: from the first connection of \
+             a round to the end of its last answer. Streaming alone: the same runs from the first question on, when all \
+             connections of the round are made; a chat is opened by its first question.",
             ours.len()
         ),
-        columns: vec!["server", "CPU µs a token", "wall µs a token"],
-        rows: vec![row("Tidewire", ours), row("FastAPI 0.165, uvicorn sansio", theirs)],
-        verdict: verdict(
-            &format!("FastAPI's CPU at least {TARGET} times ours"),
-            median(&ratios) >= TARGET,
-            &format!("{} times", spread(&ratios, 1)),
-        ),
+        columns: vec!["what", "server", "CPU µs a token", "wall µs a token"],
+        rows: rows.collect(),
+        verdict: parts.iter().map(judge).collect::<Vec<_>>().join(" "),
     }
 }

@@ -17,14 +17,13 @@ use tidewire_engine::agent::graph::assistant::{Means, graph};
 use tidewire_engine::agent::graph::{Condition, END, Edge, GraphAgent, Node, Stage, State, Work};
 use tidewire_engine::agent::retrieval::Passage;
 use tidewire_engine::agent::run_loop::Limits;
-use tidewire_engine::agent::{Agent, SharedRecords, ToolSet, Turn};
+use tidewire_engine::agent::{Agent, SharedRecords, ToolSet, Turn, events};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::Message;
 use tidewire_engine::model::assistant::Assistant;
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_engine::{AgentEvent, Identity, Result};
-use tokio::sync::mpsc;
 
 const FACTS: [(&str, &str); 2] = [
     ("Green tea", "Green tea is steeped at 70 °C for two minutes."),
@@ -98,11 +97,11 @@ async fn main() -> Result<()> {
     let question = Message::User("How hot is green tea steeped?".into());
     let mut turn = Turn::alone(Identity::local(), vec![question]);
     turn.wishes.retrieval.enabled = Some(true); // there are no documents that could speak for themselves
-    let (events, mut told) = mpsc::channel(64);
+    let (events, mut told) = events::queue(64);
     let (text, ()) = tokio::join!(
         async {
             let mut text = String::new();
-            while let Some(event) = told.recv().await {
+            while let Some(event) = told.next().await {
                 match event {
                     AgentEvent::Step { name } => println!("· {name}"),
                     AgentEvent::RunFinished { answer, .. } => text = answer.text,

@@ -369,7 +369,7 @@ pub struct ChatSummary {
     pub session: Option<SessionId>,
     /// Its first message, shortened; empty while nothing was said.
     pub title: String,
-    /// When something last happened in it.
+    /// When something last happened in it; the pieces of an answer that is under way do not count.
     pub updated_at: Timestamp,
     /// Whether a run goes on.
     pub running: bool,

@@ -18,6 +18,7 @@ use crate::agent::{Agents, Records, Waits};
 use crate::bus::Bus;
 use crate::chat::journal::{Journal, Scribe};
 use crate::chat::managed::{self, Part};
+use crate::chat::sessions::Sessions;
 use crate::chat::{self, Message, combine, recovery};
 use crate::collections;
 use crate::command::{Command, Reply};
@@ -59,7 +60,7 @@ pub struct Parts {
 /// Sizes and times, each with a default that fits a small machine. A size of 0 is taken as 1.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Events of an agent that wait for the log; an agent that is faster waits. 256.
+    /// Events of an agent that wait for the log, each delta counted; an agent that is faster waits. 256.
     pub agent_queue: usize,
     /// Events that wait for one connection. A connection for which more would wait is served from the log. 256.
     pub outbox_events: usize,
@@ -161,6 +162,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) journal: Journal,
+    pub(crate) sessions: Sessions,
     pub(crate) hub: Hub,
     pub(crate) watches: Arc<WatchHub>,
     pub(crate) counters: Arc<Counters>,
@@ -223,6 +225,7 @@ impl Core {
         store.listen(watches.start(delivery, ended.clone()));
         Self {
             journal: scribe.start(ended.clone()),
+            sessions: Sessions::start(Arc::clone(&store), ended.clone()),
             watches,
             store,
             agents,

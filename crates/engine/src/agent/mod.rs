@@ -1,6 +1,6 @@
 //! Agents: who answers.
 //!
-//! An agent turns one question into a stream of [`AgentEvent`]s. It knows models and tools, and neither sockets nor
+//! An agent turns one question into a stream of [`AgentEvent`](crate::event::AgentEvent)s. It knows models and tools, and neither sockets nor
 //! the store: what its tools read is handed to it as [`Records`].
 
 mod agents;
@@ -8,6 +8,7 @@ mod arguments;
 pub(crate) mod bounded;
 mod calls;
 mod direct;
+pub mod events;
 pub mod explorer;
 pub mod graph;
 mod left;
@@ -26,12 +27,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::conversation::RetrievalWish;
 use crate::error::{Error, Result};
-use crate::event::AgentEvent;
 use crate::id::{ChatId, RunId, SystemClock};
 use crate::identity::Identity;
 use crate::model::{Message, Model, ToolDefinition};
@@ -39,13 +38,11 @@ use crate::query::{CollectionInfo, Filter, Hit, Query, Record, Search};
 
 pub use agents::Agents;
 pub use direct::{call_tool, complete};
+pub use events::{Events, Told};
 pub use left::{Left, LeftCall, Passed};
 pub use outside::{Outside, Waits};
 pub use steering::Steering;
 pub use toolbox::ToolSet;
-
-/// Where an agent's events go. It is bounded: an agent that is faster than the log waits.
-pub type Events = mpsc::Sender<AgentEvent>;
 
 /// One question and all that is needed to answer it.
 #[derive(Debug, Clone)]
@@ -125,7 +122,7 @@ pub trait Agent: Send + Sync + 'static {
         Tools::default()
     }
 
-    /// Whether it tells [`Checkpoint`](AgentEvent::Checkpoint)s, so that it could go on with a run that another process
+    /// Whether it tells [`Checkpoint`](crate::event::AgentEvent::Checkpoint)s, so that it could go on with a run that another process
     /// began. Who that is for is then kept with each of its runs.
     fn keeps_checkpoints(&self) -> bool {
         false

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use self::memory::Memory;
 use super::explorer::{Explorer, demo};
-use super::{Agent, Tool, Turn, tool};
+use super::{Agent, Tool, Turn, events, tool};
 use crate::error::Error;
 use crate::event::{AgentEvent, Answer, Usage};
 use crate::identity::Identity;
@@ -32,10 +31,10 @@ fn explorer(model: ScriptedModel) -> Explorer {
 
 /// Runs a turn to its end.
 async fn events(explorer: &Explorer, turn: Turn) -> Vec<AgentEvent> {
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = events::queue(1);
     let read = async {
         let mut events = Vec::new();
-        while let Some(event) = receiver.recv().await {
+        while let Some(event) = receiver.next().await {
             events.push(event);
         }
         events

@@ -18,6 +18,7 @@ pub(crate) mod outside;
 pub(crate) mod recovery;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod sessions;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::event::{AgentEvent, Amendment, Begun, ChatBody, Checkpoint};
 use crate::hub::{Room, RoomState};
 use crate::id::{ChatId, Position, RunId, Seq, SessionId};
 use crate::identity::Identity;
+use crate::store::SessionOpening;
 use journal::Draft;
 use run::{Question, Run};
 
@@ -440,7 +442,8 @@ async fn by_session(core: &Core, connection: &Connection, session: &SessionId) -
     }
     let room = loop {
         let generation = core.hub.generation();
-        let head = core.store.open_session(owner, session, now).await?;
+        let opening = SessionOpening { owner: owner.clone(), session: session.clone(), at: now };
+        let head = core.sessions.open(opening).await?;
         if let Some(room) = core.hub.enter(head, generation) {
             break room;
         }

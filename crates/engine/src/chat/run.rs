@@ -4,18 +4,19 @@
 //! the question to the agent, and writes what the agent says. It leaves nothing open: whatever the agent does
 //! (finishes, hangs, panics, ignores a stop), exactly one end is written, with the text that was said until then.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::history::{self, Conversation};
 use super::journal::{Draft, Written};
 use super::{outside, recovery};
-use crate::agent::{Agent, Left, Outside, Steering, Turn, Wishes};
+use crate::agent::{Agent, Left, Outside, Steering, Told, Turn, Wishes, events};
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
@@ -235,7 +236,7 @@ impl Scene<'_> {
         };
         let mut diagram = turn.left.as_ref().and_then(|left| left.diagram.clone());
         // Full, it makes the agent wait for the log.
-        let (events, mut said) = mpsc::channel(self.core.settings.agent_queue);
+        let (events, mut said) = events::queue(self.core.settings.agent_queue);
         let answering = Arc::clone(&agent);
         let task = tokio::spawn(async move { answering.run(turn, events).await });
         let mut task = Some(AbortOnDropHandle::new(task));
@@ -272,12 +273,7 @@ impl Scene<'_> {
 
     /// Writes what the agent says, in batches as large as what it says during one write. `age` is how long the run has
     /// gone on before.
-    async fn listen(
-        &self,
-        said: &mut mpsc::Receiver<AgentEvent>,
-        diagram: &mut Option<String>,
-        age: Duration,
-    ) -> Outcome {
+    async fn listen(&self, said: &mut Told, diagram: &mut Option<String>, age: Duration) -> Outcome {
         let settings = &self.core.settings;
         let interrupt = self.core.interrupt.cancelled();
         let late = tokio::time::sleep(settings.run_deadline.saturating_sub(age));
@@ -286,19 +282,18 @@ impl Scene<'_> {
             tokio::time::sleep(settings.stop_grace).await;
         };
         tokio::pin!(interrupt, late, ignored);
-        let mut batch = Vec::new();
         loop {
-            let count = tokio::select! {
+            let told = tokio::select! {
                 biased;
                 () = &mut interrupt => return Outcome::Interrupted,
                 () = &mut ignored => return Outcome::Ignored,
                 () = &mut late => return Outcome::Late,
-                count = said.recv_many(&mut batch, settings.agent_queue) => count,
+                told = said.take() => told,
             };
-            if count == 0 {
+            if told.is_empty() {
                 return Outcome::Silent;
             }
-            let events = self.sift(&mut batch);
+            let events = self.sift(told);
             let ended = events.last().is_some_and(AgentEvent::is_end);
             if let Some(latest) = events.iter().rev().find_map(diagram_of) {
                 *diagram = Some(latest.to_owned());
@@ -312,18 +307,15 @@ impl Scene<'_> {
         }
     }
 
-    /// What is to be written of what was said: adjacent deltas as one, nothing after an end, and after a stop the end
-    /// alone, so that an agent that has not noticed it yet is not heard any more.
-    fn sift(&self, batch: &mut Vec<AgentEvent>) -> Vec<AgentEvent> {
-        let stopped = self.run.cancel.is_cancelled();
-        let mut events: Vec<AgentEvent> = Vec::with_capacity(2);
-        for event in batch.drain(..).filter(|event| !stopped || event.is_end()) {
-            let left = match events.last_mut() {
-                Some(last) if last.is_end() => break,
-                Some(last) => absorb(last, event),
-                None => Some(event),
-            };
-            events.extend(left);
+    /// What is to be written of what was said: nothing after an end, and after a stop the end alone, so that an agent
+    /// that has not noticed it yet is not heard any more.
+    fn sift(&self, told: VecDeque<AgentEvent>) -> Vec<AgentEvent> {
+        let mut events = Vec::from(told);
+        if let Some(end) = events.iter().position(AgentEvent::is_end) {
+            events.truncate(end + 1);
+        }
+        if self.run.cancel.is_cancelled() {
+            events.retain(AgentEvent::is_end);
         }
         events
     }
@@ -459,26 +451,6 @@ async fn silence(agent: &str, task: Option<AbortOnDropHandle<()>>) -> Error {
     let cause = cause.unwrap_or_else(|| "it returned without an end event".into());
     tracing::error!(agent, cause, "an agent broke off");
     Error::internal(std::io::Error::other(cause))
-}
-
-/// Merges an event into the one before, or gives it back.
-fn absorb(last: &mut AgentEvent, event: AgentEvent) -> Option<AgentEvent> {
-    match (last, event) {
-        (AgentEvent::TextDelta { text }, AgentEvent::TextDelta { text: more })
-        | (AgentEvent::ReasoningDelta { text }, AgentEvent::ReasoningDelta { text: more }) => {
-            text.push_str(&more);
-            None
-        }
-        // Arguments are shown as they are so far; the newest says all.
-        (
-            AgentEvent::ToolCallArgs { call_id, so_far, .. },
-            AgentEvent::ToolCallArgs { call_id: same, so_far: more, .. },
-        ) if *call_id == same => {
-            *so_far = more;
-            None
-        }
-        (_, event) => Some(event),
-    }
 }
 
 fn diagram_of(event: &AgentEvent) -> Option<&str> {

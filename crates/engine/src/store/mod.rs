@@ -101,8 +101,19 @@ pub struct ChatHead {
     pub last_seq: Seq,
     /// When it was opened.
     pub created_at: Timestamp,
-    /// When something last happened in it.
+    /// When something last happened in it; the pieces of an answer that is under way do not count.
     pub updated_at: Timestamp,
+}
+
+/// A session that is to be opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionOpening {
+    /// In whose name.
+    pub owner: Subject,
+    /// The alias.
+    pub session: SessionId,
+    /// When it is asked for.
+    pub at: Timestamp,
 }
 
 /// A chat that is opened without an alias.
@@ -309,6 +320,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// The chat that `owner` knows under `session`, opened now if there is none or the old one expired.
     async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead>;
+
+    /// The same for several sessions, in their order. When it fails, some of them may have been opened.
+    async fn open_sessions(&self, openings: Vec<SessionOpening>) -> Result<Vec<ChatHead>> {
+        let mut heads = Vec::with_capacity(openings.len());
+        for SessionOpening { owner, session, at } in &openings {
+            heads.push(self.open_session(owner, session, *at).await?);
+        }
+        Ok(heads)
+    }
 
     /// The chat that `owner` knows under `session`, or `None` if there is none or it expired.
     async fn find_session(

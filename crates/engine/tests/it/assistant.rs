@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tidewire_engine::agent::explorer::{Explorer, suggestions};
-use tidewire_engine::agent::{Agent, SharedRecords, Turn};
+use tidewire_engine::agent::{Agent, SharedRecords, Turn, events};
 use tidewire_engine::model::Message;
 use tidewire_engine::model::assistant::Assistant;
 use tidewire_engine::{AgentEvent, Identity};
-use tokio::sync::mpsc;
 
 use crate::explorer::records;
 
@@ -15,10 +14,10 @@ use crate::explorer::records;
 async fn ask(records: &SharedRecords, question: &str) -> (Vec<String>, String) {
     let explorer = Explorer::new(Arc::new(Assistant::new()), Arc::clone(records));
     let turn = Turn::alone(Identity::local(), vec![Message::User(question.to_owned())]);
-    let (sender, mut receiver) = mpsc::channel(4096);
+    let (sender, mut receiver) = events::queue(4096);
     explorer.run(turn, sender).await;
     let (mut tools, mut text) = (Vec::new(), None);
-    while let Some(event) = receiver.recv().await {
+    while let Some(event) = receiver.next().await {
         match event {
             AgentEvent::ToolCall { name, .. } => tools.push(name),
             AgentEvent::RunFinished { answer, .. } => text = Some(answer.text),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidewire_engine::agent::explorer::{Explorer, Vocabulary, catalog, demo, suggestions, summary};
-use tidewire_engine::agent::{Agent, SharedRecords, Turn};
+use tidewire_engine::agent::{Agent, SharedRecords, Turn, events};
 use tidewire_engine::collections::Desk;
 use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Subject;
@@ -13,7 +13,6 @@ use tidewire_engine::model::scripted::{Script, ScriptedModel};
 use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{AgentEvent, Answer, Identity, RecordId, Timestamp};
-use tokio::sync::mpsc;
 
 /// The demo catalogue in a store, behind the data desk.
 pub(crate) async fn records() -> SharedRecords {
@@ -39,10 +38,10 @@ async fn ask(records: &SharedRecords, question: &str, tool: &str, arguments: Val
         ScriptedModel::new().then(Script::new().call(tool, arguments)).then(Script::new().text("Done."));
     let explorer = Explorer::new(Arc::new(model), Arc::clone(records));
     let turn = Turn::alone(Identity::local(), vec![Message::User(question.to_owned())]);
-    let (sender, mut receiver) = mpsc::channel(64);
+    let (sender, mut receiver) = events::queue(64);
     explorer.run(turn, sender).await;
     let (mut result, mut end) = (None, None);
-    while let Some(event) = receiver.recv().await {
+    while let Some(event) = receiver.next().await {
         match event {
             AgentEvent::ToolResult { content, error: None, .. } => {
                 result = serde_json::from_str(&content).ok()

@@ -19,7 +19,10 @@ const CUT_SHORT: i32 = 130;
 pub(super) fn run(args: &ServeArgs) -> Outcome {
     let config = args.config.load()?;
     telemetry::start_logging(config.log, std::env::var(telemetry::FILTER_VARIABLE).ok())?;
-    runtime()?.block_on(serve(config, args.demo))
+    let (runtime, demo) = (runtime()?, args.demo);
+    // On a worker, so that a connection that comes in need not be handed from this thread to another.
+    let served = runtime.block_on(async { tokio::spawn(serve(config, demo)).await });
+    served.unwrap_or_else(|failed| Err(Failure::new(format!("the server broke off: {failed}"))))
 }
 
 async fn serve(config: Config, demo: bool) -> Outcome {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
@@ -258,11 +259,11 @@ async fn stopping_ends_the_model_at_once_and_keeps_what_it_said() {
     let running = model.running();
     let explorer = explorer(model);
     let turn = turn("go");
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = events::queue(1);
     let cancel = turn.cancel.clone();
     let read = async {
         let mut events = Vec::new();
-        while let Some(event) = receiver.recv().await {
+        while let Some(event) = receiver.next().await {
             if matches!(event, AgentEvent::TextDelta { .. }) {
                 cancel.cancel();
             }
@@ -318,9 +319,9 @@ async fn a_run_that_nobody_hears_ends() {
     let model = ScriptedModel::new().then(Script::new().tokens(1_000_000, Duration::from_secs(1)));
     let running = model.running();
     let explorer = explorer(model);
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = events::queue(1);
     let leave = async {
-        while !matches!(receiver.recv().await, Some(AgentEvent::TextDelta { .. })) {}
+        while !matches!(receiver.next().await, Some(AgentEvent::TextDelta { .. })) {}
         receiver.close();
     };
     tokio::join!(explorer.run(turn("go"), sender), leave);

@@ -44,10 +44,10 @@ fn means(model: impl Model) -> Means {
 
 /// Runs a turn to its end.
 async fn walk(agent: &GraphAgent, turn: Turn) -> Vec<AgentEvent> {
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = events::queue(1);
     let read = async {
         let mut events = Vec::new();
-        while let Some(event) = receiver.recv().await {
+        while let Some(event) = receiver.next().await {
             events.push(event);
         }
         events

@@ -58,7 +58,7 @@ async fn calls_of_one_round_wait_side_by_side() {
     let (explorer, turn) = (explorer_with(script), turn_with_tools());
     let outside = Arc::clone(&turn.outside);
     let tail = turn.run.to_string()[24..].to_owned();
-    let (sender, mut receiver) = mpsc::channel(64);
+    let (sender, mut receiver) = events::queue(64);
     let answering = async {
         sleep(Duration::from_secs(1)).await;
         let id = |number: usize| format!("call_{number}_1-{tail}"); // its place in the script, and the turn
@@ -70,7 +70,7 @@ async fn calls_of_one_round_wait_side_by_side() {
     };
     let reading = async {
         let mut events = Vec::new();
-        while let Some(event) = receiver.recv().await {
+        while let Some(event) = receiver.next().await {
             // As the run's task does when the decision is in the log, some time later.
             if let AgentEvent::ApprovalResolved { call_id, .. } = &event {
                 sleep(Duration::from_millis(500)).await;
@@ -104,7 +104,7 @@ async fn nothing_is_done_before_the_decision_is_recorded() {
     let (explorer, turn) = (explorer_with(call("erase", json!({}))), turn_with_tools());
     let (outside, cancel) = (Arc::clone(&turn.outside), turn.cancel.clone());
     let call_id = format!("call_1_1-{}", &turn.run.to_string()[24..]);
-    let (sender, mut receiver) = mpsc::channel(64);
+    let (sender, mut receiver) = events::queue(64);
     let deciding = async {
         sleep(Duration::from_secs(1)).await;
         assert!(outside.decide(&call_id, true, &"ann".into()));
@@ -115,7 +115,7 @@ async fn nothing_is_done_before_the_decision_is_recorded() {
     let run = explorer.run(turn, sender);
     tokio::join!(run, deciding);
     let mut events = Vec::new();
-    while let Some(event) = receiver.recv().await {
+    while let Some(event) = receiver.next().await {
         events.push(event);
     }
     let expected = ["started", "call erase {}", "agree? erase", "agreed true by ann", r#"stopped """#];

@@ -11,7 +11,7 @@ use crate::error::Code;
 use crate::id::{ChatId, Epoch, Position, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
 use crate::store::entry::{LogEntry, Mark};
-use crate::store::{ChatHead, NewChat, OpenRun, Store};
+use crate::store::{ChatHead, NewChat, OpenRun, SessionOpening, Store};
 
 fn session(name: &str) -> SessionId {
     name.parse().expect("a session id")
@@ -61,6 +61,10 @@ async fn ranges(store: &impl Store, chat: ChatId) -> Vec<(u64, u64)> {
     entries.iter().map(|entry| (entry.from.0, entry.to.0)).collect()
 }
 
+fn opening(owner: &Subject, name: &str) -> SessionOpening {
+    SessionOpening { owner: owner.clone(), session: session(name), at: Timestamp(6) }
+}
+
 pub(super) async fn a_session_is_an_alias_of_its_owner(store: &impl Store) {
     let (ann, bob): (Subject, Subject) = ("ann".into(), "bob".into());
     let first = store.open_session(&ann, &session("s"), Timestamp(5)).await.unwrap();
@@ -80,6 +84,13 @@ pub(super) async fn a_session_is_an_alias_of_its_owner(store: &impl Store) {
     assert_ne!(store.open_session(&bob, &session("s"), Timestamp(6)).await.unwrap().chat, first.chat);
     assert_ne!(store.open_session(&ann, &session("t"), Timestamp(6)).await.unwrap().chat, first.chat);
     assert_eq!(store.chat(first.chat).await.unwrap(), Some(expected));
+    let openings = ["u", "s", "u"].map(|name| opening(&ann, name)).to_vec();
+    let several = store.open_sessions(openings).await.unwrap();
+    assert_eq!(
+        several.iter().map(|head| head.session.clone()).collect::<Vec<_>>(),
+        ["u", "s", "u"].map(|name| Some(session(name)))
+    );
+    assert_eq!((several[1].chat, several[2].chat), (first.chat, several[0].chat));
     let known = async |owner, name| {
         let found = store.find_session(owner, &session(name), Timestamp(7)).await.unwrap();
         found.map(|head| head.chat)
@@ -132,6 +143,10 @@ pub(super) async fn entries_come_back_as_they_were(store: &impl Store) {
     assert_eq!(store.find_message(log.chat, "m2").await.unwrap(), None);
     let head = store.chat(log.chat).await.unwrap().unwrap();
     assert_eq!((head.title.as_str(), head.last_seq, head.updated_at), ("What is tea?", Seq(7), Timestamp(7)));
+    let delta = LogEntry { at: Timestamp(9), ..log.entry(run, Mark::Delta, 1) };
+    store.append(vec![delta]).await.unwrap();
+    let head = store.chat(log.chat).await.unwrap().unwrap();
+    assert_eq!((head.last_seq, head.updated_at), (Seq(8), Timestamp(7)), "a delta alone is no news");
 }
 
 pub(super) async fn a_log_has_no_holes(store: &impl Store) {

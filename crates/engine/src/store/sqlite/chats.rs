@@ -115,6 +115,8 @@ struct Tail {
     last_seq: u64,
     epoch: Epoch,
     at: Timestamp,
+    /// Something was appended that is more than a delta, so the row's other columns change too.
+    moved: bool,
     /// Where the range begins of entries that go and are not written at all; the next one that stays covers it.
     uncovered: Option<Seq>,
 }
@@ -169,6 +171,7 @@ fn tail(connection: &Connection, chat: ChatId) -> Result<Tail> {
                 last_seq: unsigned(row, 2)?,
                 epoch: Epoch(unsigned(row, 3)?),
                 at: Timestamp(row.get(4)?),
+                moved: false,
                 uncovered: None,
             })
         })
@@ -200,7 +203,10 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry, goes: bool) 
         tail.title.clone_from(title);
     }
     tail.last_seq = entry.to.0;
-    tail.at = tail.at.max(entry.at);
+    if entry.mark != Mark::Delta {
+        tail.moved = true;
+        tail.at = tail.at.max(entry.at);
+    }
     Ok(())
 }
 
@@ -259,7 +265,16 @@ fn cut(connection: &Connection, chat: i64, entry: &LogEntry) -> Result<()> {
     Ok(())
 }
 
+/// Deltas alone leave the times as they are: two indexes are sorted by them, and would cost a token more than its entry.
 fn save(connection: &Connection, tail: &Tail) -> Result<()> {
+    if !tail.moved {
+        connection.prepare_cached("UPDATE chats SET last_seq = ?2, epoch = ?3 WHERE key = ?1")?.execute([
+            tail.key,
+            tail.last_seq.cast_signed(),
+            tail.epoch.0.cast_signed(),
+        ])?;
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE chats SET title = ?2, last_seq = ?3, epoch = ?4, updated_at = ?5, used_at = max(used_at, ?5) \

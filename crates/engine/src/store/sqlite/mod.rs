@@ -55,7 +55,9 @@ use crate::identity::Subject;
 use crate::query::{CollectionInfo, Filter, Hit, Query, Record, RecordTexts, Search};
 use crate::schema::{FieldChange, Schema};
 use crate::store::entry::LogEntry;
-use crate::store::{Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, Store, Write};
+use crate::store::{
+    Change, ChatHead, Listener, LogSpan, NewChat, OpenRun, Page, SessionOpening, Store, Write,
+};
 
 pub use backup::Backup;
 pub use folder::owner_address;
@@ -642,6 +644,14 @@ impl Store for Sqlite {
     async fn open_session(&self, owner: &Subject, session: &SessionId, at: Timestamp) -> Result<ChatHead> {
         let (epoch, owner, session) = (self.epoch, owner.clone(), session.clone());
         self.chats.writer.call(move |c, _| chats::open_session(c, epoch, &owner, &session, at)).await
+    }
+
+    async fn open_sessions(&self, openings: Vec<SessionOpening>) -> Result<Vec<ChatHead>> {
+        let epoch = self.epoch;
+        let open = move |c: &Connection, opening: &SessionOpening| {
+            chats::open_session(c, epoch, &opening.owner, &opening.session, opening.at)
+        };
+        self.chats.writer.call(move |c, _| openings.iter().map(|opening| open(c, opening)).collect()).await
     }
 
     async fn find_session(
