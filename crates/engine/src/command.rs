@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{ChatEvent, Usage};
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::model::ToolDefinition;
-use crate::query::{CollectionInfo, Filter, Hit, Projection, Query, Record, RecordTexts, Search};
+use crate::query::{CollectionInfo, Filter, Hit, Projection, Query, RecordTexts, Search};
 use crate::schema::{FieldChange, Schema};
 
 /// Which chat, as the asker names it.
@@ -461,8 +461,8 @@ pub enum Reply {
     ToolOutput(Value),
     /// To `Edit`: what each did, in order. With `together` none has failed.
     Edited(Vec<Result<Edited>>),
-    /// To `Get`.
-    Record(Record),
+    /// To `Get`: one.
+    Record(RecordTexts),
     /// To `Query`.
     Records(RecordTexts),
     /// To `Count`.

@@ -93,15 +93,21 @@ impl Desk {
         collection: &str,
         id: &RecordId,
         projection: &Projection,
-    ) -> Result<Record> {
+    ) -> Result<RecordTexts> {
         check_name(collection)?;
         identity.check_read(collection)?;
-        let found = self.store.get(collection, id).await?;
-        let mut record = found.ok_or_else(|| {
-            Error::not_found(format!("{collection:?} has no record {:?}; check the id", id.0))
-        })?;
-        projection.apply(&mut record.body);
-        Ok(record)
+        let found = match projection {
+            Projection::All => self.store.get_text(collection, id).await?,
+            Projection::Only(_) | Projection::Without(_) => {
+                let found = self.store.get(collection, id).await?;
+                found.map(|mut record| {
+                    projection.apply(&mut record.body);
+                    [&record].into_iter().collect()
+                })
+            }
+        };
+        found
+            .ok_or_else(|| Error::not_found(format!("{collection:?} has no record {:?}; check the id", id.0)))
     }
 
     /// `Query`.

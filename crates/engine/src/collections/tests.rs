@@ -34,12 +34,21 @@ fn insert_one(id: Option<&str>, value: Value) -> Vec<Edit> {
 #[tokio::test]
 async fn what_is_inserted_can_be_read_counted_and_found() {
     let (desk, local) = (desk(), Identity::local());
-    let edits = insert_one(Some("o1"), json!({"name": "tea"}));
+    let edits = insert_one(Some("o1"), json!({"name": "tea", "sold": 3}));
     let edited = desk.edit(&local, "orders", edits, true).await.unwrap();
-    assert_eq!(edited[0].as_ref().unwrap().id, RecordId::from("o1"));
+    let inserted = edited[0].as_ref().unwrap();
+    assert_eq!((inserted.id.0.as_str(), inserted.created_at.0), ("o1", 7_000_000));
 
-    let record = desk.get(&local, "orders", &"o1".into(), &Projection::All).await.unwrap();
-    assert_eq!((record.body["name"].clone(), record.created_at.0), (json!("tea"), 7_000_000));
+    for (projection, members) in [
+        (Projection::All, r#"{"name":"tea","sold":3}"#),
+        (Projection::Only(vec!["sold".into()]), r#"{"sold":3}"#),
+    ] {
+        let record = desk.get(&local, "orders", &"o1".into(), &projection).await.unwrap();
+        assert_eq!(
+            record.iter().map(|record| (record.id, record.members)).collect::<Vec<_>>(),
+            [("o1", members)]
+        );
+    }
 
     let filter = Some(Filter::eq("name", "tea"));
     assert_eq!(desk.count(&local, "orders", filter).await.unwrap(), 1);

@@ -214,6 +214,11 @@ pub trait Store: Send + Sync + 'static {
     /// One record, or `None`. If its time to live is renewed by access, it begins anew.
     async fn get(&self, collection: &str, id: &RecordId) -> Result<Option<Record>>;
 
+    /// The same, as text: one record.
+    async fn get_text(&self, collection: &str, id: &RecordId) -> Result<Option<RecordTexts>> {
+        Ok(self.get(collection, id).await?.map(|record| [&record].into_iter().collect()))
+    }
+
     /// The records that fit, in order, projected and joined; none if there is no such collection. All is read at one
     /// moment. Without a sort they come by id; ids that the house gave sort by birth.
     ///

@@ -12,7 +12,7 @@ use super::filter;
 use super::input;
 use super::schema;
 use super::spell::{self, Format};
-use super::typed::{Values, put_json, put_record};
+use super::typed::{Values, put_json, put_record, put_text};
 use super::wire;
 use crate::frame::Frame;
 
@@ -232,6 +232,8 @@ pub fn answer(
 /// What is said in an answer.
 pub(super) enum Data {
     Record(Box<Edited>),
+    /// One record.
+    Text(RecordTexts),
     Records(RecordTexts),
     Hits(Vec<tidewire_engine::query::Hit>),
     Json(Value),
@@ -242,6 +244,9 @@ impl Data {
     pub(super) fn put(&self, out: &mut Vec<u8>, values: Values) {
         match self {
             Self::Record(record) => put_record(out, record, values),
+            Self::Text(record) => {
+                record.iter().take(1).for_each(|record| put_text(out, record, values));
+            }
             Self::Records(records) => spell::put_records(out, records, values),
             Self::Hits(hits) => spell::put_hits(out, hits, values),
             Self::Json(value) => put_json(out, value),
@@ -252,7 +257,7 @@ impl Data {
 /// What a reply is about, taken from it.
 pub(super) fn data(about: About, reply: Reply) -> Result<Data> {
     match (about, reply) {
-        (About::Record, Reply::Record(record)) => Ok(Data::Record(Box::new(record))),
+        (About::Record, Reply::Record(record)) => Ok(Data::Text(record)),
         (About::Records, Reply::Records(records)) => Ok(Data::Records(records)),
         (About::Inserted, Reply::Edited(outcomes)) => {
             only(outcomes).map(|record| Data::Json(serde_json::json!({ "id": record.id.0 })))

@@ -164,7 +164,7 @@ fn records_are_typed_unless_it_is_switched_off() {
     let find = || ask("FindById", json!("1"), json!({"collection": "c", "id": "u1"}));
     talk.send(find());
     talk.send(find());
-    let found = || Ok(Reply::Record(record("u1", json!({"n": 1}))));
+    let found = || Ok(Reply::Record([&record("u1", json!({"n": 1}))].into_iter().collect()));
     assert_eq!(talk.answer(found()), success(&json!("1"), json!({"id": "u1", "n": 1})));
     talk.session.switches.typed_values.store(true, Ordering::Relaxed);
     let typed = json!({"id": "u1", "n": {"type": "Integer", "value": 1}});

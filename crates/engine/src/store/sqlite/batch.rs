@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
-use super::collections::{self, Collection, Schemas, missing};
+use super::collections::{self, Collection, Left, Schemas, missing};
 use super::{filter, hooks, indexes, records};
 use crate::edit::{Edited, Ttl};
 use crate::error::{Code, Detail, Error, Result};
@@ -72,6 +72,17 @@ impl<'a> Batch<'a> {
         at: Timestamp,
     ) -> Self {
         Self { connection, schemas, by, at, collections: HashMap::new(), changes: Vec::new() }
+    }
+
+    /// The same, which knows the collections' rows as the command before it left them.
+    pub(super) fn after(self, left: &Left) -> Self {
+        Self { collections: left.take(), ..self }
+    }
+
+    /// Leaves the rows to the next command, and gives all changes.
+    pub(super) fn leave(self, left: &Left) -> Vec<Change> {
+        left.leave(self.collections);
+        self.changes
     }
 
     /// Does all writes; the caller's savepoint undoes them when one fails. An error names the write.

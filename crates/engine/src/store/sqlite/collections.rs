@@ -4,7 +4,7 @@
 //! costs the same whatever the collection holds; what has the old key is removed in pieces between other work.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -39,6 +39,44 @@ impl Schemas {
         let rules = Arc::new(Rules::new(&decode(text, Times::default())?)?);
         known.insert(key, (text.to_owned(), Arc::clone(&rules)));
         Ok(rules)
+    }
+}
+
+/// The rows of collections as the writer's last command left them, for the next command of the same transaction: it need
+/// not read them again. Whatever else comes between two commands that write records lets it forget them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Left(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    /// Which turn of the writer it is.
+    turn: u64,
+    /// In which turn the rows were left.
+    left_in: u64,
+    rows: HashMap<String, Collection>,
+}
+
+impl Left {
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transaction, or a command in it, is about to begin, or one was undone.
+    pub(super) fn turn(&self) {
+        self.lock().turn += 1;
+    }
+
+    /// What the command just before this one left.
+    pub(super) fn take(&self) -> HashMap<String, Collection> {
+        let mut this = self.lock();
+        let rows = std::mem::take(&mut this.rows);
+        if this.left_in + 1 == this.turn { rows } else { HashMap::new() }
+    }
+
+    /// Leaves what was written. The command writes nothing more.
+    pub(super) fn leave(&self, rows: HashMap<String, Collection>) {
+        let mut this = self.lock();
+        (this.left_in, this.rows) = (this.turn, rows);
     }
 }
 

@@ -9,6 +9,7 @@
 mod backup;
 mod batch;
 mod chats;
+mod checkpoint;
 mod collections;
 mod failure;
 mod filter;
@@ -27,6 +28,7 @@ mod readers;
 #[cfg(test)]
 mod record_tests;
 mod records;
+mod reply;
 mod schema;
 mod search;
 #[cfg(test)]
@@ -65,12 +67,13 @@ pub use inspect::Inspection;
 pub use load::Load;
 
 use batch::Batch;
-use collections::Schemas;
+use checkpoint::{Checkpoints, Limits};
+use collections::{Left, Schemas};
 use folder::Folder;
 use fulltext::Index;
 use news::{Listeners, News};
 use readers::Readers;
-use records::Keep;
+use records::{GotText, Keep};
 use schema::Schema as Layout;
 use writer::{Upkeep, Writer};
 
@@ -86,8 +89,8 @@ const MAPPED: i64 = 2 << 30;
 const WRITER_CACHE: i64 = 8 << 10;
 /// The same for each reader, whose cache holds no more than what the write-ahead log has and the file has not.
 const READER_CACHE: i64 = 512;
-/// After so many pages of 4 KiB the write-ahead log is brought into the file. Writes into an index go all over it; the
-/// longer the log, the more often a page is in it twice and is written once.
+/// After so many pages of 4 KiB the write-ahead log of the chats is brought into the file. The longer the log, the more
+/// often a page is in it twice and is written once. That of the records is looked after by `checkpoint`.
 const CHECKPOINT: i64 = 16_000;
 /// A time to live is not renewed for less than this, so that a record that many read is not written each time.
 const RENEW_GAIN: Duration = Duration::from_secs(1);
@@ -137,6 +140,7 @@ pub struct Sqlite {
     records: Database<News>,
     chats: Database<()>,
     schemas: Schemas,
+    left: Left,
     listeners: Listeners,
     clock: Arc<dyn Clock>,
     epoch: Epoch,
@@ -233,12 +237,13 @@ impl Sqlite {
 
     fn start(place: &Place, settings: &Settings) -> Result<Self> {
         let keep = Keep { age: settings.keep_for, changes: settings.keep_changes };
-        let (schemas, listeners, clock) =
-            (Schemas::default(), Listeners::default(), Arc::clone(&settings.clock));
+        let (schemas, left, listeners) = (Schemas::default(), Left::default(), Listeners::default());
+        let clock = Arc::clone(&settings.clock);
         let upkeep = RecordsUpkeep {
             keep,
             clock: Arc::clone(&clock),
             schemas: schemas.clone(),
+            left: left.clone(),
             listeners: listeners.clone(),
             round: 1,
         };
@@ -252,6 +257,7 @@ impl Sqlite {
             records: place.database("records-writer", schema::RECORDS, records, upkeep, settings.readers)?,
             chats: place.database("chats-writer", schema::CHATS, chats, ChatsUpkeep, settings.readers)?,
             schemas,
+            left,
             listeners,
             clock,
             epoch,
@@ -317,7 +323,7 @@ impl Place {
         let connection = self.connect(schema, flags)?;
         if let Self::Folder(_) = self {
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+            connection.pragma_update(None, "journal_size_limit", 96 << 20)?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
         }
         if schema.file == schema::RECORDS.file {
@@ -361,7 +367,7 @@ impl Place {
         &self,
         name: &'static str,
         schema: Layout,
-        writer: Connection,
+        mut writer: Connection,
         upkeep: impl Upkeep<News = N>,
         readers: usize,
     ) -> Result<Database<N>> {
@@ -370,7 +376,25 @@ impl Place {
             Self::Memory(_) => None,
         };
         let readers = (0..readers.max(1)).map(|_| self.reader(schema)).collect::<Result<_>>()?;
-        Ok(Database { writer: Writer::start(name, writer, upkeep, guard)?, readers: Readers::new(readers) })
+        let checkpoints = self.checkpoints(name, schema, &mut writer)?;
+        let writer = Writer::start(name, (writer, checkpoints), upkeep, guard)?;
+        Ok(Database { writer, readers: Readers::new(readers) })
+    }
+
+    fn checkpoints(
+        &self,
+        name: &'static str,
+        schema: Layout,
+        writer: &mut Connection,
+    ) -> Result<Option<Checkpoints>> {
+        if let Self::Memory(_) = self {
+            return Ok(None);
+        }
+        if schema.file != schema::RECORDS.file {
+            return Ok(None);
+        }
+        let copier = self.connect(schema, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Checkpoints::start(name, writer, copier, Limits::USUAL).map(Some)
     }
 }
 
@@ -378,12 +402,17 @@ struct RecordsUpkeep {
     keep: Keep,
     clock: Arc<dyn Clock>,
     schemas: Schemas,
+    left: Left,
     listeners: Listeners,
     round: u32,
 }
 
 impl Upkeep for RecordsUpkeep {
     type News = News;
+
+    fn turn(&self) {
+        self.left.turn();
+    }
 
     fn chores(&mut self, connection: &Connection, news: &mut Vec<News>) -> Result<bool> {
         let now = self.clock.now();
@@ -440,10 +469,11 @@ fn checkpoint(connection: &Connection) -> Result<()> {
 impl Store for Sqlite {
     async fn commit(&self, by: &Subject, at: Timestamp, batch: Vec<Write>) -> Result<Vec<Change>> {
         let (by, schemas, listeners) = (by.clone(), self.schemas.clone(), self.listeners.clone());
+        let left = self.left.clone();
         let work = move |c: &Connection, news: &mut Vec<News>| {
-            let mut done = Batch::new(c, &schemas, &by, at);
+            let mut done = Batch::new(c, &schemas, &by, at).after(&left);
             let outcomes = done.together(&batch)?;
-            Ok(listeners.note(done.changes, news, |changes| batch::changes(changes, &outcomes)))
+            Ok(listeners.note(done.leave(&left), news, |changes| batch::changes(changes, &outcomes)))
         };
         self.records.writer.call(work).await
     }
@@ -455,11 +485,11 @@ impl Store for Sqlite {
         writes: Vec<Write>,
         together: bool,
     ) -> Result<Vec<Result<Edited>>> {
-        let (by, schemas) = (by.clone(), self.schemas.clone());
+        let (by, schemas, left) = (by.clone(), self.schemas.clone(), self.left.clone());
         let work = move |c: &Connection, news: &mut Vec<News>| {
-            let mut done = Batch::new(c, &schemas, &by, at);
+            let mut done = Batch::new(c, &schemas, &by, at).after(&left);
             let edited = if together { done.edit_together(&writes)? } else { done.edit_each(&writes)? };
-            news.push(News::Changes(done.changes));
+            news.push(News::Changes(done.leave(&left)));
             Ok(edited)
         };
         self.records.writer.call(work).await
@@ -477,6 +507,17 @@ impl Store for Sqlite {
             record.expires_at = self.renew(collection, &record, (now, renewed_by)).await?;
         }
         Ok(Some(record))
+    }
+
+    async fn get_text(&self, collection: &str, id: &RecordId) -> Result<Option<RecordTexts>> {
+        let (name, key, now) = (collection.to_owned(), id.clone(), self.clock.now());
+        match self.records.readers.small(move |c| records::get_text(c, &name, &key, now)).await? {
+            GotText::Nothing => Ok(None),
+            GotText::Text(text) => Ok(Some(text)),
+            GotText::Renewed => {
+                Ok(self.get(collection, id).await?.map(|record| [&record].into_iter().collect()))
+            }
+        }
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Record>> {

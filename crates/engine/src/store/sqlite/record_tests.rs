@@ -407,3 +407,97 @@ proptest! {
         runtime.block_on(check_history(steps));
     }
 }
+
+/// What a writer is told, each in a command of its own.
+#[derive(Debug, Clone)]
+enum Told {
+    Insert(u8),
+    Put(u8),
+    Delete(u8),
+    /// Each for itself: one that can be done beside one that cannot.
+    Some(u8),
+    Define,
+    Drop,
+    Pair,
+}
+
+fn told() -> impl Strategy<Value = (bool, Told)> {
+    let told = prop_oneof![
+        4 => (0..6_u8).prop_map(Told::Insert),
+        4 => (0..6_u8).prop_map(Told::Put),
+        2 => (0..6_u8).prop_map(Told::Delete),
+        2 => (0..6_u8).prop_map(Told::Some),
+        1 => Just(Told::Define),
+        1 => Just(Told::Drop),
+        1 => Just(Told::Pair),
+    ];
+    (any::<bool>(), told)
+}
+
+/// Does it and says what came of it.
+async fn tell(store: &Sqlite, (collection, told): (bool, Told)) -> String {
+    let name = if collection { "a" } else { "b" };
+    let (by, at) = (Subject::from("ann"), Timestamp(1));
+    let write = |id: u8, operation| Write::new(name, RecordId(id.to_string()), operation);
+    let members = || body(json!({"n": 1}));
+    let commit = |write| store.commit(&by, at, vec![write]);
+    match told {
+        Told::Insert(id) => format!("{:?}", commit(write(id, Operation::Insert(members()))).await),
+        Told::Put(id) => format!("{:?}", commit(write(id, Operation::Put(members()))).await),
+        Told::Delete(id) => format!("{:?}", commit(write(id, Operation::Delete)).await),
+        Told::Some(id) => {
+            let writes = vec![write(id, Operation::Put(members())), write(99, Operation::Delete)];
+            format!("{:?}", store.edit(&by, at, writes, false).await)
+        }
+        Told::Define => format!("{:?}", store.create_collection(name, Some(indexed(&["n"])), at).await),
+        Told::Drop => format!("{:?}", store.drop_collection(name, at).await),
+        Told::Pair => {
+            let pair = KeyValue { key: "k".into(), value: json!(1) };
+            format!("{:?}", store.kv_set(vec![pair], None).await)
+        }
+    }
+}
+
+/// Everything of both collections.
+async fn everything(store: &Sqlite) -> String {
+    let mut all = format!("{:?}", store.collections().await);
+    for name in ["a", "b"] {
+        let records = store.query(&Query::all(name, 100)).await;
+        let log = store.log(name).await.unwrap();
+        all +=
+            &format!("{records:?} {:?} {log:?}", store.changes(name, Offset(log.first.0 - 1), 1_000).await);
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Commands of one transaction know what those before them left, also where some fail.
+    #[test]
+    fn commands_that_share_a_transaction_do_what_they_would_do_alone(
+        told in prop::collection::vec(told(), 1..30)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (apart, together) = (Sqlite::in_memory().unwrap(), Sqlite::in_memory().unwrap());
+            let mut alone = Vec::new();
+            for one in told.clone() {
+                alone.push(tell(&apart, one).await);
+            }
+            let (go, gone) = std::sync::mpsc::channel::<()>();
+            // It may be done again with the others; then nobody holds it any more.
+            let hold = together.records.writer.call(move |_, _| {
+                gone.recv().ok();
+                Ok(())
+            });
+            let all = futures_util::future::join_all(told.into_iter().map(|one| tell(&together, one)));
+            let let_go = async move { drop(go) };
+            // They are queued in this order before the writer goes on.
+            let (held, all, ()) = tokio::join!(hold, all, let_go);
+            held.unwrap();
+            assert_eq!(all, alone);
+            assert_eq!(everything(&together).await, everything(&apart).await);
+        });
+    }
+}

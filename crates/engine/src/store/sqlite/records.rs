@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use rusqlite::types::Value as Bound;
+use rusqlite::types::{Value as Bound, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use crate::error::{Error, Result};
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::identity::Subject;
-use crate::query::{Body, Record, RecordText};
+use crate::query::{Body, Record, RecordText, RecordTexts};
 use crate::store::{Change, ChangeKind};
 
 use super::filter::Sql;
 
 /// The columns that [`record`] reads.
 pub(super) const COLUMNS: &str = "id, json(body), version, created_at, updated_at, expires_at";
+
+/// One record by its collection's name and its id: [`COLUMNS`], and what reading it adds to its life.
+const ONE: &str = "SELECT id, json(body), version, created_at, updated_at, expires_at, renewed_by FROM records \
+                   WHERE collection = (SELECT key FROM collections WHERE name = ?) AND id = ?";
 
 /// How long change logs are kept.
 #[derive(Debug, Clone, Copy)]
@@ -86,14 +90,43 @@ pub(super) fn get(
     id: &RecordId,
     now: Timestamp,
 ) -> Result<Option<Got>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, renewed_by FROM records \
-         WHERE collection = (SELECT key FROM collections WHERE name = ?) AND id = ?"
-    ))?;
+    let mut statement = connection.prepare_cached(ONE)?;
     let mut rows = statement.query([collection, &id.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let got = Got { record: record(row)?, renewed_by: row.get(6)? };
     Ok(Some(got).filter(|got| is_alive(&got.record, now)))
+}
+
+/// A record as text that somebody reads by its id.
+pub(super) enum GotText {
+    /// There is none.
+    Nothing,
+    /// Only itself.
+    Text(RecordTexts),
+    /// Reading it lets it live longer: it is to be read by [`get`].
+    Renewed,
+}
+
+/// One record as it lies there.
+pub(super) fn get_text(
+    connection: &Connection,
+    collection: &str,
+    id: &RecordId,
+    now: Timestamp,
+) -> Result<GotText> {
+    let mut statement = connection.prepare_cached(ONE)?;
+    let mut rows = statement.query([collection, &id.0])?;
+    let Some(row) = rows.next()? else { return Ok(GotText::Nothing) };
+    if row.get_ref(6)? != ValueRef::Null {
+        return Ok(GotText::Renewed);
+    }
+    let text = text(row)?;
+    if text.expires_at.is_some_and(|at| at <= now) {
+        return Ok(GotText::Nothing);
+    }
+    let mut texts = RecordTexts::default();
+    texts.push(text);
+    Ok(GotText::Text(texts))
 }
 
 /// One record of the collection with a key, or `None`.

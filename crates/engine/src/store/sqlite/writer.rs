@@ -7,14 +7,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::failure;
+use super::reply::{Reply, Wakers, reply};
 use crate::error::{Error, Result};
 
 /// So many commands may wait; the next caller waits for a place before it queues.
@@ -33,6 +37,8 @@ pub(super) trait Upkeep: Send + 'static {
     /// What commands and chores have to tell once they are committed.
     type News: Send + 'static;
 
+    /// A transaction, or a command in it, is about to begin, or one was undone.
+    fn turn(&self) {}
     /// Small work every second; it runs in a transaction of its own. Whether there is more to do.
     fn chores(&mut self, connection: &Connection, news: &mut Vec<Self::News>) -> Result<bool>;
     /// Tells what was committed, in order, after those who asked were answered.
@@ -48,6 +54,8 @@ pub(super) struct Writer<N> {
     queue: Option<Sender<Message<N>>>,
     room: Arc<Semaphore>,
     commits: Arc<AtomicU64>,
+    /// Where those who ask live; known from the first of them on.
+    runtime: Arc<OnceLock<Handle>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,14 +70,15 @@ trait Job<N>: Send {
     fn work(&mut self, connection: &Connection) -> bool;
     /// What it has to tell if it is committed.
     fn news(&mut self) -> Vec<N>;
-    fn answer(self: Box<Self>, committed: Result<()>);
+    /// Puts the answer down. Whom to wake.
+    fn answer(self: Box<Self>, committed: Result<()>) -> Option<Waker>;
 }
 
 struct Call<T, F, N> {
     work: F,
     news: Vec<N>,
     outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
+    reply: Reply<Result<T>>,
 }
 
 impl<T, F, N> Job<N> for Call<T, F, N>
@@ -95,13 +104,13 @@ where
         }
     }
 
-    fn answer(self: Box<Self>, committed: Result<()>) {
+    fn answer(self: Box<Self>, committed: Result<()>) -> Option<Waker> {
         let answer = match (self.outcome, committed) {
             (Some(Err(error)), _) | (_, Err(error)) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (None, Ok(())) => Err(failure::closed()),
         };
-        self.reply.send(answer).ok(); // the asker may have gone
+        self.reply.put(answer)
     }
 }
 
@@ -117,22 +126,32 @@ impl std::fmt::Display for Panicked {
 impl std::error::Error for Panicked {}
 
 impl<N: Send + 'static> Writer<N> {
-    /// Starts the thread. `guard` lives as long as the thread does: the lock on the data folder.
+    /// Starts the thread. Without `checkpoints` SQLite makes them within commits. `guard` lives as long as the thread
+    /// does: the lock on the data folder.
     pub(super) fn start(
         name: &'static str,
-        connection: Connection,
+        (connection, checkpoints): (Connection, Option<Checkpoints>),
         upkeep: impl Upkeep<News = N>,
         guard: impl Send + 'static,
     ) -> Result<Self> {
         let (queue, jobs) = channel();
-        let commits = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&commits);
+        let (commits, runtime) = (Arc::new(AtomicU64::new(0)), Arc::new(OnceLock::new()));
+        let (counted, known) = (Arc::clone(&commits), Arc::clone(&runtime));
         let thread = std::thread::Builder::new()
             .name(name.into())
             .spawn(move || {
-                let upkeep: Box<dyn Upkeep<News = N>> = Box::new(upkeep);
-                let next_chores = Instant::now() + CHORES;
-                Thread { name, connection, upkeep, jobs, commits: counted, next_chores, careful: 0 }.run();
+                let thread = Thread {
+                    name,
+                    checkpoints,
+                    connection,
+                    upkeep: Box::new(upkeep),
+                    jobs,
+                    commits: counted,
+                    runtime: known,
+                    next_chores: Instant::now() + CHORES,
+                    careful: 0,
+                };
+                thread.run();
                 drop(guard);
             })
             .map_err(|e| {
@@ -142,6 +161,7 @@ impl<N: Send + 'static> Writer<N> {
             queue: Some(queue),
             room: Arc::new(Semaphore::new(QUEUE)),
             commits,
+            runtime,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -154,10 +174,15 @@ impl<N: Send + 'static> Writer<N> {
         F: FnMut(&Connection, &mut Vec<N>) -> Result<T> + Send + 'static,
     {
         let place = Arc::clone(&self.room).acquire_owned().await.map_err(|_| failure::closed())?;
-        let (reply, answer) = oneshot::channel();
+        if self.runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.runtime.set(runtime).ok(); // somebody else was first
+        }
+        let (reply, answer) = reply();
         let job = Box::new(Call { work, news: Vec::new(), outcome: None, reply });
         self.send(Message::Job(job, place))?;
-        answer.await.map_err(|_| failure::closed())?
+        answer.await.ok_or_else(failure::closed)?
     }
 
     /// Does what is queued, then [`Upkeep::finish`], and ends the thread. Closing twice is no error.
@@ -208,11 +233,14 @@ impl<N> Drop for Writer<N> {
 /// The thread's own things.
 struct Thread<N> {
     name: &'static str,
+    /// Before the connection, so that it is the last that closes the file.
+    checkpoints: Option<Checkpoints>,
     connection: Connection,
     upkeep: Box<dyn Upkeep<News = N>>,
     jobs: Receiver<Message<N>>,
     /// How often it has committed.
     commits: Arc<AtomicU64>,
+    runtime: Arc<OnceLock<Handle>>,
     next_chores: Instant,
     /// So many groups are still done with savepoints.
     careful: u32,
@@ -232,6 +260,7 @@ impl<N: Send + 'static> Thread<N> {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.chores_if_due();
+            self.look_after_the_log();
         }
     }
 
@@ -283,7 +312,10 @@ impl<N: Send + 'static> Thread<N> {
             Ok(()) => group.iter_mut().flat_map(|job| job.news()).collect(),
             Err(_) => Vec::new(),
         };
-        group.into_iter().for_each(|job| job.answer(committed.clone()));
+        // All answers are there before anybody is woken or told.
+        let mut wakers = Wakers::default();
+        wakers.extend(group.into_iter().filter_map(|job| job.answer(committed.clone())));
+        wakers.wake(self.runtime.get());
         self.tell(news);
     }
 
@@ -314,6 +346,7 @@ impl<N: Send + 'static> Thread<N> {
 
     /// Does `work`, which commits or rolls back, in a transaction. After an error there is none.
     fn in_transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.upkeep.turn();
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| work(self));
         if done.is_err() && !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
@@ -324,7 +357,7 @@ impl<N: Send + 'static> Thread<N> {
     /// Does all jobs and commits, or undoes everything when one failed. A savepoint costs as much as what most jobs
     /// do: SQLite keeps each page that is changed after it once more.
     fn all(&self, group: &mut [Box<dyn Job<N>>]) -> Result<bool> {
-        let done = group.iter_mut().all(|job| job.work(&self.connection));
+        let done = group.iter_mut().all(|job| self.work(job.as_mut()));
         if done {
             self.commit_now()?;
         } else if !self.connection.is_autocommit() {
@@ -333,14 +366,20 @@ impl<N: Send + 'static> Thread<N> {
         Ok(done)
     }
 
+    fn work(&self, job: &mut dyn Job<N>) -> bool {
+        self.upkeep.turn();
+        job.work(&self.connection)
+    }
+
     /// Does one job and undoes it if it failed. An error says that the whole transaction is gone.
     fn in_savepoint(&self, job: &mut dyn Job<N>) -> Result<()> {
         self.execute("SAVEPOINT job")?;
-        if !job.work(&self.connection) {
+        if !self.work(job) {
             if self.connection.is_autocommit() {
                 return Err(Error::unavailable("the server could not write; try again"));
             }
             self.execute("ROLLBACK TO job")?;
+            self.upkeep.turn();
         }
         self.execute("RELEASE job")
     }
@@ -362,6 +401,7 @@ impl<N: Send + 'static> Thread<N> {
             return;
         }
         let mut news = Vec::new();
+        self.upkeep.turn();
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| {
             let more = self.upkeep.chores(&self.connection, &mut news)?;
             self.commit_now()?;
@@ -377,7 +417,15 @@ impl<N: Send + 'static> Thread<N> {
         }
     }
 
-    fn close(self, reply: oneshot::Sender<Result<()>>) {
+    /// Those who wrote have been answered: nobody but who writes next waits for it.
+    fn look_after_the_log(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.committed();
+        }
+    }
+
+    fn close(mut self, reply: oneshot::Sender<Result<()>>) {
+        drop(self.checkpoints.take()); // who copies would be in the way of the last checkpoint
         let finished = self.upkeep.finish(&self.connection);
         drop(self.connection);
         reply.send(finished).ok();
