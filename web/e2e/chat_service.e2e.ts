@@ -57,16 +57,16 @@ describe('sources', () => {
     await ask(page, 'What does revoking a key do?');
     await settled(page, 1);
     // The answer cites a seventh source that there is not: it stays text.
-    expect(await page.getByTestId('citation').allInnerTexts()).toEqual(['1', '3', '1', '2']);
-    expect(await lastAnswer(page)).toContain('stays in the list [7].');
+    await expect.poll(() => page.getByTestId('citation').allInnerTexts()).toEqual(['1', '3', '1', '2']);
+    await expect.poll(() => lastAnswer(page)).toContain('stays in the list [7].');
     expect(await page.getByTestId('canvas').count()).toBe(0);
     await page.getByTestId('citation').nth(1).click();
     await source(page, 3).getByTestId('passage').waitFor();
-    expect(await source(page, 3).locator('mark').allInnerTexts()).toEqual(['A stream of changes ends with an error event when its key is revoked']);
-    expect(await source(page, 3).innerText().then(fold)).toContain('HTTP › Streams');
+    await expect.poll(() => source(page, 3).locator('mark').allInnerTexts()).toEqual(['A stream of changes ends with an error event when its key is revoked']);
+    await expect.poll(() => source(page, 3).innerText().then(fold)).toContain('HTTP › Streams');
     await page.getByTestId('citation').nth(3).click();
-    expect(await source(page, 2).getByRole('link', { name: 'Open at example.org' }).getAttribute('href')).toBe('https://example.org/docs/deploying');
-    expect(await source(page, 2).getByRole('link', { name: 'Show the record' }).getAttribute('href')).toBe('#/d/documents?filter=id+%3D+%22deploying-00007%22');
+    await expect.poll(() => source(page, 2).getByRole('link', { name: 'Open at example.org' }).getAttribute('href')).toBe('https://example.org/docs/deploying');
+    await expect.poll(() => source(page, 2).getByRole('link', { name: 'Show the record' }).getAttribute('href')).toBe('#/d/documents?filter=id+%3D+%22deploying-00007%22');
     expect(complaints).toEqual([]);
   });
 
@@ -78,9 +78,9 @@ describe('sources', () => {
     await page.keyboard.press('Enter');
     await expect.poll(() => focused(page)).toContain('Revoking a key');
     await page.keyboard.press('Enter');
-    expect(await source(page, 1).getAttribute('data-open')).toBe('false');
+    await expect.poll(() => source(page, 1).getAttribute('data-open')).toBe('false');
     await page.keyboard.press('Escape');
-    expect(await focused(page)).toBe('Source 1: Keys');
+    await expect.poll(() => focused(page)).toBe('Source 1: Keys');
   });
 
   it('are kept over a reload, and offered below the answer', async () => {
@@ -89,8 +89,8 @@ describe('sources', () => {
     await settled(page, 1);
     await page.reload();
     await page.getByTestId('show-sources').click();
-    expect(await page.getByTestId('source').count()).toBe(3);
-    expect(await source(page, 1).getAttribute('data-open')).toBe('true');
+    await expect.poll(() => page.getByTestId('source').count()).toBe(3);
+    await expect.poll(() => source(page, 1).getAttribute('data-open')).toBe('true');
   });
 
   it('from hostile documents are only text, and fetch nothing', async () => {
@@ -99,7 +99,7 @@ describe('sources', () => {
     page.on('request', (request) => request.url().startsWith(mock.url) || foreign.push(request.url()));
     await ask(page, 'hostile source');
     await settled(page, 1);
-    expect(await page.getByTestId('citation').count()).toBe(3);
+    await expect.poll(() => page.getByTestId('citation').count()).toBe(3);
     for (const number of [1, 2, 3]) {
       await page.getByTestId('citation').nth(number - 1).click();
       await source(page, number).getByTestId('passage').waitFor();
@@ -129,7 +129,7 @@ describe('steps', () => {
     expect(await page.getByTestId('steps').count()).toBe(1);
     await settled(page, 1);
     const line = page.getByTestId('steps');
-    expect(await line.innerText().then(fold)).toMatch(/^Found 3 sources · 7 steps · [\d.]+ m?s$/);
+    await expect.poll(() => line.innerText().then(fold)).toMatch(/^Found 3 sources · 7 steps · [\d.]+ m?s$/);
     await line.getByRole('button').click();
     const steps = (await page.getByTestId('step').allInnerTexts()).map(fold);
     await picture(page, 'chat-steps');
@@ -152,7 +152,7 @@ describe('a tool that asks first', () => {
     expect(text).toMatch(/(?:5:00|4:5\d) left/);
     await card.getByTestId('approve').click();
     await settled(page, 1);
-    expect(await outcomes(page)).toEqual(['git_commit Allowed by you']);
+    await expect.poll(() => outcomes(page)).toEqual(['git_commit Allowed by you']);
     expect((await page.getByTestId('tool-row').allInnerTexts()).map(fold)).toEqual(['git_commit · 84 ms']);
     await page.reload();
     await page.getByTestId('approval').getByRole('button').click();
@@ -177,12 +177,12 @@ describe('a tool that asks first', () => {
     const page = await open();
     await ask(page, 'please commit two');
     await asked(page);
-    expect(await page.getByTestId('approval').count()).toBe(2);
+    await expect.poll(() => page.getByTestId('approval').count()).toBe(2);
     await page.getByTestId('approve').first().click();
     await page.locator('[data-testid=approval][data-state=approved]').waitFor();
     await page.getByTestId('stop').click();
     await page.getByText('Not used: the answer was stopped first').waitFor();
-    expect(await outcomes(page)).toEqual(['git_commit Allowed by you', 'git_push Not used: the answer was stopped first']);
+    await expect.poll(() => outcomes(page)).toEqual(['git_commit Allowed by you', 'git_push Not used: the answer was stopped first']);
   });
 
   it('cannot be answered without a connection, and can again afterwards', async () => {
@@ -192,13 +192,13 @@ describe('a tool that asks first', () => {
     mock.state.down = true;
     mock.cut();
     await card.getByText('You can decide when the connection is back').waitFor();
-    expect(await card.getByTestId('approve').isDisabled()).toBe(true);
+    await expect.poll(() => card.getByTestId('approve').isDisabled()).toBe(true);
     await picture(page, 'chat-offline');
     mock.state.down = false;
     await page.getByTestId('try-now').click();
     await (await asked(page)).getByTestId('approve').click();
     await settled(page, 1);
-    expect(await outcomes(page)).toEqual(['git_commit Allowed by you']);
+    await expect.poll(() => outcomes(page)).toEqual(['git_commit Allowed by you']);
   });
 
   it('runs out of time', async () => {
@@ -219,7 +219,7 @@ describe('a tool that asks first', () => {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await settled(page, 1);
-    expect(await outcomes(page)).toEqual(['git_commit Refused by you']);
+    await expect.poll(() => outcomes(page)).toEqual(['git_commit Refused by you']);
   });
 });
 
@@ -233,20 +233,20 @@ describe('who answers', () => {
     await page.getByTestId('model-menu').click();
     await page.getByTestId('ask-first').click();
     expect((await page.getByTestId('agent-choice').allInnerTexts()).map(fold)).toEqual(['Tables alone', 'Documents and tables']);
-    expect(await page.getByTestId('agent-choice').nth(1).getAttribute('aria-checked')).toBe('true');
+    await expect.poll(() => page.getByTestId('agent-choice').nth(1).getAttribute('aria-checked')).toBe('true');
     await page.getByTestId('agent-choice').first().click();
     await page.reload();
     await page.getByTestId('suggestion').first().waitFor();
     await ask(page, 'hello');
     await settled(page, 1);
     expect(mock.session('s1').received.find((frame: { content?: string }) => frame.content === 'hello')).toMatchObject({ agent: 'explorer', model: 'openai/gpt-5-mini', confirm_tools: ['*'] });
-    expect(await page.getByTestId('model-menu').innerText().then(fold)).toBe('gpt-5-mini asks first');
+    await expect.poll(() => page.getByTestId('model-menu').innerText().then(fold)).toBe('gpt-5-mini asks first');
   });
 });
 
 describe('the list of chats', () => {
   const actions = async (page: Page, title: string, item: string) => {
-    await page.getByTestId('chats').getByText(title).hover();
+    await page.getByTestId('chats').getByRole('link', { name: title, exact: true }).hover();
     await page.getByRole('button', { name: `Actions for ${title}`, exact: true }).click();
     await page.getByRole('menuitem', { name: item }).click();
   };
@@ -261,7 +261,7 @@ describe('the list of chats', () => {
     await page.getByLabel('Title').fill('A greeting');
     await page.keyboard.press('Enter');
     await expect.poll(() => names(page)).toEqual(['A greeting']);
-    expect(await page.locator('h1').innerText()).toBe('A greeting');
+    await expect.poll(() => page.locator('h1').innerText()).toBe('A greeting');
   });
 
   it('branches a chat at an answer, and goes on there', async () => {
@@ -271,12 +271,26 @@ describe('the list of chats', () => {
     await ask(page, 'What does revoking a key do?');
     await settled(page, 2);
     await page.getByTestId('branch-here').first().click();
-    await expect.poll(() => page.locator('h1').innerText()).toBe('hello (branch)');
+    await expect.poll(() => page.locator('h1').innerText().then(fold)).toBe('hello (branch)');
     await expect.poll(() => page.getByTestId('message-agent').count()).toBe(1);
-    expect(await lastAnswer(page)).toContain('Hello! I can tell you');
+    await expect.poll(() => lastAnswer(page)).toContain('Hello! I can tell you');
     await ask(page, 'relationship');
     await settled(page, 2);
     await expect.poll(() => names(page)).toEqual(['hello (branch)', 'hello']);
+  });
+
+  it('says of a branch that it is one, however long its title is', async () => {
+    const page = await open();
+    await ask(page, 'How are the purchase orders of all plants related to suppliers, invoices, contracts and prices?');
+    await settled(page, 1);
+    await page.getByTestId('branch-here').click();
+    const item = page.getByTestId('chats').getByRole('link').first();
+    await expect.poll(() => item.innerText().then(fold)).toMatch(/\(branch\)$/);
+    for (const place of [item, page.locator('h1')]) {
+      const [outer, ending] = [await place.boundingBox(), await place.getByText('(branch)').boundingBox()];
+      if (outer === null || ending === null) throw new Error('it is not shown');
+      expect(ending.x + ending.width).toBeLessThanOrEqual(outer.x + outer.width);
+    }
   });
 
   it('saves a chat that is not open, as Markdown and as JSON', async () => {
@@ -320,7 +334,7 @@ describe('the list of chats', () => {
     await page.getByLabel('Title').fill('A greeting');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').getByText('The server cannot be reached').waitFor();
-    expect(await page.getByLabel('Title').inputValue()).toBe('A greeting');
+    await expect.poll(() => page.getByLabel('Title').inputValue()).toBe('A greeting');
   });
 });
 

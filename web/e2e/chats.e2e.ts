@@ -29,7 +29,7 @@ describe('chats on the server', () => {
 
   const names = async () => (await page.getByTestId('chats').getByRole('link').allInnerTexts()).map(fold);
   const action = async (title: string, item: string) => {
-    await page.getByTestId('chats').getByText(title, { exact: true }).hover();
+    await page.getByTestId('chats').getByRole('link', { name: title, exact: true }).hover();
     await page.getByRole('button', { name: `Actions for ${title}`, exact: true }).click();
     await page.getByRole('menuitem', { name: item }).click();
   };
@@ -47,8 +47,8 @@ describe('chats on the server', () => {
     const tab = await openTab(page);
     await tab.getByTestId('approve').click();
     await settled(page, 1);
-    expect(await page.getByTestId('approval').innerText().then(fold)).toMatch(/^list_tables Allowed by you/);
-    expect(await page.getByTestId('tool-row').count()).toBe(1);
+    await expect.poll(() => page.getByTestId('approval').innerText().then(fold)).toMatch(/^list_tables Allowed by you/);
+    await expect.poll(() => page.getByTestId('tool-row').count()).toBe(1);
     await tab.close();
   });
 
@@ -56,7 +56,7 @@ describe('chats on the server', () => {
     await ask(page, 'How are purchase orders related to suppliers?');
     await page.getByTestId('refuse').click();
     await settled(page, 2);
-    expect(await page.getByTestId('approval').last().innerText().then(fold)).toMatch(/^find_relationships Refused by you/);
+    await expect.poll(() => page.getByTestId('approval').last().innerText().then(fold)).toMatch(/^find_relationships Refused by you/);
     await page.getByTestId('model-menu').click();
     await page.getByTestId('ask-first').click();
     await page.keyboard.press('Escape');
@@ -74,7 +74,7 @@ describe('chats on the server', () => {
   it('branch at an answer and go on by themselves', async () => {
     const trunk = page.url();
     await page.getByTestId('branch-here').first().click();
-    await expect.poll(() => page.locator('h1').innerText()).toBe('Tables (branch)');
+    await expect.poll(() => page.locator('h1').innerText().then(fold)).toBe('Tables (branch)');
     await settled(page, 1);
     await ask(page, '50000 tokens every 20 ms');
     await longEnough(page, 200);
@@ -82,8 +82,8 @@ describe('chats on the server', () => {
     await page.getByText('Stopped. What was written is kept').waitFor();
     await page.reload();
     await settled(page, 2);
-    expect(await lastAnswer(page)).toContain('token token');
-    expect(await names()).toEqual(['Tables (branch)', 'Tables']);
+    await expect.poll(() => lastAnswer(page)).toContain('token token');
+    await expect.poll(() => names()).toEqual(['Tables (branch)', 'Tables']);
     await page.goto(trunk);
     await settled(page, 2);
   });

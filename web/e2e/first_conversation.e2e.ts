@@ -30,15 +30,15 @@ describe('the first conversation', () => {
 
   it('offers questions that come from the catalogue', async () => {
     await page.getByTestId('suggestion').first().waitFor();
-    expect(await page.getByTestId('suggestion').count()).toBe(3);
+    await expect.poll(() => page.getByTestId('suggestion').count()).toBe(3);
     await picture(page, '1-empty');
   });
 
   it('lists all tables', async () => {
     await ask(page, 'Show me all tables');
     await settled(page, 1);
-    expect(await lastAnswer(page)).toContain('factv_purchase_order');
-    expect(await page.getByTestId('tool-row').count()).toBeGreaterThanOrEqual(1);
+    await expect.poll(() => lastAnswer(page)).toContain('factv_purchase_order');
+    await expect.poll(() => page.getByTestId('tool-row').count()).toBeGreaterThanOrEqual(1);
     await page.getByTestId('tables').waitFor();
     await picture(page, '2-tables');
   });
@@ -46,7 +46,7 @@ describe('the first conversation', () => {
   it('shows how purchase orders are related to suppliers, with a tool card and a diagram', async () => {
     await ask(page, 'How are purchase orders related to suppliers?');
     await settled(page, 2);
-    expect(await lastAnswer(page)).toContain('dimv_supplier');
+    await expect.poll(() => lastAnswer(page)).toContain('dimv_supplier');
     await page.locator('[data-testid=diagram] svg').waitFor();
     const drawn = await page.locator('[data-testid=diagram] svg').textContent();
     expect(drawn).toContain('factv_purchase_order');

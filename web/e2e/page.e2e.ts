@@ -55,11 +55,23 @@ describe('a conversation', () => {
     const page = await open();
     await page.getByTestId('suggestion').nth(1).click();
     await settled(page, 1);
-    expect(await texts(page, 'message-user')).toEqual(['How are purchase orders related to suppliers?']);
-    expect(await texts(page, 'tool-row')).toEqual(['Looked up relationships factv_purchase_order · 120 ms']);
-    expect(await lastAnswer(page)).toContain('names one supplier through supplier_key');
+    await expect.poll(() => texts(page, 'message-user')).toEqual(['How are purchase orders related to suppliers?']);
+    await expect.poll(() => texts(page, 'tool-row')).toEqual(['Looked up relationships factv_purchase_order · 120 ms']);
+    await expect.poll(() => lastAnswer(page)).toContain('names one supplier through supplier_key');
     await page.locator('[data-testid=diagram] svg').waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  it('opens a row of work below itself: it stays where it was clicked', async () => {
+    const page = await open({}, { viewport: { width: 1280, height: 480 } });
+    await ask(page, 'late delivery');
+    await settled(page, 1);
+    const row = page.getByRole('button', { name: 'Used 4 tools' });
+    const before = await row.boundingBox();
+    await row.click();
+    await page.getByTestId('tool-row').first().getByRole('button').click();
+    await page.getByTestId('to-end').waitFor();
+    expect((await row.boundingBox())?.y).toBe(before?.y);
   });
 
   it('opens a tool row to its arguments and result', async () => {
@@ -68,7 +80,7 @@ describe('a conversation', () => {
     await settled(page, 1);
     await page.getByTestId('tool-row').getByRole('button').click();
     await page.getByText('"table_name": "factv_purchase_order"').waitFor();
-    expect(await page.getByTestId('tool-row').getByRole('row').count()).toBe(5);
+    await expect.poll(() => page.getByTestId('tool-row').getByRole('row').count()).toBe(5);
   });
 
   it('announces the finished answer once and not its tokens', async () => {
@@ -85,7 +97,7 @@ describe('a conversation', () => {
     await ask(page, 'second');
     await page.getByTestId('queued').getByRole('button', { name: 'Withdraw' }).click();
     await page.getByText('Stopped before it began').waitFor();
-    expect(await page.getByTestId('stop').count()).toBe(1);
+    await expect.poll(() => page.getByTestId('stop').count()).toBe(1);
   });
 
   it('keeps what was written when it is stopped from another tab', async () => {
@@ -96,36 +108,129 @@ describe('a conversation', () => {
     await other.getByTestId('stop').click();
     await page.getByText('Stopped. What was written is kept').waitFor();
     await settled(page, 1);
-    expect(await texts(page, 'message-agent')).toEqual(await texts(other, 'message-agent'));
+    await settled(other, 1);
+    const kept = await texts(page, 'message-agent');
+    await expect.poll(() => texts(other, 'message-agent')).toEqual(kept);
   });
 
   it('says why an answer failed and asks again on request', async () => {
     const page = await open();
     await ask(page, 'please fail');
     await page.getByText('The model stopped answering').waitFor();
-    expect(await lastAnswer(page)).toContain('Purchase orders are kept in');
+    await expect.poll(() => lastAnswer(page)).toContain('Purchase orders are kept in');
     await page.getByTestId('ask-again').click();
     await expect.poll(() => page.getByTestId('message-user').count()).toBe(2);
+  });
+});
+
+describe('a question', () => {
+  it('is copied, changed and asked again, and what is being written is kept', async () => {
+    const page = await open();
+    await ask(page, 'hello');
+    await settled(page, 1);
+    await page.getByTestId('composer').fill('and then');
+    await page.getByTestId('message-user').hover();
+    await page.getByTestId('edit-question').click();
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('and then\nhello');
+    await page.getByTestId('composer').fill('');
+    await page.getByTestId('edit-question').click();
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('hello');
+    await page.getByTestId('ask-anew').click();
+    await settled(page, 2);
+    expect(await texts(page, 'message-user')).toEqual(['hello', 'hello']);
+  });
+
+  it('is copied also where the browser hides its clipboard', async () => {
+    const page = await open();
+    await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
+    await page.reload();
+    await ask(page, 'hello');
+    await settled(page, 1);
+    await page.getByRole('button', { name: 'Copy the question' }).click();
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    await page.getByTestId('composer').focus();
+    await page.keyboard.press('Control+v');
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('hello');
+    expect(complaints).toEqual([]);
+  });
+
+  it('leaves the focus where the next one is written', async () => {
+    const page = await open();
+    const isWriting = () => page.getByTestId('composer').evaluate((field) => field === document.activeElement);
+    await page.getByTestId('suggestion').first().click();
+    await expect.poll(isWriting).toBe(true);
+    await settled(page, 1);
+    await ask(page, 'slow one');
+    await page.getByTestId('stop').click();
+    await page.getByTestId('run-ending').waitFor();
+    await expect.poll(isWriting).toBe(true);
+    await page.getByTestId('ask-again').click();
+    await page.getByTestId('stop').waitFor();
+    await expect.poll(isWriting).toBe(true);
+  });
+
+  it('that is answered while nobody looks is marked in the title of the tab', async () => {
+    const page = await open();
+    const look = (state: string) => page.evaluate((now) => {
+      Object.defineProperty(document, 'visibilityState', { value: now, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+    await ask(page, 'slow one');
+    await page.getByTestId('stop').waitFor();
+    await look('hidden');
+    mock.session('s1').stop(mock.session('s1').run.id);
+    await expect.poll(() => page.title()).toBe('● slow one · Tidewire');
+    await look('visible');
+    await expect.poll(() => page.title()).toBe('slow one · Tidewire');
   });
 });
 
 describe('a long answer', () => {
   it('is followed to its end, but not against the person', async () => {
     const page = await open();
+    const session = mock.session('s1');
+    session.holdsAt = 4_000;
     await ask(page, 'a long one');
     const box = page.locator('main .overflow-y-auto').first();
     const belowEnd = () => box.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
     await page.getByText('Part 6', { exact: true }).waitFor();
-    expect(await belowEnd()).toBeLessThan(100);
+    await expect.poll(belowEnd).toBeLessThan(100);
     await box.hover();
     await page.mouse.wheel(0, -600);
+    await page.getByTestId('to-end').waitFor();
+    session.holdsAt = 8_000;
     await page.getByTestId('new-below').waitFor();
     const top = await box.evaluate((element) => element.scrollTop);
     await page.getByText('Part 12', { exact: true }).waitFor();
     expect(await box.evaluate((element) => element.scrollTop)).toBe(top);
+    session.holdsAt = Infinity;
     await page.getByTestId('new-below').click();
     await expect.poll(belowEnd).toBeLessThan(100);
-    expect(await page.getByTestId('new-below').count()).toBe(0);
+    await expect.poll(() => page.getByTestId('new-below').count()).toBe(0);
+  });
+
+  it('is left upwards, and there is a way back to its end', async () => {
+    const page = await open();
+    await ask(page, 'a long one');
+    await settled(page, 1);
+    const box = page.locator('main .overflow-y-auto').first();
+    await box.hover();
+    await page.mouse.wheel(0, -900);
+    await page.getByTestId('to-end').click();
+    await expect.poll(() => box.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop)).toBeLessThan(40);
+    await expect.poll(() => page.getByTestId('to-end').count()).toBe(0);
+  });
+
+  it('keeps wide code and tables in boxes of their own', async () => {
+    const page = await open({}, { viewport: PHONE, hasTouch: true, isMobile: true });
+    await ask(page, 'something wide');
+    await settled(page, 1);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(PHONE.width);
+    const answer = await page.getByTestId('message-agent').boundingBox();
+    for (const part of ['.code-box', '.table-box', '.prose']) {
+      const inner = await page.locator(part).first().boundingBox();
+      expect((inner?.x ?? 0) + (inner?.width ?? Infinity)).toBeLessThanOrEqual((answer?.x ?? 0) + (answer?.width ?? 0) + 1);
+    }
   });
 });
 
@@ -151,7 +256,7 @@ describe('over cuts and reloads', () => {
     await page.reload();
     await page.getByTestId('stop').waitFor();
     await page.getByText('The order line').first().waitFor();
-    expect(await texts(page, 'message-user')).toEqual(['slow one']);
+    await expect.poll(() => texts(page, 'message-user')).toEqual(['slow one']);
   });
 
   it('keeps questions that are asked without a connection, and sends them once', async () => {
@@ -163,12 +268,12 @@ describe('over cuts and reloads', () => {
     await ask(page, 'hello');
     await ask(page, 'never mind');
     await page.getByTestId('outbox-item').nth(1).getByTestId('withdraw').click();
-    expect(await page.getByTestId('outbox-item').count()).toBe(1);
+    await expect.poll(() => page.getByTestId('outbox-item').count()).toBe(1);
     mock.state.down = false;
     await comeBack(page);
     await settled(page, 1);
-    expect(await texts(page, 'message-user')).toEqual(['hello']);
-    expect(await page.getByTestId('outbox-item').count()).toBe(0);
+    await expect.poll(() => texts(page, 'message-user')).toEqual(['hello']);
+    await expect.poll(() => page.getByTestId('outbox-item').count()).toBe(0);
     expect(mock.session('s1').accepted.size).toBe(1);
   });
 
@@ -183,7 +288,7 @@ describe('over cuts and reloads', () => {
     await status(page).getByText('Connection lost').waitFor();
     await ask(page, 'hello');
     await page.reload();
-    expect(await texts(page, 'outbox-item')).toEqual([expect.stringContaining('hello')]);
+    await expect.poll(() => texts(page, 'outbox-item')).toEqual([expect.stringContaining('hello')]);
     await page.unroute('**/api/chats');
     await settled(page, 1);
     expect(mock.session('s1').accepted.size).toBe(1);
@@ -243,10 +348,10 @@ describe('honest states', () => {
     const page = await open();
     await ask(page, 'too many');
     await page.getByText('You can send it again in').waitFor();
-    expect(await page.getByTestId('send-again').isDisabled()).toBe(true);
+    await expect.poll(() => page.getByTestId('send-again').isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Edit' }).click();
-    expect(await page.getByTestId('composer').inputValue()).toBe('too many');
-    expect(await page.getByTestId('outbox-item').count()).toBe(0);
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('too many');
+    await expect.poll(() => page.getByTestId('outbox-item').count()).toBe(0);
   });
 
   it('asks for a key, and keeps it for this tab only', async () => {
@@ -298,9 +403,9 @@ describe('the canvas', () => {
     await page.locator('[data-testid=diagram] svg').waitFor();
     const before = await page.getByTestId('zoom').innerText();
     await page.getByRole('button', { name: 'Zoom in' }).click();
-    expect(await page.getByTestId('zoom').innerText()).not.toBe(before);
+    await expect.poll(() => page.getByTestId('zoom').innerText()).not.toBe(before);
     await page.getByRole('button', { name: 'Fit the diagram' }).click();
-    expect(await page.getByTestId('zoom').innerText()).toBe(before);
+    await expect.poll(() => page.getByTestId('zoom').innerText()).toBe(before);
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId('export-svg').click()]);
     const svg = readFileSync(await download.path(), 'utf8');
     expect(download.suggestedFilename()).toBe('relationship.svg');
@@ -321,6 +426,24 @@ describe('the canvas', () => {
 });
 
 describe('keys', () => {
+  it('are listed when asked for, from the keyboard and from the menu', async () => {
+    const page = await open();
+    await page.getByTestId('suggestion').first().waitFor();
+    await page.getByRole('button', { name: 'More' }).focus();
+    await page.keyboard.press('?');
+    await page.getByTestId('keys-help').getByText('Stop the answer').waitFor();
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.getByTestId('keys-help').count()).toBe(0);
+    await page.getByRole('button', { name: 'More' }).click();
+    await page.getByRole('menuitem', { name: 'Keyboard shortcuts' }).click();
+    await page.getByTestId('keys-help').waitFor();
+    await page.keyboard.press('Escape');
+    // In a question it is a letter.
+    await page.getByTestId('composer').fill('why');
+    await page.getByTestId('composer').press('?');
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('why?');
+  });
+
   it('reach the composer, stop, edit the last question, and find things', async () => {
     const page = await open();
     await page.locator('body').click();
@@ -333,7 +456,7 @@ describe('keys', () => {
     await page.keyboard.press('Escape');
     await page.getByTestId('run-ending').waitFor();
     await page.keyboard.press('ArrowUp');
-    expect(await page.getByTestId('composer').inputValue()).toBe('slow one\ntwo lines');
+    await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('slow one\ntwo lines');
     await page.keyboard.press('Control+k');
     await page.keyboard.type('show the tables');
     await page.keyboard.press('Enter');
@@ -380,7 +503,7 @@ describe('a diagram that means harm', () => {
     await ask(page, 'bad diagram');
     await page.getByText('This diagram cannot be drawn').waitFor();
     await page.getByText('a }o--|| : x').waitFor();
-    expect(await lastAnswer(page)).toContain('Here it is.');
+    await expect.poll(() => lastAnswer(page)).toContain('Here it is.');
   });
 });
 

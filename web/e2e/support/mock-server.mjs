@@ -157,6 +157,8 @@ class Session {
   constructor(id, tokenMs) {
     Object.assign(this, { id, chatId: `chat_${id}`, tokenMs, log: [], seq: 0, epoch: 1, queue: [], run: undefined, listeners: new Set(), accepted: new Map() });
     Object.assign(this, { name: undefined, deleted: false, updatedAt: new Date().toISOString(), received: [], waitMs: 300_000 });
+    /** An answer stops growing at so many characters, until this is raised. */
+    this.holdsAt = Infinity;
   }
 
   get title() {
@@ -167,14 +169,29 @@ class Session {
   messages() {
     const roles = { user: 'user', agent: 'assistant' };
     const said = this.log.filter((frame) => frame.type in roles || frame.type === 'message');
-    return said.map((frame) => ({ id: String(frame.seq), role: frame.role ?? roles[frame.type], content: frame.content }));
+    return said.map((frame) => ({ id: String(frame.seq), role: frame.role ?? roles[frame.type], content: frame.content, timestamp: frame.timestamp, shown: this.shownWith(frame) }));
+  }
+
+  /** What was shown of the run that an answer ends, as a message of another chat brings it. */
+  shownWith(end) {
+    if (end.type === 'message') return Object.fromEntries(Object.entries(end).filter(([name]) => !/^(?:type|role|content|seq|timestamp)$/.test(name)));
+    if (end.type !== 'agent') return {};
+    const of = (type) => this.log.filter((frame) => frame.type === type && frame.run_id === end.run_id);
+    const decided = of('approval').filter((frame) => frame.state !== 'requested');
+    return {
+      status: end.status, error: of('error')[0]?.content, diagram: end.diagram ?? undefined, canvas_trigger: end.canvas_trigger, usage: end.usage,
+      sources: of('sources').at(-1)?.sources,
+      steps: of('step').map(({ name, timestamp }) => ({ name, timestamp })),
+      tools: of('tool_call').map((call) => ({ ...call, ...of('tool').find((tool) => tool.call_id === call.call_id), seq: undefined, run_id: undefined, type: undefined })),
+      approvals: decided.map((frame) => ({ ...of('approval').find((asked) => asked.call_id === frame.call_id && asked.state === 'requested'), ...frame })),
+    };
   }
 
   /** Begins as another chat, up to and with so many of its messages. */
   becomes(chat, { title, branch_point_idx }) {
     Object.assign(this, { chatId: this.id, name: title });
-    for (const { role, content } of chat.messages().slice(0, branch_point_idx)) {
-      this.keep({ type: 'message', role, content, timestamp: new Date().toISOString() });
+    for (const { role, content, timestamp, shown } of chat.messages().slice(0, branch_point_idx)) {
+      this.keep({ ...shown, type: 'message', role, content, timestamp });
     }
   }
 
@@ -297,6 +314,7 @@ class Session {
 
   async stream(run, text, tokenMs) {
     for (const word of text.match(/\s*\S+\s*?/g) ?? []) {
+      while (run.text.length >= this.holdsAt && !run.stopped) await pause(20);
       if (run.stopped) return;
       run.text += word;
       this.seq += 1;

@@ -44,6 +44,13 @@ export async function settled(page: Page, answers: number, timeout = 60_000): Pr
   );
 }
 
+/** What is shown beside the words of all answers: steps, tools, decisions, sources, and the marks that lead to them. */
+export async function traces(page: Page): Promise<Record<string, string[]>> {
+  const parts = ['steps', 'tool-row', 'approval', 'show-sources', 'citation'];
+  const texts = await Promise.all(parts.map((part) => page.getByTestId(part).allInnerTexts()));
+  return Object.fromEntries(parts.map((part, index) => [part, (texts[index] ?? []).map(fold)]));
+}
+
 /** Waits until the last answer has so many characters or more. */
 export async function longEnough(page: Page, characters: number): Promise<void> {
   await page.waitForFunction((wanted) => {

@@ -112,6 +112,7 @@ export function script(question) {
   if (/bad diagram/i.test(question)) return withDiagram('erDiagram\n    a }o--|| : x');
   if (/related|relationship|diagram/i.test(question)) return related(question);
   if (/all tables/i.test(question)) return allTables();
+  if (/wide/i.test(question)) return { steps: [{ text: wideText() }] };
   if (/long/i.test(question)) return { steps: [{ text: longText(), tokenMs: 2 }] };
   if (/slow/i.test(question)) return { steps: [{ text: STORY.repeat(12), tokenMs: 60 }] };
   if (/fail/i.test(question)) return failing();
@@ -240,6 +241,14 @@ erDiagram
     }
     entity_more["and 7 more tables"]
 `;
+
+/** Code with long lines, a table with many columns, and a word without an end. */
+function wideText() {
+  const columns = Array.from({ length: 14 }, (_, index) => `column_number_${index + 1}`);
+  const row = columns.map((_, index) => `${(index + 1) * 1234.5}`);
+  const lines = Array.from({ length: 40 }, (_, index) => `select ${columns.slice(0, 3 + (index % 9)).join(', ')} from purchase_mart.factv_purchase_order -- line ${index + 1}`);
+  return `A long query:\n\n\`\`\`sql\n${lines.join('\n')}\n\`\`\`\n\nA wide table:\n\n| ${columns.join(' | ')} |\n| ${columns.map(() => '---:').join(' | ')} |\n| ${row.join(' | ')} |\n| ${row.join(' | ')} |\n\nAnd a path: /srv/${'very-long-folder-name/'.repeat(8)}file.csv, \`${'an_identifier_without_an_end_'.repeat(5)}\`.`;
+}
 
 function longText() {
   const part = (number) => `## Part ${number}\n\n${STORY.repeat(3)}\n\n- \`factv_purchase_order\` holds the **lines**\n- \`dimv_supplier\` holds the *names*\n\n`;

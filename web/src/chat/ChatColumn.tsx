@@ -11,7 +11,7 @@ import { branchFrom } from '../chats/actions';
 import { say } from '../shell/notices';
 import type { Catalog, Resource } from '../server/resources';
 import { TextButton } from '../shell/controls';
-import { useHandler } from '../shell/hooks';
+import { focusQuietly, useHandler } from '../shell/hooks';
 import { Announcer } from './Announcer';
 import { Composer } from './Composer';
 import { useDraft } from './draft';
@@ -45,6 +45,9 @@ export function ChatColumn({ store, view, words, catalog, title, standard, onCan
     const unsent = view.outbox.findLast((item) => item.state !== 'sent');
     edit(unsent ? store.withdraw(unsent.messageId) : view.conversation.runs.at(-1)?.question);
   };
+  // What is being written is not lost to what is taken up again.
+  const editAgain = useHandler((question: string) => edit(draft.trim() === '' ? question : `${draft}\n${question}`));
+  const toField = useHandler(() => focusQuietly(field.current));
   const send = () => {
     store.submit(draft);
     setDraft('');
@@ -54,7 +57,7 @@ export function ChatColumn({ store, view, words, catalog, title, standard, onCan
       <Thread
         view={view}
         catalog={catalog}
-        actions={useRunActions(store, title, onCanvas)}
+        actions={useRunActions(store, title, onCanvas, editAgain, toField)}
         onEditUnsent={useHandler((messageId: string) => edit(store.withdraw(messageId)))}
         onWithdraw={useHandler((messageId: string) => void store.withdraw(messageId))}
         onResubmit={useHandler((messageId: string) => store.resubmit(messageId))}
@@ -75,7 +78,7 @@ export function ChatColumn({ store, view, words, catalog, title, standard, onCan
             onEditLast={editLast}
             running={view.active !== undefined}
             stopping={view.stopping}
-            onStop={() => store.stop()}
+            onStop={() => (store.stop(), toField())}
             online={!/^(?:waiting|failed|refused)$/.test(view.connection.state)}
             field={field}
             answerers={{ standard, agents: catalog.value?.agents ?? [] }}
@@ -97,21 +100,23 @@ function Deleted() {
 }
 
 /** The same object for the life of the chat, so that a finished run is never drawn again. */
-function useRunActions(store: ConversationStore, title: string, onCanvas: (change: Partial<CanvasState>) => void): RunActions {
+function useRunActions(store: ConversationStore, title: string, onCanvas: (change: Partial<CanvasState>) => void, edit: (question: string) => void, toField: () => void): RunActions {
   const branch = useHandler((run: Run) => {
     const { chatId } = store.getView().conversation;
     if (chatId !== undefined) branchFrom({ chat_id: chatId, title }, run.answerId).catch((error: Error) => say(error.message, 'bad'));
   });
   return useMemo(
     () => ({
-      ask: (question) => store.submit(question),
-      stop: (runId) => store.stop(runId),
+      // A button that goes with what it did must not take the focus along: it goes to where one would write next.
+      ask: (question) => (store.submit(question), toField()),
+      edit,
+      stop: (runId) => (store.stop(runId), toField()),
       showDiagram: (runId) => onCanvas({ open: true, tab: 'diagram', runId }),
       showTables: () => onCanvas({ open: true, tab: 'tables' }),
       showSources: (runId, number) => onCanvas({ open: true, tab: 'sources', source: { runId, ...(number === undefined ? {} : { number }) } }),
-      decide: (callId, approved) => store.decide(callId, approved),
+      decide: (callId, approved) => (store.decide(callId, approved), toField()),
       branch,
     }),
-    [store, branch, onCanvas],
+    [store, branch, onCanvas, edit, toField],
   );
 }

@@ -1,12 +1,13 @@
 //! One question with its answer, in whatever state the answer is.
 
 import { Collapsible } from 'radix-ui';
-import { memo, useMemo, useState, type ReactNode } from 'react';
+import { memo, useMemo, type ReactNode } from 'react';
 import { tabOf } from '../conversation/frames';
 import { isOpen, type Run } from '../conversation/model';
 import { CitedContext } from '../markdown/Citations';
 import { Markdown } from '../markdown/Markdown';
-import { AlertIcon, BranchIcon, CheckIcon, ChevronIcon, CopyIcon, DiagramIcon, SourcesIcon, TableIcon } from '../shell/icons';
+import { AgainIcon, AlertIcon, BranchIcon, ChevronIcon, DiagramIcon, PencilIcon, SourcesIcon, TableIcon } from '../shell/icons';
+import { CopyButton } from '../shell/CopyButton';
 import { Busy, IconButton, TextButton } from '../shell/controls';
 import { Approvals } from './ApprovalCard';
 import { heldBack } from './approvals';
@@ -17,6 +18,8 @@ import { ToolRows } from './ToolRow';
 /** What a person can do with a run. The same object for all runs, so that a finished run is never drawn again. */
 export interface RunActions {
   ask(question: string): void;
+  /** Takes a question into the composer, to be changed and asked again. */
+  edit(question: string): void;
   stop(runId: string): void;
   showDiagram(runId: string): void;
   showTables(): void;
@@ -39,18 +42,31 @@ interface RunViewProps {
 export const RunView = memo(function RunView({ run, actions, deciding, online }: RunViewProps) {
   return (
     <article className="run flex flex-col gap-4 py-4" aria-label={`Question: ${run.question.slice(0, 80)}`} data-run={run.runId} data-status={run.status}>
-      <div data-testid="message-user" className="rounded-xl bg-tint px-4 py-3 break-words whitespace-pre-wrap">
-        {run.question}
-      </div>
+      {run.question !== '' && <Question question={run.question} onEdit={actions.edit} />}
       {run.status === 'queued' ? <Queued run={run} actions={actions} /> : <Answer run={run} actions={actions} deciding={deciding} online={online} />}
     </article>
   );
 });
 
+/** What was asked, with what can be done about it at its side. */
+function Question({ question, onEdit }: { question: string; onEdit(question: string): void }) {
+  return (
+    <div className="group/question relative">
+      <div data-testid="message-user" className="rounded-xl bg-tint px-4 py-3 break-words whitespace-pre-wrap pointer-coarse:pr-24">
+        {question}
+      </div>
+      <div className="absolute top-2 right-2 flex rounded-lg bg-tint opacity-0 group-hover/question:opacity-100 focus-within:opacity-100 pointer-coarse:top-1 pointer-coarse:opacity-100">
+        <CopyButton text={question} label="Copy the question" />
+        <IconButton label="Edit and ask again" data-testid="edit-question" onClick={() => onEdit(question)}><PencilIcon /></IconButton>
+      </div>
+    </div>
+  );
+}
+
 function Queued({ run, actions }: { run: Run; actions: RunActions }) {
   const place = run.position && run.position > 1 ? `Queued behind ${run.position} other questions` : 'Queued behind the answer above';
   return (
-    <div data-testid="queued" className="flex items-center justify-between gap-3 text-sm text-muted">
+    <div data-testid="queued" className="flex items-center justify-between gap-3 px-4 text-sm text-muted max-sm:px-0">
       <span>{place}</span>
       <TextButton onClick={() => actions.stop(run.runId)}>Withdraw</TextButton>
     </div>
@@ -155,7 +171,10 @@ function Footer({ run, actions }: { run: Run; actions: RunActions }) {
         <TextButton data-testid="show-sources" onClick={() => actions.showSources(run.runId)}><SourcesIcon /> {countSources(run.sources.length)}</TextButton>
       )}
       <span className="flex first:-ml-2">
-        <CopyAnswer text={run.text} />
+        {run.text !== '' && <CopyButton text={run.text} label="Copy the answer" />}
+        {run.status === 'finished' && run.question !== '' && (
+          <IconButton label="Ask this again" data-testid="ask-anew" onClick={() => actions.ask(run.question)}><AgainIcon /></IconButton>
+        )}
         {run.answerId !== undefined && (
           <IconButton label="Branch from here" data-testid="branch-here" onClick={() => actions.branch(run)}><BranchIcon /></IconButton>
         )}
@@ -163,20 +182,6 @@ function Footer({ run, actions }: { run: Run; actions: RunActions }) {
       {run.staleSince !== undefined && <span data-testid="stale" className="text-busy">The catalogue has not been refreshed{run.staleSince && ` since ${new Date(run.staleSince).toLocaleDateString()}`}</span>}
       <Usage run={run} />
     </div>
-  );
-}
-
-function CopyAnswer({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
-  return (
-    <IconButton label={copied ? 'Copied' : 'Copy the answer'} onClick={() => void copy()}>
-      {copied ? <CheckIcon /> : <CopyIcon />}
-    </IconButton>
   );
 }
 

@@ -49,14 +49,16 @@ export function Thread({ view, catalog, actions, onEditUnsent, onWithdraw, onRes
           ))}
         </div>
       </div>
-      {following.newBelow && (
+      {following.standing !== 'end' && (
         <button
           type="button"
-          data-testid="new-below"
+          data-testid={following.standing === 'new' ? 'new-below' : 'to-end'}
+          aria-label={following.standing === 'new' ? undefined : 'To the newest'}
+          title="To the newest"
           onClick={toEnd}
-          className="appear absolute bottom-3 left-1/2 flex h-8 -translate-x-1/2 items-center gap-2 rounded-full border border-edge bg-page px-3 text-sm text-ink hover:bg-hover"
+          className="appear absolute bottom-3 left-1/2 flex h-8 min-w-8 -translate-x-1/2 items-center justify-center gap-2 rounded-full border border-edge bg-page px-2 text-sm text-ink hover:bg-hover pointer-coarse:h-10 pointer-coarse:min-w-10"
         >
-          <DownIcon /> New below
+          <DownIcon />{following.standing === 'new' && <span className="pr-1">New below</span>}
         </button>
       )}
     </div>

@@ -9,6 +9,7 @@ import { Busy, IconButton } from '../shell/controls';
 import { MoreIcon, PlusIcon, SearchIcon } from '../shell/icons';
 import { Mark, Places, ThemeButton } from '../shell/places';
 import { ChatItems, MenuBox, type ChatWish } from './ChatMenu';
+import { ChatTitle } from './ChatTitle';
 import { groupChats } from './groups';
 import { addressOf } from './session';
 
@@ -73,7 +74,7 @@ function ChatLink({ chat, current, onChosen, onWish }: { chat: ChatSummary; curr
         title={title}
         className="flex min-h-9 items-center gap-2 rounded-lg py-1 pr-9 pl-3 text-sm text-ink group-hover/chat:bg-hover aria-[current=page]:bg-hover aria-[current=page]:font-medium"
       >
-        <span className="flex-1 truncate">{title}</span>
+        <span className="min-w-0 flex-1"><ChatTitle title={title} /></span>
         {chat.running && <span title="An answer is being written"><Busy /><span className="sr-only">, an answer is being written</span></span>}
       </a>
       {chat.chat_id !== '' && (

@@ -1,7 +1,7 @@
 //! Grouping by day, and the chat that the server does not know yet.
 
 import { expect, test } from 'vitest';
-import { branchTitle } from './branches';
+import { branchEnding, branchTitle } from './branches';
 import { groupChats, unsentChat, withCurrent, withUnsent } from './groups';
 import { addressOf, sessionOf } from './session';
 
@@ -39,5 +39,7 @@ test('an address names its session', () => {
 });
 
 test('a branch says so in its title, once', () => {
-  expect(['Orders', 'Orders (branch)', ''].map(branchTitle)).toEqual(['Orders (branch)', 'Orders (branch)', 'New chat (branch)']);
+  const titles = ['Orders', 'Orders (branch)', 'Orders (branch 2)', 'A (branch) of orders', ''];
+  expect(titles.map(branchTitle)).toEqual(['Orders (branch)', 'Orders (branch 2)', 'Orders (branch 3)', 'A (branch) of orders (branch)', 'New chat (branch)']);
+  expect(titles.map(branchEnding)).toEqual(['', '(branch)', '(branch 2)', '', '']);
 });

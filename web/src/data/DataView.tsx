@@ -8,6 +8,7 @@ import { IconButton, TextButton } from '../shell/controls';
 import type { Entry } from '../shell/finding';
 import { useHandler, useKeys, useMedia, useNow, isWriting } from '../shell/hooks';
 import { CloseIcon, MenuIcon, PlusIcon } from '../shell/icons';
+import { KeysHelp, TABLE_KEYS } from '../shell/KeysHelp';
 import { Palette } from '../shell/Palette';
 import { homeOf } from '../shell/places';
 import { Sheet } from '../shell/Sheet';
@@ -34,12 +35,18 @@ export default function DataView() {
     document.title = `${name ?? 'Data'} · Tidewire`;
   }, [name]);
   const [finding, setFinding] = useState(false);
+  const [helping, setHelping] = useState(false);
   useKeys((event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'k') return;
-    event.preventDefault();
-    setFinding((open) => !open);
+    const command = event.ctrlKey || event.metaKey;
+    if (command && event.key.toLowerCase() === 'k') {
+      event.preventDefault();
+      setFinding((open) => !open);
+    } else if (event.key === '?' && !command && !finding && !isWriting(event)) {
+      event.preventDefault();
+      setHelping(true);
+    }
   });
-  const entries = useMemo(() => (finding ? entriesOf(collections) : []), [finding]);
+  const entries = useMemo(() => (finding ? entriesOf(collections, () => setHelping(true)) : []), [finding]);
   const find = () => (setListOpen(false), setFinding(true));
   const sidebar = <DataSidebar collections={collections} current={name} onFind={find} onChosen={() => setListOpen(false)} />;
   const menu = hasSidebar ? null : <IconButton label="Collections" onClick={() => setListOpen(true)}><MenuIcon /></IconButton>;
@@ -52,12 +59,13 @@ export default function DataView() {
       )}
       {name === undefined ? <Choice menu={menu} collections={collections} /> : <OpenTable key={name} place={place} name={name} menu={menu} collections={collections} />}
       <Palette open={finding} onOpenChange={setFinding} entries={entries} things="collections, actions" />
+      <KeysHelp open={helping} onOpenChange={setHelping} keys={TABLE_KEYS} />
     </div>
   );
 }
 
 /** What Ctrl/⌘ K finds here. */
-function entriesOf({ list = [], refresh }: Collections): readonly Entry[] {
+function entriesOf({ list = [], refresh }: Collections, showKeys: () => void): readonly Entry[] {
   const action = (title: string, run: () => void): Entry => ({ id: `action ${title}`, kind: 'Action', title, run });
   return [
     ...list.map(({ name, count }): Entry => ({ id: `collection ${name}`, kind: 'Collection', title: name, ...(count === undefined ? {} : { detail: rowsInWords(count) }), run: () => goTo({ collection: name, filter: '' }) })),
@@ -65,6 +73,7 @@ function entriesOf({ list = [], refresh }: Collections): readonly Entry[] {
     action('Read the list of collections again', refresh),
     action('Go to the chats', () => (location.hash = homeOf('chats'))),
     action('Change between light and dark', toggleTheme),
+    action('Show the keyboard shortcuts', () => setTimeout(showKeys)),
     ...(currentKey() === null ? [] : [action('Sign out', signOut)]),
   ];
 }

@@ -152,7 +152,7 @@ function isEditable(column: Column): boolean {
 }
 
 function isTyping(event: KeyboardEvent): boolean {
-  return event.key.length === 1 && event.key !== '/' && !event.ctrlKey && !event.metaKey && !event.altKey;
+  return event.key.length === 1 && event.key !== '/' && event.key !== '?' && !event.ctrlKey && !event.metaKey && !event.altKey;
 }
 
 function keyOf(event: KeyboardEvent): string {

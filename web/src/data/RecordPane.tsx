@@ -1,8 +1,9 @@
 //! One record with all its members as JSON: read, changed, deleted; or a new one.
 
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { CopyButton } from '../shell/CopyButton';
 import { IconButton, TextButton } from '../shell/controls';
-import { CheckIcon, CloseIcon, CopyIcon } from '../shell/icons';
+import { CloseIcon } from '../shell/icons';
 import type { Column } from './columns';
 import { changedFields, type Table } from './table';
 import type { DataRecord } from '@tidewire/client/live-data';
@@ -53,7 +54,7 @@ export function RecordPane({ table, opened, onOpen, onClose }: RecordPaneProps) 
     <section data-testid="record" aria-label="Record" onKeyDown={onKeyDown} className="flex h-full min-h-0 flex-col bg-page">
       <header className="flex h-14 shrink-0 items-center gap-1 border-b border-line pr-3 pl-4">
         <h2 className="min-w-0 flex-1 truncate text-sm font-medium">{id === undefined ? 'New row' : <span className="font-mono" title={id}>{id}</span>}</h2>
-        {shown && <CopyButton text={JSON.stringify(shown, null, 2)} />}
+        {shown && <CopyButton label="Copy as JSON" text={JSON.stringify(shown, null, 2)} />}
         <IconButton label="Close the record" data-testid="close-record" onClick={onClose}><CloseIcon /></IconButton>
       </header>
       {isGone && <p role="status" className="border-b border-line bg-busy-tint px-4 py-2 text-sm text-busy">This record has been deleted; this is how it was</p>}
@@ -110,15 +111,6 @@ function Writing({ busy, isNew, onSave, onCancel }: { busy: boolean; isNew: bool
       <TextButton onClick={onCancel}>Cancel</TextButton>
       <span className="ml-auto text-sm text-muted pointer-coarse:hidden"><kbd>Ctrl ↵</kbd> saves</span>
     </>
-  );
-}
-
-function CopyButton({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false);
-  return (
-    <IconButton label={copied ? 'Copied' : 'Copy as JSON'} onBlur={() => setCopied(false)} onClick={() => void navigator.clipboard.writeText(text).then(() => setCopied(true))}>
-      {copied ? <CheckIcon /> : <CopyIcon />}
-    </IconButton>
   );
 }
 

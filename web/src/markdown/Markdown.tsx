@@ -3,7 +3,8 @@
 //! Images are not loaded (their address could carry data away); raw HTML is shown as the text that it is.
 
 import type { Token, Tokens } from 'marked';
-import { Fragment, memo, useRef, useState, type ReactNode } from 'react';
+import { Fragment, memo, useRef, type ReactNode } from 'react';
+import { useCopying } from '../shell/clipboard';
 import { BlockReader, type Block } from './blocks';
 import { CitedContext, CitedText, NOTHING_CITED } from './Citations';
 import { decodeEntities, safeHref } from './text';
@@ -131,17 +132,12 @@ const TableRow = memo(
 const PIECE = 80;
 
 function CodeBlock({ token }: { token: Tokens.Code }) {
-  const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(token.text);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
+  const { copied, copy } = useCopying();
   return (
     <figure className="code-box">
       <figcaption>
         <span>{token.lang ?? ''}</span>
-        <button type="button" onClick={() => void copy()}>
+        <button type="button" aria-label={copied ? 'Copied' : 'Copy the code'} onClick={() => copy(token.text)}>
           {copied ? 'Copied' : 'Copy'}
         </button>
       </figcaption>

@@ -8,6 +8,7 @@ import { isData, useHash } from '../data/address';
 import { useAccess } from '../server/access';
 import { knowAgents, messageOptions } from '../server/models';
 import { useCatalog, useChats, useHealth } from '../server/resources';
+import { focusQuietly } from './hooks';
 import { Notices } from './notices';
 import { rememberPlace } from './places';
 import { SignIn } from './SignIn';
@@ -44,8 +45,7 @@ function Chats() {
   }, [catalog.value]);
   const store = useMemo(() => newStore(sessionId), [sessionId]);
   useEffect(() => {
-    // With a touch screen the focus would bring up the keyboard over what one wants to read.
-    if (matchMedia('(pointer: fine)').matches) document.querySelector<HTMLElement>('[data-testid=composer]')?.focus({ preventScroll: true });
+    focusQuietly(document.querySelector<HTMLElement>('[data-testid=composer]'));
   }, [sessionId]);
   // Another chat is another page as far as drafts, scroll and canvas go.
   return <Workspace key={sessionId} store={store} catalog={catalog} chats={chats} health={health} />;

@@ -8,19 +8,21 @@ import { currentKey, signOut } from '../server/access';
 import type { ChatSummary } from '../server/resources';
 import { IconButton } from './controls';
 import { MoreIcon } from './icons';
+import { copyText } from './clipboard';
 import { say } from './notices';
 
 interface HeaderMenuProps {
   chat: ChatSummary;
   conversation: Conversation;
   onWish(wish: ChatWish, chat: ChatSummary): void;
+  onKeys(): void;
 }
 
 /** The menu in the header. */
-export function HeaderMenu({ chat, conversation, onWish }: HeaderMenuProps) {
+export function HeaderMenu({ chat, conversation, onWish, onKeys }: HeaderMenuProps) {
   const isEmpty = conversation.runs.length === 0;
   const copy = (text: string, done: string) =>
-    void navigator.clipboard.writeText(text).then(() => say(done), () => say('The browser does not allow copying here', 'bad'));
+    void copyText(text).then((copied) => (copied ? say(done) : say('The browser does not allow copying here', 'bad')));
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>
@@ -30,6 +32,8 @@ export function HeaderMenu({ chat, conversation, onWish }: HeaderMenuProps) {
         <MenuItem onSelect={() => copy(location.href, 'The link is copied')}>Copy the link</MenuItem>
         <MenuItem disabled={isEmpty} onSelect={() => copy(toMarkdown(conversation), 'The chat is copied')}>Copy as Markdown</MenuItem>
         <ChatItems chat={chat} isEmpty={isEmpty} onWish={onWish} />
+        {/* After the menu has given the focus back to where it came from. */}
+        <MenuItem onSelect={() => void setTimeout(onKeys)}>Keyboard shortcuts</MenuItem>
         {currentKey() !== null && <MenuItem onSelect={signOut}>Sign out</MenuItem>}
       </MenuBox>
     </DropdownMenu.Root>

@@ -7,6 +7,7 @@ import { Canvas } from '../canvas/Canvas';
 import { runsWithDiagram, runsWithSources } from '../canvas/state';
 import { ChatColumn } from '../chat/ChatColumn';
 import { ChatDialogs } from '../chats/ChatDialogs';
+import { ChatTitle } from '../chats/ChatTitle';
 import { unsentChat } from '../chats/groups';
 import { startChat } from '../chats/session';
 import { Sidebar } from '../chats/Sidebar';
@@ -19,9 +20,10 @@ import { useEntries } from './entries';
 import { HeaderMenu } from './HeaderMenu';
 import { isWriting, useHandler, useKeys, useMedia, useSteady } from './hooks';
 import { CanvasIcon, MenuIcon, PlusIcon } from './icons';
+import { CHAT_KEYS, KeysHelp } from './KeysHelp';
 import { Palette } from './Palette';
 import { Sheet } from './Sheet';
-import { useCanvas, useListed, useRefreshing, useWords } from './state';
+import { useCanvas, useListed, useRefreshing, useUnseen, useWords } from './state';
 
 interface WorkspaceProps {
   store: ConversationStore;
@@ -38,6 +40,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   const [canvas, changeCanvas] = useCanvas(view, hasCanvas);
   const [chatsOpen, setChatsOpen] = useState(false);
   const [paletteOpen, setPaletteOpen] = useState(false);
+  const [keysOpen, setKeysOpen] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const words = useWords(view, health.value);
   const listed = useListed(view, chats.value?.chats);
@@ -45,9 +48,10 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   const title = current.title || 'New chat';
   const wishes = useChatWishes({ store, refresh: chats.refresh });
   useRefreshing(view, chats, catalog, health);
+  const unseen = useUnseen(view.conversation);
   useEffect(() => {
-    document.title = `${title} · Tidewire`;
-  }, [title]);
+    document.title = `${unseen ? '● ' : ''}${title} · Tidewire`;
+  }, [title, unseen]);
 
   const askTable = useHandler((table: string) => {
     if (!hasCanvas) changeCanvas({ open: false });
@@ -55,9 +59,9 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
   });
   const focus = () => field.current?.focus();
   const stop = view.active ? () => store.stop() : undefined;
-  const entries = useEntries(paletteOpen, { chats: listed, catalog: catalog.value, stop, changeCanvas, askTable, focus });
-  const overlay = paletteOpen || chatsOpen || wishes.question !== undefined || (canvas.open && !hasCanvas);
-  useShortcuts({ overlay, focus, stop: () => store.stop(), find: () => setPaletteOpen((open) => !open) });
+  const entries = useEntries(paletteOpen, { chats: listed, catalog: catalog.value, stop, changeCanvas, askTable, focus, showKeys: () => setKeysOpen(true) });
+  const overlay = paletteOpen || keysOpen || chatsOpen || wishes.question !== undefined || (canvas.open && !hasCanvas);
+  useShortcuts({ overlay, focus, stop: () => store.stop(), find: () => setPaletteOpen((open) => !open), help: () => setKeysOpen(true) });
 
   const sidebar = (
     <Sidebar
@@ -94,7 +98,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
           {!hasSidebar && <ConnectionDot words={words} compact />}
           {!hasSidebar && <IconButton label="New chat" data-testid="new-chat" onClick={startChat}><PlusIcon /></IconButton>}
           {!hasSidebar && <IconButton label="Chats" className="order-first" onClick={() => setChatsOpen(true)}><MenuIcon /></IconButton>}
-          <HeaderMenu chat={current} conversation={view.conversation} onWish={wishes.wish} />
+          <HeaderMenu chat={current} conversation={view.conversation} onWish={wishes.wish} onKeys={() => setKeysOpen(true)} />
           <IconButton label={canvas.open ? 'Close the canvas' : 'Open the canvas'} data-testid="toggle-canvas" aria-pressed={canvas.open} onClick={() => changeCanvas({ open: !canvas.open })}>
             <CanvasIcon />
           </IconButton>
@@ -106,6 +110,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
         : <Sheet side="right" title="Canvas" open={canvas.open} onOpenChange={(open) => changeCanvas({ open })}>{canvasPane}</Sheet>}
       <ChatDialogs question={wishes.question} onClose={wishes.close} onRename={wishes.rename} onDelete={wishes.remove} />
       <Palette open={paletteOpen} onOpenChange={setPaletteOpen} entries={entries} />
+      <KeysHelp open={keysOpen} onOpenChange={setKeysOpen} keys={CHAT_KEYS} />
     </div>
   );
 }
@@ -113,7 +118,7 @@ export function Workspace({ store, catalog, chats, health }: WorkspaceProps) {
 function Header({ title, children }: { title: string; children: ReactNode }) {
   return (
     <header className="flex h-14 shrink-0 items-center gap-2 border-b border-line px-4 max-sm:gap-1 max-sm:px-2">
-      <h1 className="min-w-0 flex-1 truncate font-medium">{title}</h1>
+      <h1 className="min-w-0 flex-1 font-medium" title={title}><ChatTitle title={title} /></h1>
       {children}
     </header>
   );
@@ -125,9 +130,10 @@ interface Shortcuts {
   focus(): void;
   stop(): void;
   find(): void;
+  help(): void;
 }
 
-function useShortcuts({ overlay, focus, stop, find }: Shortcuts): void {
+function useShortcuts({ overlay, focus, stop, find, help }: Shortcuts): void {
   useKeys((event) => {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === 'k') {
@@ -136,6 +142,9 @@ function useShortcuts({ overlay, focus, stop, find }: Shortcuts): void {
     } else if (event.key === '/' && !command && !overlay && !isWriting(event)) {
       event.preventDefault();
       focus();
+    } else if (event.key === '?' && !command && !overlay && !isWriting(event)) {
+      event.preventDefault();
+      help();
     } else if (event.key === 'Escape' && !overlay && !event.defaultPrevented) {
       stop();
     }

@@ -18,6 +18,7 @@ export interface EntryParts {
   changeCanvas(change: Partial<CanvasState>): void;
   askTable(table: string): void;
   focus(): void;
+  showKeys(): void;
 }
 
 /** The entries, made when the palette opens; a list that changes under the hand misleads. */
@@ -25,7 +26,7 @@ export function useEntries(open: boolean, parts: EntryParts): readonly Entry[] {
   return useMemo(() => (open ? [...actions(parts), ...chats(parts), ...tables(parts)] : []), [open]);
 }
 
-function actions({ stop, changeCanvas, focus }: EntryParts): Entry[] {
+function actions({ stop, changeCanvas, focus, showKeys }: EntryParts): Entry[] {
   const action = (title: string, run: () => void): Entry => ({ id: `action ${title}`, kind: 'Action', title, run });
   return [
     ...(stop ? [action('Stop the answer', stop)] : []),
@@ -37,6 +38,7 @@ function actions({ stop, changeCanvas, focus }: EntryParts): Entry[] {
     action('Change between light and dark', toggleTheme),
     // After the dialog has given the focus back to where it came from.
     action('Write a question', () => setTimeout(focus)),
+    action('Show the keyboard shortcuts', () => setTimeout(showKeys)),
     ...(currentKey() === null ? [] : [action('Sign out', signOut)]),
   ];
 }

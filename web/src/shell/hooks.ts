@@ -67,6 +67,11 @@ export function useSteady<T>(list: readonly T[]): readonly T[] {
   return before.current;
 }
 
+/** Gives the focus to a field, except with a touch screen: there it would bring up the keyboard over what one wants to read. */
+export function focusQuietly(field: HTMLElement | null): void {
+  if (matchMedia('(pointer: fine)').matches) field?.focus({ preventScroll: true });
+}
+
 /** Whether a key press belongs to a field that the person writes in. */
 export function isWriting(event: KeyboardEvent): boolean {
   const target = event.target;

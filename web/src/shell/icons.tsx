@@ -28,6 +28,8 @@ export const CanvasIcon = () => <Icon><rect x="2" y="3" width="12" height="10" r
 export const DiagramIcon = () => <Icon><rect x="2" y="2.5" width="5" height="4" rx="1" /><rect x="9" y="9.5" width="5" height="4" rx="1" /><path d="M4.5 6.5v5H9" /></Icon>;
 export const TableIcon = () => <Icon><rect x="2" y="3" width="12" height="10" rx="1.5" /><path d="M2 6.5h12M6.5 6.5V13" /></Icon>;
 export const CopyIcon = () => <Icon><rect x="5.5" y="5.5" width="8" height="8" rx="1.5" /><path d="M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2" /></Icon>;
+export const PencilIcon = () => <Icon><path d="m10.5 3 2.5 2.5-7.5 7.5-3 .5.5-3zM9 4.5 11.5 7" /></Icon>;
+export const AgainIcon = () => <Icon><path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.5v2.6h-2.6" /></Icon>;
 export const CheckIcon = () => <Icon><path d="m3 8.5 3.5 3.5L13 4.5" /></Icon>;
 export const AlertIcon = () => <Icon><circle cx="8" cy="8" r="6" /><path d="M8 5v3.5M8 11h.01" /></Icon>;
 export const ChatIcon = () => <Icon><path d="M13.5 8a5.5 5 0 0 1-8 4.4L2.5 13l.8-2.6A5 5 0 1 1 13.5 8Z" /></Icon>;

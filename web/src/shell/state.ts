@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { afterRun, closedCanvas, type CanvasState } from '../canvas/state';
 import { titleOf, unsentChat, withCurrent, withUnsent } from '../chats/groups';
 import { describe, type Words } from '../connection/words';
-import type { Run } from '../conversation/model';
+import { isOpen, type Conversation, type Run } from '../conversation/model';
 import { unsentSessions } from '../conversation/outbox';
 import type { View } from '../conversation/store';
 import type { ChatSummary, Health, Resource } from '../server/resources';
@@ -56,6 +56,22 @@ export function useWords(view: View, health: Health | undefined): Words {
   const draining = health?.status === 'draining';
   const unsent = view.outbox.length;
   return useMemo(() => describe(view.connection, { offline, now, draining, unsent }), [view.connection, offline, now, draining, unsent]);
+}
+
+/** Whether an answer has ended since the person last looked at this tab. */
+export function useUnseen({ runs }: Conversation): boolean {
+  const [unseen, setUnseen] = useState(false);
+  const last = runs.at(-1);
+  const ended = last !== undefined && last.live && !isOpen(last) ? last.runId : undefined;
+  useEffect(() => {
+    if (ended !== undefined && document.visibilityState === 'hidden') setUnseen(true);
+  }, [ended]);
+  useEffect(() => {
+    const look = () => document.visibilityState === 'visible' && setUnseen(false);
+    document.addEventListener('visibilitychange', look);
+    return () => document.removeEventListener('visibilitychange', look);
+  }, []);
+  return unseen;
 }
 
 /** Reads the lists again when a run begins or ends, when the connection comes back, and when the chat is gone. */
