@@ -24,6 +24,8 @@ const LOOP_WRITES: usize = 200;
 const LOOP_WARM_UP: usize = 20;
 const TEXT: usize = 200;
 const TARGET_LOOP: f64 = 12.0;
+/// The offsets are within so many bytes from a notification's end.
+const OFFSETS: usize = 80;
 
 /// What one run gave.
 struct Run {
@@ -162,11 +164,13 @@ fn changes(message: &[u8]) -> usize {
     covered(message).map_or(0, |(from, to)| to + 1 - from)
 }
 
-/// The first and the last offset that a notification covers.
+/// The first and the last offset that a notification covers. They stand at its end; looking through all of it would cost
+/// the load generator more than reading it.
 pub(super) fn covered(message: &[u8]) -> Option<(usize, usize)> {
+    let end = &message[message.len().saturating_sub(OFFSETS)..];
     let number = |name: &[u8]| {
-        let begin = find(message, name)? + name.len();
-        let digits: Vec<u8> = message[begin..].iter().copied().take_while(u8::is_ascii_digit).collect();
+        let begin = find(end, name)? + name.len();
+        let digits: Vec<u8> = end[begin..].iter().copied().take_while(u8::is_ascii_digit).collect();
         String::from_utf8(digits).ok()?.parse::<usize>().ok()
     };
     Some((number(b"\"from_offset\":")?, number(b"\"offset\":")?))
