@@ -14,7 +14,7 @@ use crate::chat;
 use crate::command::{ChatRef, Command};
 use crate::conversation::ChatSettings;
 use crate::engine::Core;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::ChatId;
 use crate::identity::{Identity, KV};
 use crate::query::Query;
@@ -40,6 +40,16 @@ pub(crate) async fn check(core: &Core, identity: &Identity, command: &Command) -
                 own(core, identity, *source).await?;
             }
             Ok(())
+        }
+    }
+}
+
+/// The same for a command that names no chat by its id, and so needs no look into the store.
+pub(crate) fn check_at_once(identity: &Identity, command: &Command) -> Result<()> {
+    match judge(identity, command)? {
+        Chats::None => Ok(()),
+        Chats::One(_) | Chats::Merged(..) => {
+            Err(Error::forbidden("this command's chat must be looked up first"))
         }
     }
 }

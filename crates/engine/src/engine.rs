@@ -341,6 +341,27 @@ impl Engine {
         Connection::new(identity, Arc::clone(&self.core))
     }
 
+    /// Does what needs nothing but a look into memory, as [`execute`](Self::execute) would; `None` where a command needs
+    /// more.
+    pub fn execute_at_once(&self, connection: &Connection, command: &Command) -> Option<Result<Reply>> {
+        if !is_in_memory(command) {
+            return None;
+        }
+        let judged = access::check_at_once(connection.identity(), command);
+        Some(judged.and_then(|()| self.from_memory(connection, command)))
+    }
+
+    fn from_memory(&self, connection: &Connection, command: &Command) -> Result<Reply> {
+        match command {
+            Command::ListModels => Ok(Reply::Models(self.core.models.list())),
+            Command::ListTools => Ok(direct::tools(&self.core)),
+            Command::Unwatch { collection, watch: number } => {
+                Ok(watch::unwatch(connection, collection, *number))
+            }
+            _ => Err(later("this command")),
+        }
+    }
+
     /// Does what a client asks. Events that follow come out of the connection's [`next`](Connection::next); those
     /// that belong to a `FollowChat` come after its reply if both are called from one task.
     ///
@@ -385,16 +406,14 @@ impl Engine {
                 direct::complete(core, connection, question).await
             }
             Command::Embed { texts, model } => direct::embed(core, texts, model.as_deref()).await,
-            Command::ListModels => Ok(Reply::Models(core.models.list())),
-            Command::ListTools => Ok(direct::tools(core)),
+            Command::ListModels | Command::ListTools | Command::Unwatch { .. } => {
+                self.from_memory(connection, &command)
+            }
             Command::CallTool { name, arguments } => {
                 direct::call_tool(core, connection.identity(), &name, arguments).await
             }
             Command::Watch { collection, watch: number, filter, after } => {
                 watch::watch(core, connection, &collection, number, filter, after).await
-            }
-            Command::Unwatch { collection, watch: number } => {
-                Ok(watch::unwatch(connection, &collection, number))
             }
             command => self.data(connection.identity(), command).await,
         }
@@ -541,6 +560,11 @@ impl Engine {
             calls: counters.tally.calls(),
         }
     }
+}
+
+/// Whether a command is answered from memory alone.
+fn is_in_memory(command: &Command) -> bool {
+    matches!(command, Command::Unwatch { .. } | Command::ListModels | Command::ListTools)
 }
 
 fn later(what: &str) -> Error {

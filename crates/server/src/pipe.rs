@@ -41,8 +41,6 @@ pub(crate) enum Turn {
     Gone,
     /// The client broke the rules, and is told so with this close code and reason.
     Broken(u16, &'static str),
-    /// All that was queued has been written.
-    Written,
 }
 
 /// One WebSocket.
@@ -123,16 +121,13 @@ impl Pipe {
         (self.wire.read, self.wire.written)
     }
 
-    /// Writes what waits, and reads the next message if `reading`. Whatever is ready first is reported.
-    pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Turn> {
-        if self.is_writing()
-            && let Poll::Ready(result) = self.wire.poll_write_all(cx)
-        {
-            return Poll::Ready(if result.is_ok() { Turn::Written } else { Turn::Gone });
-        }
-        if !reading {
-            return Poll::Pending;
-        }
+    /// Writes until nothing waits. Whether the connection is still there.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.wire.poll_write_all(cx).map(|result| result.is_ok())
+    }
+
+    /// Reads the next message.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let turn = self.poll_read(cx);
         if turn.is_pending() && self.bloated {
             self.slim();

@@ -1,8 +1,9 @@
 //! The socket's loop: one task owns one WebSocket and everything that belongs to it. Only who brings news of records to
 //! many takes a turn in its place, when the socket is free: see [`Bell`].
 //!
-//! A turn of the loop has one arm for each thing that can happen: a frame came in or the queued ones went out, an
-//! event wants out, a command was executed, a deadline passed, the server is closing. Commands of one connection are
+//! A turn of the loop has one arm for each thing that can happen: a frame came in or a command was executed, an event
+//! wants out, a deadline passed, the server is closing. What a client asks and what can be answered at once is read,
+//! executed and written in one go, without a second turn. Commands of one connection are
 //! executed one after the other in the order in which they came, while reading, events and heartbeats go on; so a
 //! slow command delays those behind it and nothing else. Edits that follow one another are handed to the store
 //! together, so that they share a commit. What frames mean is the dialect's business.
@@ -74,6 +75,14 @@ struct Commands<'a> {
     edits: bool,
 }
 
+/// What the commands of a conversation are executed with.
+struct Asker<'a> {
+    engine: &'a Engine,
+    connection: &'a Connection,
+    /// Who was sent away does nothing more.
+    stay: &'a CancellationToken,
+}
+
 /// A conversation. Its task holds the lock while it works and never while it waits; meanwhile who brings news may take
 /// a turn in its place.
 struct Shared(Mutex<Talk>);
@@ -104,7 +113,7 @@ async fn own(
     stay: CancellationToken,
 ) {
     shared.lock().mount.figures.connections.increment(1.0);
-    let end = shared.run(&app.engine, &connection, &stay).await;
+    let end = shared.run(Asker { engine: &app.engine, connection: &connection, stay: &stay }).await;
     // What the client holds open ends now, not when its goodbye has been said.
     shared.lock().is_over = true;
     drop(connection);
@@ -145,31 +154,29 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(&self, engine: &Engine, connection: &Connection, stay: &CancellationToken) -> End {
+    async fn run(&self, asker: Asker<'_>) -> End {
         let mut running = Commands::default();
         let first = self.lock().armed;
         let mut sleep = pin!(tokio::time::sleep_until(first));
-        let mut sent_away = pin!(stay.cancelled());
+        let mut sent_away = pin!(asker.stay.cancelled());
         loop {
             // Many small messages come with one read; others have their turn between them.
             tokio::task::coop::consume_budget().await;
-            // Looked at before a command begins: who was revoked does nothing more.
-            if stay.is_cancelled() {
+            if asker.stay.is_cancelled() {
                 return self.lock().sent_away();
             }
-            let prepared = self.lock().prepare(engine, connection, &mut running, sleep.as_mut());
-            let wants = match prepared {
-                Ok(wants) => wants,
+            let prepared = self.lock().prepare(sleep.as_mut());
+            let takes_events = match prepared {
+                Ok(takes_events) => takes_events,
                 Err(end) => return end,
             };
             // What is taken for the client is said under the same lock, so that nobody's turn comes between.
-            let mut next = pin!(next_events(connection));
+            let mut next = pin!(next_events(asker.connection));
             tokio::select! {
                 biased;
                 () = sleep.as_mut() => self.lock().on_deadline(),
-                () = std::future::poll_fn(|cx| self.lock().poll_turn(cx, wants.reading)) => {}
-                () = std::future::poll_fn(|cx| self.lock().poll_result(cx, &mut running)) => {}
-                () = std::future::poll_fn(|cx| self.lock().poll_events(cx, next.as_mut())), if wants.events => {}
+                () = std::future::poll_fn(|cx| self.lock().poll_work(cx, &asker, &mut running, takes_events)) => {}
+                () = std::future::poll_fn(|cx| self.lock().poll_events(cx, next.as_mut())), if takes_events => {}
                 () = sent_away.as_mut() => {}
             }
         }
@@ -205,12 +212,6 @@ struct Talk {
     is_over: bool,
 }
 
-/// What the task waits for.
-struct Wants {
-    reading: bool,
-    events: bool,
-}
-
 impl Talk {
     fn new(
         app: Arc<App>,
@@ -240,23 +241,15 @@ impl Talk {
         }
     }
 
-    /// Does what is to be done before the task waits again.
-    fn prepare<'c>(
-        &mut self,
-        engine: &'c Engine,
-        connection: &'c Connection,
-        running: &mut Commands<'c>,
-        sleep: Pin<&mut Sleep>,
-    ) -> Result<Wants, End> {
-        self.start_more(engine, connection, running);
+    /// Does what is to be done before the task waits again. Whether events are waited for.
+    fn prepare(&mut self, sleep: Pin<&mut Sleep>) -> Result<bool, End> {
         self.write();
         if let Some(end) = self.end.take() {
             return Err(end);
         }
         self.is_nudged = false;
         self.rearm(sleep);
-        let reading = self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room();
-        Ok(Wants { reading, events: self.takes_events() })
+        Ok(self.takes_events())
     }
 
     /// Hands the kernel what it takes. That is nearly always all; then no time has to be watched.
@@ -314,12 +307,74 @@ impl Talk {
         End::Close(1008, "the key was revoked; ask for another".into())
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<()> {
+    /// Writes what waits, then reads what has come, executes it and writes the answers: all that is possible at once. It
+    /// is ready when the task is to look anew at what it waits for.
+    fn poll_work<'c>(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: &Asker<'c>,
+        running: &mut Commands<'c>,
+        took_events: bool,
+    ) -> Poll<()> {
         if self.is_nudged {
             return Poll::Ready(());
         }
-        match ready!(self.pipe.poll_turn(cx, reading)) {
-            Turn::Written => {}
+        let blocked = match self.pipe.poll_write(cx) {
+            Poll::Ready(true) => false,
+            Poll::Ready(false) => return self.gone(),
+            Poll::Pending => true,
+        };
+        let reads = self.work(cx, asker, running);
+        self.write();
+        // What was written may have made room for reading on.
+        let waits_as_before = self.end.is_none()
+            && reads == Some(self.is_reading())
+            && self.pipe.is_writing() == blocked
+            && self.takes_events() == took_events
+            && self.deadline() >= self.armed;
+        if waits_as_before { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn gone(&mut self) -> Poll<()> {
+        self.end = Some(End::Gone);
+        Poll::Ready(())
+    }
+
+    /// Reads and executes. What has come is read before a result goes out. Whether it then waits for more to read; `None`
+    /// if there is more to do.
+    fn work<'c>(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: &Asker<'c>,
+        running: &mut Commands<'c>,
+    ) -> Option<bool> {
+        loop {
+            // Each step is counted, however little it is, so that who floods us has no longer turn than others.
+            let Poll::Ready(step) = tokio::task::coop::poll_proceed(cx) else { return None };
+            let reading = self.is_reading();
+            if !reading || self.poll_message(cx).is_pending() {
+                let has_more = self.answer_one(cx, asker, running) && self.has_commands(running);
+                if !has_more {
+                    return Some(reading);
+                }
+            }
+            step.made_progress();
+            if self.end.is_some() {
+                return None;
+            }
+        }
+    }
+
+    fn has_commands(&self, running: &Commands<'_>) -> bool {
+        !running.list.is_empty() || !self.waiting.is_empty()
+    }
+
+    fn is_reading(&self) -> bool {
+        self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room()
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.pipe.poll_message(cx)) {
             Turn::Gone => self.end = Some(End::Gone),
             Turn::Broken(code, reason) => self.end = Some(End::Close(code, reason.into())),
             Turn::Message(message) => self.on_message(&message),
@@ -327,10 +382,21 @@ impl Talk {
         Poll::Ready(())
     }
 
-    fn poll_result(&mut self, cx: &mut Context<'_>, running: &mut Commands<'_>) -> Poll<()> {
-        let (ticket, result) = ready!(running.poll_next(cx));
+    /// Begins what may begin and answers the oldest command, if it is done. Whether something was answered.
+    fn answer_one<'c>(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: &Asker<'c>,
+        running: &mut Commands<'c>,
+    ) -> bool {
+        // Looked at before a command begins: who was revoked does nothing more.
+        if asker.stay.is_cancelled() {
+            return false;
+        }
+        self.start_more(asker, running);
+        let Poll::Ready((ticket, result)) = running.poll_next(cx) else { return false };
         self.on_result(ticket, result);
-        Poll::Ready(())
+        true
     }
 
     fn poll_events(
@@ -344,13 +410,13 @@ impl Talk {
     }
 
     /// Begins what may begin now of what waits. What the rate limit refuses is answered at once, in its turn.
-    fn start_more<'c>(&mut self, engine: &'c Engine, connection: &'c Connection, running: &mut Commands<'c>) {
+    fn start_more<'c>(&mut self, asker: &Asker<'c>, running: &mut Commands<'c>) {
         while let Some((ticket, command)) = self.waiting.pop_front_if(|(_, command)| running.admit(command)) {
             if let Err(refused) = self.take_from_bucket(&command) {
                 self.on_result(ticket, Err(refused));
                 continue;
             }
-            running.push(ticket, is_edit(&command), Box::pin(engine.execute(connection, command)));
+            running.start(ticket, command, asker);
         }
         if self.waiting.is_empty() {
             // A quiet connection keeps no queue.
@@ -382,7 +448,11 @@ impl Talk {
         guard(&mut self.frames, |frames| {
             let Step { frames: answers, commands } = self.session.decode(incoming, now.into_std());
             frames.extend(answers);
-            self.waiting.extend(commands);
+            if self.waiting.is_empty() {
+                self.waiting = commands.into();
+            } else {
+                self.waiting.extend(commands);
+            }
         });
         self.send();
     }
@@ -502,14 +572,13 @@ impl<'a> Commands<'a> {
         self.list.is_empty() || (self.edits && self.list.len() < EDITS && is_edit(command))
     }
 
-    fn push(
-        &mut self,
-        ticket: Ticket,
-        is_edit: bool,
-        command: Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>,
-    ) {
-        self.edits = is_edit;
-        self.list.push_back((ticket, Running::Now(command)));
+    fn start(&mut self, ticket: Ticket, command: Command, asker: &Asker<'a>) {
+        self.edits = is_edit(&command);
+        let running = match asker.engine.execute_at_once(asker.connection, &command) {
+            Some(result) => Running::Done(result),
+            None => Running::Now(Box::pin(asker.engine.execute(asker.connection, command))),
+        };
+        self.list.push_back((ticket, running));
     }
 
     /// The result of the oldest one; waits for ever while there is none. All of them go on meanwhile.

@@ -1,7 +1,7 @@
 //! The conversation on `/api/ws`: what a client's frames ask for, and which frames its replies and events become.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -25,6 +25,9 @@ use super::typed::Values;
 use super::wire::{self, ClientMessage, DecodeError};
 use crate::frame::{Frame, Incoming};
 use crate::session::{Session, Step, Switches, Ticket};
+
+/// A list of what is asked with more places than this is given back when it is empty.
+const KEPT_PLACES: usize = 4;
 
 /// What was asked, until it is answered.
 struct Asked {
@@ -55,6 +58,14 @@ enum What {
     ToolResult { chat: String },
 }
 
+/// What is said of the end of a collection's subscriptions.
+#[derive(serde::Serialize)]
+struct Unsubscribed<'a> {
+    collection: &'a str,
+    found: bool,
+    unsubscribed: bool,
+}
+
 /// A subscription of this connection.
 struct Watch {
     number: u64,
@@ -67,7 +78,8 @@ pub struct LiveData {
     switches: Arc<Switches>,
     format: Format,
     next_ticket: u64,
-    asked: BTreeMap<Ticket, Asked>,
+    /// What is not answered yet, oldest first.
+    asked: VecDeque<(Ticket, Asked)>,
     correlation: Correlation,
     watches: Vec<Watch>,
     next_watch: u64,
@@ -82,7 +94,7 @@ impl LiveData {
             switches,
             format: Format::Json,
             next_ticket: 0,
-            asked: BTreeMap::new(),
+            asked: VecDeque::new(),
             correlation: Correlation::default(),
             watches: Vec::new(),
             next_watch: 0,
@@ -103,8 +115,18 @@ impl LiveData {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.correlation.asked(ticket, asked.way);
-        self.asked.insert(ticket, asked);
+        self.asked.push_back((ticket, asked));
         step.commands.push((ticket, command));
+    }
+
+    /// What a reply is for; nearly always the oldest.
+    fn take_asked(&mut self, ticket: Ticket) -> Option<Asked> {
+        let place = self.asked.iter().position(|(known, _)| *known == ticket)?;
+        let (_, asked) = self.asked.remove(place)?;
+        if self.asked.is_empty() && self.asked.capacity() > KEPT_PLACES {
+            self.asked = VecDeque::new();
+        }
+        Some(asked)
     }
 
     /// A request that is refused at once.
@@ -333,7 +355,13 @@ impl LiveData {
     }
 
     /// The reply's frame, for those who wait for one.
-    fn answer(&mut self, asked: Asked, ticket: Ticket, data: Result<Value>, out: &mut Vec<Frame>) {
+    fn answer<T: serde::Serialize>(
+        &mut self,
+        asked: Asked,
+        ticket: Ticket,
+        data: Result<T>,
+        out: &mut Vec<Frame>,
+    ) {
         let Asked { id, way, .. } = asked;
         if way == Way::Unanswered {
             return;
@@ -460,7 +488,7 @@ impl Session for LiveData {
     }
 
     fn reply(&mut self, ticket: Ticket, result: Result<Reply>, now: Instant, out: &mut Vec<Frame>) {
-        let Some(mut asked) = self.asked.remove(&ticket) else { return };
+        let Some(mut asked) = self.take_asked(ticket) else { return };
         let what = std::mem::replace(&mut asked.what, What::Data(About::Done));
         let data = match what {
             What::Data(about) => {
@@ -471,7 +499,8 @@ impl Session for LiveData {
             What::Subscribe { collection, watch } => self.subscribed(&collection, watch, result, now),
             What::Unsubscribe { collection } => {
                 self.notifications.unsubscribed(&collection);
-                unsubscribed(&collection, result)
+                let data = unsubscribed(&collection, result);
+                return self.answer(asked, ticket, data, out);
             }
             What::Follow { chat } => self.followed(&chat, result),
             What::Quietly { chat } => match result {
@@ -531,11 +560,9 @@ fn quietly(chat: String) -> Asked {
     asked(None, What::Quietly { chat })
 }
 
-fn unsubscribed(collection: &str, result: Result<Reply>) -> Result<Value> {
+fn unsubscribed(collection: &str, result: Result<Reply>) -> Result<Unsubscribed<'_>> {
     match result {
-        Ok(Reply::Unwatched(found)) => {
-            Ok(serde_json::json!({ "collection": collection, "found": found, "unsubscribed": found }))
-        }
+        Ok(Reply::Unwatched(found)) => Ok(Unsubscribed { collection, found, unsubscribed: found }),
         Ok(reply) => Err(unexpected(&"Unwatch", &reply)),
         Err(error) => Err(error),
     }

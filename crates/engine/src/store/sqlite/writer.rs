@@ -273,6 +273,9 @@ impl<N: Send + 'static> Thread<N> {
         let mut group = vec![first];
         let mut places = vec![place];
         let mut close = None;
+        // Who asked has woken this thread, and may have more to ask or stand beside others who ask: a thread that took
+        // their core at once would commit the first one alone, and the others after it.
+        std::thread::yield_now();
         while group.len() < GROUP {
             match self.jobs.try_recv() {
                 Ok(Message::Job(job, place)) => {
