@@ -6,7 +6,7 @@ import type { Browser, BrowserContext, Download, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DESKTOP, PHONE, launch } from './support/browser.mjs';
 import { startMock } from './support/mock-server.mjs';
-import { ask, fold, lastAnswer, picture, settled } from './support/page.ts';
+import { ask, fold, lastAnswer, picture, settled, traces } from './support/page.ts';
 
 type Mock = Awaited<ReturnType<typeof startMock>>;
 
@@ -277,6 +277,34 @@ describe('the list of chats', () => {
     await ask(page, 'relationship');
     await settled(page, 2);
     await expect.poll(() => names(page)).toEqual(['hello (branch)', 'hello']);
+  });
+
+  it('keeps everything that was shown over a reload, in another tab and in a branch', async () => {
+    const page = await open();
+    await ask(page, 'What does revoking a key do?');
+    await settled(page, 1);
+    await ask(page, 'please commit two');
+    await asked(page);
+    await page.getByTestId('approve').first().click();
+    await page.locator('[data-testid=approval][data-state=approved]').waitFor();
+    await page.getByTestId('refuse').click();
+    await settled(page, 2);
+    const shown = await traces(page);
+    expect(shown).toMatchObject({
+      steps: [expect.stringContaining('Found 3 sources'), expect.stringContaining('4 steps')],
+      'tool-row': ['git_commit · 84 ms'],
+      approval: [expect.stringContaining('git_commit Allowed by you'), expect.stringContaining('git_push Refused by you')],
+      'show-sources': ['3 sources'],
+    });
+    await page.reload();
+    await expect.poll(() => traces(page)).toEqual(shown);
+    const other = await openTab();
+    await expect.poll(() => traces(other)).toEqual(shown);
+    await other.getByTestId('branch-here').last().click();
+    await expect.poll(() => other.locator('h1').innerText().then(fold)).toMatch(/\(branch\)$/);
+    await expect.poll(() => traces(other)).toEqual(shown);
+    await other.getByTestId('citation').first().click();
+    await source(other, 1).getByTestId('passage').waitFor();
   });
 
   it('says of a branch that it is one, however long its title is', async () => {

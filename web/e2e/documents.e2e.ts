@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { launch } from './support/browser.mjs';
-import { ask, fold, lastAnswer, longEnough, open, picture, settled } from './support/page.ts';
+import { ask, fold, lastAnswer, longEnough, open, openTab, picture, settled, traces } from './support/page.ts';
 import { TidewireServer } from './support/server.ts';
 
 /** A small handbook; only one of its passages answers the question below. */
@@ -91,6 +91,32 @@ describe('a chat about documents', () => {
     await expect.poll(() => page.getByTestId('tool-row').count()).toBe(1);
   });
 
+  it('shows the same after a reload, in another tab and in a branch', async () => {
+    const shown = await traces(page);
+    expect(shown['steps']?.length).toBeGreaterThan(0);
+    expect(shown['approval']).toEqual([expect.stringMatching(/^list_tables Allowed by you/)]);
+    expect(shown['show-sources']?.length).toBeGreaterThan(0);
+    expect(shown['citation']?.length).toBeGreaterThan(0);
+    await page.reload();
+    await expect.poll(() => traces(page)).toEqual(shown);
+    const tab = await openTab(page);
+    await expect.poll(() => traces(tab)).toEqual(shown);
+    await tab.getByTestId('branch-here').last().click();
+    await expect.poll(() => tab.locator('h1').innerText().then(fold)).toMatch(/\(branch\)$/);
+    await expect.poll(() => traces(tab)).toEqual(shown);
+    await tab.getByTestId('citation').first().click();
+    const passage = tab.locator('[data-testid=source][data-open=true]').getByTestId('passage');
+    await expect.poll(() => passage.locator('mark').allInnerTexts().then((marks) => marks.join(' '))).toContain('closed within a second');
+    await tab.reload();
+    await expect.poll(() => traces(tab)).toEqual(shown);
+    await picture(tab, '10-branch-sources');
+    // The branch of a branch has it all, too.
+    await tab.getByTestId('branch-here').last().click();
+    await expect.poll(() => tab.locator('h1').innerText().then(fold)).toMatch(/\(branch 2\)$/);
+    await expect.poll(() => traces(tab)).toEqual(shown);
+    await tab.close();
+  });
+
   it('stops, and keeps what was written', async () => {
     // The model's own words: documents are left out of it.
     await page.getByTestId('model-menu').click();
@@ -112,7 +138,7 @@ describe('a chat about documents', () => {
     await ask(page, '5 tokens');
     await settled(page, 2);
     await picture(page, '11-branch');
-    await expect.poll(() => page.getByTestId('chats').getByRole('link').count()).toBe(2);
+    await expect.poll(() => page.getByTestId('chats').getByRole('link').count()).toBe(4);
     await page.reload();
     await settled(page, 2);
     await page.goto(before);

@@ -1,9 +1,12 @@
 //! The words for chats that are managed as things: their settings, their messages, and tools that clients bring.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
-use crate::event::Usage;
+use crate::event::{CanvasTrigger, CatalogMetrics, Source, Usage};
 use crate::id::{ChatId, RunId, Seq, Timestamp};
+use crate::identity::Subject;
 use crate::model::ToolDefinition;
 
 /// How a chat is led. Members that are `None` follow the server's configuration.
@@ -152,6 +155,63 @@ pub struct ToolUse {
     pub result: Option<String>,
     /// What went wrong, if something did.
     pub error: Option<String>,
+    /// How long it took, if it ended.
+    pub duration: Option<Duration>,
+}
+
+/// What was shown of a run beside what was said. It goes along with a message that is brought to another chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// How it ended.
+    pub status: AnswerStatus,
+    /// The server ended under it.
+    pub interrupted: bool,
+    /// Why it failed, in the sentence that was shown.
+    pub failure: Option<String>,
+    /// The steps of its agent, in order.
+    pub steps: Vec<StepTaken>,
+    /// Its calls of tools, in order.
+    pub tools: Vec<ToolUse>,
+    /// Its calls that a person was asked about, in order.
+    pub approvals: Vec<CallDecided>,
+    /// What the answer rests on.
+    pub sources: Vec<Source>,
+    /// Mermaid text.
+    pub diagram: Option<String>,
+    /// What the canvas should do.
+    pub canvas: Option<CanvasTrigger>,
+    /// Figures about the catalogue.
+    pub metrics: Option<CatalogMetrics>,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// A node of an agent's graph that was entered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepTaken {
+    /// The node's name.
+    pub name: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A call that a person was asked about, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallDecided {
+    /// Unique within the run.
+    pub call_id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The exact arguments.
+    pub arguments: Value,
+    /// The digest of both, as the question had it.
+    pub digest: String,
+    /// Whether it might be done.
+    pub approved: bool,
+    /// Who decided; the system where nobody did in time.
+    pub by: Subject,
+    /// When it was decided.
+    pub at: Timestamp,
 }
 
 /// A chat with its settings.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::agent::Passed;
 use crate::change::Notice;
-use crate::conversation::{Role, RunOptions};
+use crate::conversation::{Role, RunOptions, Shown};
 use crate::error::Error;
 use crate::id::{ChatId, RecordId, RunId, Seq, Timestamp};
 use crate::identity::{Identity, Subject};
@@ -145,6 +145,8 @@ pub enum Amendment {
         content: String,
         /// When.
         at: Timestamp,
+        /// What was shown with it, if something was.
+        shown: Option<Box<Shown>>,
     },
     /// The chat was deleted. It is told to those who follow it and is not kept.
     ChatDeleted,
@@ -359,6 +361,17 @@ pub struct Answer {
     pub canvas: Option<CanvasTrigger>,
     /// Figures about the catalogue.
     pub metrics: Option<CatalogMetrics>,
+    /// Who gave it. The chat desk says so as it writes the end; agents leave it empty.
+    pub by: Option<Answerer>,
+}
+
+/// Who gives an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answerer {
+    /// The agent's name.
+    pub agent: String,
+    /// The model that was asked for, if one was; else the chat's or the server's answered.
+    pub model: Option<String>,
 }
 
 /// What the canvas should do, and how sure we are.

@@ -178,6 +178,36 @@ describe('what came from elsewhere', () => {
     expect(lines(reduce(branch, [user(4, 'r1', 'c'), agent(5, 'r1', 'C')])).at(-1)).toBe('c | finished | C');
   });
 
+  test('an answer of another chat brings what was shown with it', () => {
+    const at = '2026-01-01T09:00:00Z';
+    const source = { id: 's', title: 'Keys', source: 'keys.md', score: 0.9 };
+    const answer: ServerFrame = {
+      type: 'message', seq: 2, role: 'assistant', content: 'A [1]', timestamp: '2026-01-01T09:00:02Z', status: 'stopped',
+      sources: [source], steps: [{ name: 'retrieve', timestamp: at }], diagram: 'erDiagram', usage: { input_tokens: 3, output_tokens: 4 },
+      tools: [
+        { call_id: 'c1', tool_name: 'git_commit', arguments: { message: 'Tidy' }, content: '{}', duration_ms: 84 },
+        { call_id: 'c2', tool_name: 'git_push', arguments: {} },
+      ],
+      approvals: [
+        { call_id: 'c1', state: 'approved', tool_name: 'git_commit', arguments: { message: 'Tidy' }, digest: '9f', by: 'ann', timestamp: at },
+        { call_id: 'c2', state: 'expired', tool_name: 'git_push', arguments: {}, digest: '8e', timestamp: at },
+      ],
+    };
+    const [run] = play(ready(2), message(1, 'user', 'a'), answer).runs;
+    expect(run).toMatchObject({
+      question: 'a', text: 'A [1]', status: 'stopped', live: false, sources: [source], diagram: 'erDiagram', usage: { output_tokens: 4 },
+      steps: [{ name: 'retrieve', beganAt: Date.parse(at) }],
+      tools: [{ callId: 'c1', state: 'done', result: '{}', durationMs: 84 }, { callId: 'c2', state: 'failed' }],
+      approvals: [{ callId: 'c1', state: 'approved', by: 'ann', decidedAt: at }, { callId: 'c2', state: 'expired' }],
+    });
+  });
+
+  test('a question of another chat that was never answered says why', () => {
+    const [run, next] = play(ready(2), { ...message(1, 'user', 'a'), status: 'failed', error: 'The model went away' } as ServerFrame, message(2, 'user', 'b')).runs;
+    expect(run).toMatchObject({ question: 'a', text: '', status: 'failed', failure: { message: 'The model went away' } });
+    expect(next).toMatchObject({ question: 'b', status: 'finished', sources: [], tools: [] });
+  });
+
   test('the server names the chat, and says when it is gone', () => {
     const gone = play(ready(0), { type: 'deleted', by: 'ann' });
     expect([gone.chatId, gone.deletedBy]).toEqual(['c', 'ann']);

@@ -175,8 +175,9 @@ class Draft {
     const unanswered = last?.runId.startsWith(IMPORTED) && last.text === '' ? last.runId : undefined;
     const own = `${IMPORTED}${frame.seq}`;
     const run = this.edit(frame.role === 'user' ? own : (unanswered ?? own));
-    run.status = 'finished';
+    run.status = frame.status === undefined ? 'finished' : asEnding(frame.status);
     run.live = false;
+    bring(run, frame);
     if (frame.role === 'user') {
       run.question = frame.content;
       run.askedAt = frame.timestamp;
@@ -256,6 +257,37 @@ function newRun(runId: string, waits: boolean): Mutable<Run> {
 /** A tool that had not answered when its run ended will not answer any more. */
 function endTool(tool: ToolCall): ToolCall {
   return tool.state === 'running' ? { ...tool, state: 'failed' } : tool;
+}
+
+/** What was shown with a message of another chat: it came with the answer, or with the question where there was none. */
+function bring(run: Mutable<Run>, frame: FrameOf<'message'>): void {
+  if (frame.status === undefined) return;
+  run.sources = frame.sources ?? [];
+  run.steps = (frame.steps ?? []).map((step) => ({ name: step.name, beganAt: Date.parse(step.timestamp) }));
+  run.tools = (frame.tools ?? []).map(pastTool);
+  run.approvals = (frame.approvals ?? []).map(pastApproval);
+  if (frame.diagram) run.diagram = frame.diagram;
+  if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
+  if (frame.metrics?.is_stale) run.staleSince = frame.metrics.as_of ?? '';
+  if (frame.usage) run.usage = frame.usage;
+  if (frame.error !== undefined) run.failure = { message: frame.error, retryable: true };
+}
+
+type Past<T extends 'tools' | 'approvals'> = NonNullable<FrameOf<'message'>[T]>[number];
+
+function pastTool({ call_id, tool_name, arguments: given, content, duration_ms, is_error }: Past<'tools'>): ToolCall {
+  return {
+    callId: call_id,
+    name: tool_name,
+    arguments: given,
+    state: is_error || content === undefined ? 'failed' : 'done',
+    ...(content === undefined ? {} : { result: content }),
+    ...(duration_ms === undefined ? {} : { durationMs: duration_ms }),
+  };
+}
+
+function pastApproval({ call_id, tool_name, arguments: given, digest, state, by, timestamp }: Past<'approvals'>): Approval {
+  return { callId: call_id, tool: tool_name, arguments: given, digest, state: asDecided(state) ?? 'expired', decidedAt: timestamp, ...(by === undefined ? {} : { by }) };
 }
 
 /** Runs that another chat had begin with this. */

@@ -397,6 +397,26 @@ export interface Message {
   seq: number;
   /** When it was said there */
   timestamp: string;
+  /** How the run ended that the message belongs to; the members below are of that run */
+  status?: AgentStatus;
+  /** With `failed`: why, in a sentence */
+  error?: string;
+  /** What the answer rests on; its mark `[1]` means the first of them */
+  sources?: Source[];
+  /** The agent's steps, in order */
+  steps?: PastStep[];
+  /** Its tool calls, in order */
+  tools?: PastCall[];
+  /** The calls that a person was asked about, in order */
+  approvals?: PastApproval[];
+  /** A Mermaid diagram */
+  diagram?: string;
+  /** What the page could show */
+  canvas_trigger?: CanvasTrigger;
+  /** Figures of the catalogue */
+  metrics?: Metrics;
+  /** What it cost */
+  usage?: Usage;
 }
 
 export const messageShape: runtime.Shape<Message> = shape.record({
@@ -404,6 +424,16 @@ export const messageShape: runtime.Shape<Message> = shape.record({
   content: shape.string,
   seq: shape.unsigned,
   timestamp: shape.timestamp,
+  status: shape.optional(shape.ref(() => agentStatusShape)),
+  error: shape.optional(shape.string),
+  sources: shape.optional(shape.array(shape.ref(() => sourceShape))),
+  steps: shape.optional(shape.array(shape.ref(() => pastStepShape))),
+  tools: shape.optional(shape.array(shape.ref(() => pastCallShape))),
+  approvals: shape.optional(shape.array(shape.ref(() => pastApprovalShape))),
+  diagram: shape.optional(shape.string),
+  canvas_trigger: shape.optional(shape.ref(() => canvasTriggerShape)),
+  metrics: shape.optional(shape.ref(() => metricsShape)),
+  usage: shape.optional(shape.ref(() => usageShape)),
 });
 
 /** The end of a chat */
@@ -414,6 +444,72 @@ export interface Deleted {
 
 export const deletedShape: runtime.Shape<Deleted> = shape.record({
   by: shape.string,
+});
+
+/** A step that an agent took */
+export interface PastStep {
+  /** The step's name */
+  name: string;
+  /** When it began */
+  timestamp: string;
+}
+
+export const pastStepShape: runtime.Shape<PastStep> = shape.record({
+  name: shape.string,
+  timestamp: shape.timestamp,
+});
+
+/** A tool call that is over */
+export interface PastCall {
+  /** Which call */
+  call_id: string;
+  /** Which tool */
+  tool_name: string;
+  /** What it was called with */
+  arguments: unknown;
+  /** The result as JSON text, if there was one */
+  content?: string;
+  /** How long it took, in milliseconds */
+  duration_ms?: number;
+  /** True when the call failed */
+  is_error?: boolean;
+}
+
+export const pastCallShape: runtime.Shape<PastCall> = shape.record({
+  call_id: shape.string,
+  tool_name: shape.string,
+  arguments: shape.json,
+  content: shape.optional(shape.string),
+  duration_ms: shape.optional(shape.unsigned),
+  is_error: shape.optional(shape.boolean),
+});
+
+/** A question to a person that was decided */
+export interface PastApproval {
+  /** Which call */
+  call_id: string;
+  /** How it ended */
+  state: ApprovalState;
+  /** Which tool */
+  tool_name: string;
+  /** The exact arguments */
+  arguments: unknown;
+  /** As the question had it */
+  digest: string;
+  /** With `approved` and `refused`: who decided */
+  by?: string;
+  /** When it was decided */
+  timestamp: string;
+}
+
+export const pastApprovalShape: runtime.Shape<PastApproval> = shape.record({
+  call_id: shape.string,
+  state: shape.ref(() => approvalStateShape),
+  tool_name: shape.string,
+  arguments: shape.json,
+  digest: shape.string,
+  by: shape.optional(shape.string),
+  timestamp: shape.timestamp,
 });
 
 /** How partial answers are sent */

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::by_id;
 use super::managed::{amend, check, describe, merged, read};
 use super::messages::Projection;
+use super::shown;
 use crate::agent;
 use crate::command::Reply;
 use crate::conversation::{ChatMessage, ChatSettings, MergeStrategy, Role};
@@ -50,7 +51,7 @@ pub(crate) async fn branch(
     let new = NewChat { owner: identity.subject.clone(), settings, parent: Some(parent) };
     let head = core.store.open_chat(new, core.clock.now()).await?;
     let room = by_id(core, identity, head.chat).await?;
-    let copies = copies(parent, &projection, messages);
+    let copies = copies(core, parent, &projection, messages).await?;
     if !copies.is_empty() {
         amend(core, &room, identity, copies).await?;
     }
@@ -58,29 +59,57 @@ pub(crate) async fn branch(
 }
 
 /// The entries that make a new chat's log begin with another one's messages. The first entry of a log is 1.
-fn copies(chat: ChatId, projection: &Projection, messages: Option<usize>) -> Vec<Amendment> {
-    let said = projection.messages.iter().filter(|message| !projection.is_summary(message));
-    let said: Vec<_> = said.take(messages.unwrap_or(usize::MAX)).collect();
-    let mut copies: Vec<_> = said.iter().map(|message| imported(chat, message)).collect();
+async fn copies(
+    core: &Core,
+    chat: ChatId,
+    projection: &Projection,
+    messages: Option<usize>,
+) -> Result<Vec<Amendment>> {
+    let said: Vec<_> = said(chat, projection).take(messages.unwrap_or(usize::MAX)).collect();
     let numbered = (1..).map(Seq).zip(&said);
-    let forgotten = numbered.filter(|(_, message)| message.forgotten).map(|(seq, _)| seq);
+    let forgotten = numbered.filter(|(_, said)| said.message.forgotten).map(|(seq, _)| seq);
     let forgotten: Vec<_> = forgotten.collect();
+    let mut copies = imported(core, said).await?;
     copies.extend(forgotten.iter().map(|seq| Amendment::Forgotten { message: *seq, forgotten: true }));
     if let (Some((_, text)), Some(_)) = (&projection.summary, forgotten.first()) {
         // What it sums up is forgotten already; it names nothing more.
         copies.push(Amendment::Summarized { through: Seq::START, text: text.clone() });
     }
-    copies
+    Ok(copies)
 }
 
-fn imported(chat: ChatId, message: &ChatMessage) -> Amendment {
-    Amendment::Imported {
-        chat,
-        message: Some(message.seq),
-        role: message.role,
-        content: message.content.clone(),
-        at: message.created_at,
+/// A message of a chat, to be brought to another one.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    chat: ChatId,
+    projection: &'a Projection,
+    message: &'a ChatMessage,
+}
+
+/// The messages of a chat that people and agents said, oldest first.
+fn said(chat: ChatId, projection: &Projection) -> impl Iterator<Item = Said<'_>> {
+    let said = projection.messages.iter().filter(|message| !projection.is_summary(message));
+    said.map(move |message| Said { chat, projection, message })
+}
+
+/// The messages with everything that belongs to them.
+async fn imported(core: &Core, said: Vec<Said<'_>>) -> Result<Vec<Amendment>> {
+    let mut imported = Vec::with_capacity(said.len());
+    for Said { chat, projection, message } in said {
+        let shown = match projection.work_of(message) {
+            Some(run) => shown::shown(&core.store.read_run(chat, run).await?),
+            None => projection.shown_with(message).cloned(),
+        };
+        imported.push(Amendment::Imported {
+            chat,
+            message: Some(message.seq),
+            role: message.role,
+            content: message.content.clone(),
+            at: message.created_at,
+            shown: shown.map(Box::new),
+        });
     }
+    Ok(imported)
 }
 
 /// `MergeChats`.
@@ -102,14 +131,12 @@ pub(crate) async fn merge(
     let mut chats = Vec::with_capacity(sources.len());
     for source in sources {
         by_id(core, identity, source).await?;
-        let projection = read(core, source).await?;
-        let said = projection.messages.iter().filter(|message| !projection.is_summary(message));
-        chats.push((source, said.cloned().collect::<Vec<_>>()));
+        chats.push((source, read(core, source).await?));
     }
     let imports = match strategy {
-        MergeStrategy::Chronological => by_time(&chats),
-        MergeStrategy::LatestOnly => chats.iter().flat_map(|(chat, said)| latest(*chat, said)).collect(),
-        MergeStrategy::Interleaved => in_turn(&chats),
+        MergeStrategy::Chronological => imported(core, by_time(&chats)).await?,
+        MergeStrategy::LatestOnly => imported(core, chats.iter().flat_map(latest).collect()).await?,
+        MergeStrategy::Interleaved => imported(core, in_turn(&chats)).await?,
         MergeStrategy::Summarized => summaries(core, &room, &chats).await?,
     };
     if !imports.is_empty() {
@@ -118,35 +145,39 @@ pub(crate) async fn merge(
     describe(core, &room).await
 }
 
-type Said = (ChatId, Vec<ChatMessage>);
+type Chat = (ChatId, Projection);
 
-fn by_time(chats: &[Said]) -> Vec<Amendment> {
-    let all = chats.iter().flat_map(|(chat, said)| said.iter().map(move |message| (*chat, message)));
-    let mut all: Vec<_> = all.collect();
-    all.sort_by_key(|(_, message)| message.created_at);
-    all.into_iter().map(|(chat, message)| imported(chat, message)).collect()
+fn by_time(chats: &[Chat]) -> Vec<Said<'_>> {
+    let mut all: Vec<_> = chats.iter().flat_map(|(chat, projection)| said(*chat, projection)).collect();
+    all.sort_by_key(|said| said.message.created_at);
+    all
 }
 
 /// The last question and what was answered to it.
-fn latest(chat: ChatId, said: &[ChatMessage]) -> Vec<Amendment> {
-    let question = said.iter().rposition(|message| message.role == Role::User).unwrap_or_default();
-    said[question..].iter().map(|message| imported(chat, message)).collect()
+fn latest((chat, projection): &Chat) -> Vec<Said<'_>> {
+    let mut all: Vec<_> = said(*chat, projection).collect();
+    let question = all.iter().rposition(|said| said.message.role == Role::User).unwrap_or_default();
+    all.split_off(question)
 }
 
-fn in_turn(chats: &[Said]) -> Vec<Amendment> {
-    let longest = chats.iter().map(|(_, said)| said.len()).max().unwrap_or_default();
-    let turn = |number: usize| {
-        chats.iter().filter_map(move |(chat, said)| said.get(number).map(|message| imported(*chat, message)))
-    };
+fn in_turn(chats: &[Chat]) -> Vec<Said<'_>> {
+    let said: Vec<Vec<_>> =
+        chats.iter().map(|(chat, projection)| said(*chat, projection).collect()).collect();
+    let longest = said.iter().map(Vec::len).max().unwrap_or_default();
+    let turn = |number: usize| said.iter().filter_map(move |said| said.get(number).copied());
     (0..longest).flat_map(turn).collect()
 }
 
-async fn summaries(core: &Core, room: &Room, chats: &[Said]) -> Result<Vec<Amendment>> {
+async fn summaries(core: &Core, room: &Room, chats: &[Chat]) -> Result<Vec<Amendment>> {
     let mut summaries = Vec::with_capacity(chats.len());
-    for (chat, said) in chats.iter().filter(|(_, said)| !said.is_empty()) {
-        let content = summary(core, room, None, &said.iter().collect::<Vec<_>>()).await?;
+    for (chat, projection) in chats {
+        let said: Vec<_> = said(*chat, projection).map(|said| said.message).collect();
+        if said.is_empty() {
+            continue;
+        }
+        let content = summary(core, room, None, &said).await?;
         let (role, at) = (Role::Assistant, core.clock.now());
-        summaries.push(Amendment::Imported { chat: *chat, message: None, role, content, at });
+        summaries.push(Amendment::Imported { chat: *chat, message: None, role, content, at, shown: None });
     }
     Ok(summaries)
 }

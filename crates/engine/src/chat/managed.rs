@@ -6,12 +6,12 @@ use tokio::sync::oneshot;
 
 use super::journal::Draft;
 use super::messages::{Projection, project};
-use super::{Opening, admit, answer_when_accepted, by_id, ended, replay};
+use super::{Opening, admit, answer_when_accepted, by_id, ended, replay, shown};
 use crate::command::{Reply, WhileRunning};
 use crate::conversation::{ChatInfo, ChatMessage, ChatSettings, Role, RunOptions, ToolUse};
 use crate::engine::Core;
 use crate::error::{Detail, Error, Result};
-use crate::event::{AgentEvent, Amendment, ChatBody};
+use crate::event::{Amendment, Answerer, ChatBody};
 use crate::hub::Room;
 use crate::id::{ChatId, Seq};
 use crate::identity::Identity;
@@ -277,7 +277,7 @@ pub(crate) async fn regenerate(
         agent: None,
         content: question.content.clone(),
         while_running: WhileRunning::Reject,
-        options: RunOptions::default(),
+        options: as_before(core, chat, answer).await?,
     };
     let by = identity.subject.clone();
     let (run, accepted) = admit(core, &room, identity, opening, |run| ChatBody::Amended {
@@ -285,6 +285,14 @@ pub(crate) async fn regenerate(
         by,
     })?;
     answer_when_accepted(&room, run, accepted).await
+}
+
+/// An answer is given anew by whoever gave it.
+async fn as_before(core: &Core, chat: ChatId, answer: &ChatMessage) -> Result<RunOptions> {
+    let Some(run) = answer.run else { return Ok(RunOptions::default()) };
+    let by = replay::said(&core.store.read_run(chat, run).await?).by;
+    let (agent, model) = by.map(|Answerer { agent, model }| (agent, model)).unzip();
+    Ok(RunOptions { agent, model: model.flatten(), ..RunOptions::default() })
 }
 
 /// All messages of a chat.
@@ -299,25 +307,12 @@ fn find_in(projection: &Projection, seq: Seq) -> Result<&ChatMessage> {
         .ok_or_else(|| Error::not_found(format!("this chat has no message {seq}; list its messages")))
 }
 
-/// The tools that were called for an answer, as the log has them.
+/// The tools that were called for an answer: as the log has them, or as they were brought with it.
 async fn tools(core: &Core, chat: ChatId, message: &ChatMessage) -> Result<Vec<ToolUse>> {
-    let (Role::Assistant, Some(run)) = (message.role, message.run) else { return Ok(Vec::new()) };
-    let mut uses: Vec<ToolUse> = Vec::new();
-    for event in replay::events_of(&core.store.read_run(chat, run).await?) {
-        match event {
-            AgentEvent::ToolCall { call_id, name, arguments } => {
-                uses.push(ToolUse { call_id, name, arguments, result: None, error: None });
-            }
-            AgentEvent::ToolResult { call_id, content, error, .. } => {
-                if let Some(done) = uses.iter_mut().find(|known| known.call_id == call_id) {
-                    done.result = Some(content);
-                    done.error = error.map(|error| error.message.into_owned());
-                }
-            }
-            _ => {}
-        }
+    match (message.role, message.run) {
+        (Role::Assistant, Some(run)) => Ok(shown::tools(&core.store.read_run(chat, run).await?)),
+        (Role::Assistant | Role::User, _) => Ok(message.tools.clone()),
     }
-    Ok(uses)
 }
 
 fn info(head: ChatHead, message_count: u64) -> ChatInfo {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::conversation::{AnswerStatus, ChatMessage, Role};
+use crate::conversation::{AnswerStatus, ChatMessage, Role, Shown};
 use crate::event::{AgentEvent, Amendment, Answer, ChatBody, Usage};
 use crate::id::{RunId, Seq, Timestamp};
 use crate::model::Message;
@@ -15,7 +15,8 @@ use crate::store::entry::LogEntry;
 /// What entries come to.
 #[derive(Debug, Default)]
 pub(crate) struct Projection {
-    /// The messages that are not deleted, oldest first. Their tools are not looked up.
+    /// The messages that are not deleted, oldest first. Their tools are looked up in the log, except
+    /// those that were brought along.
     pub(crate) messages: Vec<ChatMessage>,
     /// The last summary, and its entry.
     pub(crate) summary: Option<(Seq, String)>,
@@ -23,6 +24,8 @@ pub(crate) struct Projection {
     summaries: Vec<Seq>,
     /// Which question a run answers.
     asked: HashMap<RunId, Seq>,
+    /// What was shown with messages that were brought from another chat.
+    shown: HashMap<Seq, Box<Shown>>,
 }
 
 /// Reads messages from entries. What they say of messages that are not among them is passed over.
@@ -81,8 +84,9 @@ impl Projection {
                 self.summaries.push(seq);
                 self.summary = Some((seq, text));
             }
-            Amendment::Imported { role, content, at: said_at, .. } => {
-                self.messages.push(message(seq, said_at, None, role, content));
+            Amendment::Imported { role, content, at: said_at, shown, .. } => {
+                self.messages.push(imported(message(seq, said_at, None, role, content), shown.as_deref()));
+                self.shown.extend(shown.map(|shown| (seq, shown)));
             }
             Amendment::ChatDeleted => {}
         }
@@ -107,6 +111,26 @@ impl Projection {
     /// The question that a run answers, if it is there.
     pub(crate) fn question_of(&self, run: RunId) -> Option<&ChatMessage> {
         self.find(*self.asked.get(&run)?)
+    }
+
+    /// What was shown with a message that was brought from another chat.
+    pub(crate) fn shown_with(&self, message: &ChatMessage) -> Option<&Shown> {
+        self.shown.get(&message.seq).map(|shown| &**shown)
+    }
+
+    /// The run whose work belongs to a message: its answer's, or its own where nothing was said to it.
+    pub(crate) fn work_of(&self, message: &ChatMessage) -> Option<RunId> {
+        let run = message.run?;
+        match message.role {
+            Role::Assistant => Some(run),
+            Role::User => {
+                (self.asked.get(&run) == Some(&message.seq) && !self.is_answered(run)).then_some(run)
+            }
+        }
+    }
+
+    fn is_answered(&self, run: RunId) -> bool {
+        self.messages.iter().any(|message| message.role == Role::Assistant && message.run == Some(run))
     }
 
     /// Whether the message is a summary of others.
@@ -144,6 +168,19 @@ fn end(event: AgentEvent) -> Option<(Answer, Usage, AnswerStatus)> {
         AgentEvent::RunStopped { answer, usage } => Some((answer, usage, AnswerStatus::Stopped)),
         AgentEvent::RunFailed { answer, usage, .. } => Some((answer, usage, AnswerStatus::Failed)),
         _ => None,
+    }
+}
+
+/// A message with what was shown with it elsewhere.
+fn imported(message: ChatMessage, shown: Option<&Shown>) -> ChatMessage {
+    match (message.role, shown) {
+        (Role::Assistant, Some(shown)) => ChatMessage {
+            status: shown.status,
+            usage: Some(shown.usage),
+            tools: shown.tools.clone(),
+            ..message
+        },
+        (Role::Assistant | Role::User, _) => message,
     }
 }
 

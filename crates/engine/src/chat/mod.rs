@@ -19,6 +19,7 @@ pub(crate) mod recovery;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod sessions;
+mod shown;
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use crate::connection::Connection;
 use crate::conversation::{Beginning, ChatSettings, RunOptions, Said};
 use crate::engine::Core;
 use crate::error::{Code, Detail, Error, Result};
-use crate::event::{AgentEvent, Amendment, Begun, ChatBody, Checkpoint};
+use crate::event::{AgentEvent, Amendment, Answerer, Begun, ChatBody, Checkpoint};
 use crate::hub::{Room, RoomState};
 use crate::id::{ChatId, Position, RunId, Seq, SessionId};
 use crate::identity::Identity;
@@ -212,7 +213,8 @@ fn with_prompt(settings: &ChatSettings, prompt: String) -> ChatSettings {
 fn imports(core: &Core, room: &Room, identity: &Identity, messages: Vec<Said>) -> Vec<Draft> {
     let (chat, now) = (room.chat, core.clock.now());
     let import = |Said { role, content, at }| {
-        let amendment = Amendment::Imported { chat, message: None, role, content, at: at.unwrap_or(now) };
+        let amendment =
+            Amendment::Imported { chat, message: None, role, content, at: at.unwrap_or(now), shown: None };
         Draft::new(ChatBody::Amended { amendment, by: identity.subject.clone() })
     };
     messages.into_iter().map(import).collect()
@@ -265,7 +267,6 @@ fn admit(
         state.runs.iter().for_each(|run| run.cancel.cancel());
     }
     let (accepted, answer) = oneshot::channel();
-    let run = Arc::new(Run::new(core));
     let is_new = state.is_new();
     let mut drafts = Vec::new();
     if let Some(beginning) = options.beginning.take().filter(|_| is_new) {
@@ -275,6 +276,8 @@ fn admit(
         drafts.extend(imports(core, room, identity, beginning.messages));
     }
     let agent = answering(core, &state.settings, &options, agent.as_deref());
+    let by = Answerer { agent: agent.name().to_owned(), model: options.model.clone() };
+    let run = Arc::new(Run::new(core, by));
     let is_first = is_new && drafts.is_empty();
     let question = Question { agent, identity: identity.clone(), content, options, is_first, left: None };
     drafts.extend(opening_drafts(run.id, body(run.id), state.runs.len()));

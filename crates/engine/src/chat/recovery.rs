@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::left::{Account, account};
 use super::replay::{events_of, said};
-use super::run::{self, Question, Run, interrupted, undecided_at_the_end};
+use super::run::{self, Question, Run, interrupted, signed, undecided_at_the_end};
 use crate::agent::{Agent, Left};
 use crate::engine::{Core, Parts};
 use crate::error::{Error, Result};
-use crate::event::{AgentEvent, Begun, ChatBody};
+use crate::event::{AgentEvent, Answerer, Begun, ChatBody};
 use crate::id::{ChatId, Clock, RunId, Timestamp};
 use crate::identity::Identity;
 use crate::store::entry::{LogEntry, Place, encode};
@@ -73,6 +73,10 @@ async fn check(parts: &Parts, open: OpenRun, account: Account) -> Result<GoesOn>
     Ok(GoesOn { chat: open.chat, run: open.run, agent, begun, question, since, left })
 }
 
+fn answerer(begun: &Begun) -> Answerer {
+    Answerer { agent: begun.agent.clone(), model: begun.options.model.clone() }
+}
+
 fn cut_off() -> Error {
     Error::unavailable("the server ended before the answer was complete; ask again")
 }
@@ -81,7 +85,7 @@ fn cut_off() -> Error {
 pub(crate) async fn go_on(core: &Arc<Core>, goes_on: GoesOn) -> Result<()> {
     let GoesOn { chat, run, agent, begun, question, since, left } = goes_on;
     let Some(room) = core.hub.room(&*core.store, chat).await? else { return Ok(()) };
-    let run = Arc::new(Run::left(core, run, &left));
+    let run = Arc::new(Run::left(core, run, answerer(&begun), &left));
     let question = Question {
         agent,
         identity: begun.identity,
@@ -125,7 +129,11 @@ async fn end(
 ) -> Result<()> {
     let Some(head) = store.chat(chat).await? else { return Ok(()) };
     let events = undecided(entries).into_iter().map(undecided_at_the_end);
-    let events = events.chain([interrupted(said(entries), error)]);
+    let mut end = interrupted(said(entries), error);
+    if let Some(begun) = account(entries).begun {
+        end = signed(end, &answerer(&begun));
+    }
+    let events = events.chain([end]);
     let (mut seq, epoch, at) = (head.last_seq, store.epoch(), clock.now());
     let entries = events.map(|event| {
         seq = seq.next();

@@ -20,7 +20,7 @@ use crate::agent::{Agent, Left, Outside, Steering, Told, Turn, Wishes, events};
 use crate::conversation::{ChatSettings, RunOptions};
 use crate::engine::Core;
 use crate::error::{Code, Error, Result};
-use crate::event::{AgentEvent, Answer, ChatBody, RunText, TextSpan, Usage};
+use crate::event::{AgentEvent, Answer, Answerer, ChatBody, RunText, TextSpan, Usage};
 use crate::hub::Room;
 use crate::id::{RunId, Timestamp};
 use crate::identity::{Identity, Subject};
@@ -31,6 +31,8 @@ const TOOLS_COME_BACK: Duration = Duration::from_secs(30);
 /// A run, as its room knows it.
 pub(crate) struct Run {
     pub(crate) id: RunId,
+    /// Who answers.
+    by: Answerer,
     /// Somebody wants it to end.
     pub(crate) cancel: CancellationToken,
     /// What it has said. Events share it.
@@ -46,10 +48,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(core: &Core) -> Self {
+    pub(crate) fn new(core: &Core, by: Answerer) -> Self {
         let outside = Outside::new(Arc::clone(&core.clock), core.settings.waits);
         Self {
             id: RunId::new(),
+            by,
             cancel: CancellationToken::new(),
             text: RunText::default(),
             turn: Notify::new(),
@@ -60,8 +63,8 @@ impl Run {
     }
 
     /// A run that goes on, with what it said before and what still waits for agreement.
-    pub(crate) fn left(core: &Core, id: RunId, left: &Left) -> Self {
-        let run = Self { id, ..Self::new(core) };
+    pub(crate) fn left(core: &Core, id: RunId, by: Answerer, left: &Left) -> Self {
+        let run = Self { id, ..Self::new(core, by) };
         run.text.push(&left.text);
         let waits = left.calls.iter().filter(|known| known.asked.is_some() && known.decided.is_none());
         let undecided = waits.map(|known| known.call.id.clone()).collect();
@@ -340,6 +343,7 @@ impl Scene<'_> {
 
     fn body(&self, event: AgentEvent) -> ChatBody {
         self.core.counters.tally.note(&event);
+        let event = signed(event, &self.run.by);
         let text = match &event {
             AgentEvent::TextDelta { text } => {
                 Some(TextSpan { end: self.run.text.push(text), whole: self.run.text.clone() })
@@ -440,6 +444,17 @@ fn awaited(event: &AgentEvent) -> Option<Awaited> {
 /// The end of a run under which the server ended.
 pub(crate) fn interrupted(answer: Answer, error: Error) -> AgentEvent {
     AgentEvent::RunFailed { answer, usage: Usage::default(), error, interrupted: true }
+}
+
+/// An end with the name of who answered.
+pub(crate) fn signed(mut event: AgentEvent, by: &Answerer) -> AgentEvent {
+    if let AgentEvent::RunFinished { answer, .. }
+    | AgentEvent::RunFailed { answer, .. }
+    | AgentEvent::RunStopped { answer, .. } = &mut event
+    {
+        answer.by = Some(by.clone());
+    }
+    event
 }
 
 /// Why an agent went away without an end. The client reads a neutral sentence, the log the cause.

@@ -36,6 +36,9 @@ const LAST_ANSWERS: Duration = Duration::from_millis(300);
 /// A server that says again and again that its tools have changed is asked once a second.
 const LIST_PAUSE: Duration = Duration::from_secs(1);
 
+/// So many times in a row a server at an address must have been silent to count as gone.
+const PROBES: u32 = 2;
+
 /// One server.
 pub(super) struct Server {
     pub(super) settings: ServerSettings,
@@ -246,6 +249,7 @@ async fn watch_over(server: &Arc<Server>, open: Open, stop: &CancellationToken) 
                 how.unwrap_or_else(|_| String::from("closed the connection"))
             }
             () = broken.cancelled() => String::from("did not answer several calls"),
+            why = falls_silent(server, &peer) => why,
             () = stop.cancelled() => String::from("was ended"),
         }
     };
@@ -266,6 +270,27 @@ async fn has_ended(process: &mut Option<Process>) -> String {
     match process {
         Some(process) => process.ended().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Until a server at an address does not say any more what it offers. There is no program whose end we would see, and a
+/// connection is made anew for each call.
+async fn falls_silent(server: &Server, peer: &Peer<RoleClient>) -> String {
+    if matches!(server.settings.place, Place::Program { .. }) {
+        return std::future::pending().await;
+    }
+    let mut silent = 0;
+    loop {
+        sleep(server.settings.probe).await;
+        let why = match timeout(server.settings.start_limit, listing::ask(peer, &server.settings)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(why)) => Some(why),
+            Err(_) => Some(String::from("does not answer")),
+        };
+        silent = if why.is_some() { silent + 1 } else { 0 };
+        if let Some(why) = why.filter(|_| silent == PROBES) {
+            return why;
+        }
     }
 }
 

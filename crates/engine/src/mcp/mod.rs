@@ -56,6 +56,8 @@ pub struct ServerSettings {
     pub start_limit: Duration,
     /// How long we wait before it is started again; doubled each time, up to a minute.
     pub restart_pause: Duration,
+    /// How often a server at an address is asked whether it is still there. A program's end is seen at once.
+    pub probe: Duration,
 }
 
 impl ServerSettings {
@@ -71,6 +73,7 @@ impl ServerSettings {
             call_limit: Duration::from_secs(30),
             start_limit: Duration::from_secs(30),
             restart_pause: Duration::from_secs(1),
+            probe: Duration::from_secs(30),
         }
     }
 }

@@ -9,6 +9,7 @@ mod checkpoint;
 mod parts;
 pub mod schema;
 mod settings;
+mod shown;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -164,8 +165,11 @@ pub fn encode_without_words(body: &ChatBody) -> Bytes {
     let mut body = body.clone();
     match &mut body {
         ChatBody::UserMessage { content, .. }
-        | ChatBody::Amended { amendment: Amendment::Imported { content, .. }, .. }
         | ChatBody::Amended { amendment: Amendment::Summarized { text: content, .. }, .. } => content.clear(),
+        ChatBody::Amended { amendment: Amendment::Imported { content, shown, .. }, .. } => {
+            content.clear();
+            *shown = None;
+        }
         ChatBody::Run { event, .. } => match event {
             AgentEvent::RunFinished { answer, .. }
             | AgentEvent::RunFailed { answer, .. }
@@ -491,11 +495,13 @@ mod tests {
 
     use super::*;
     use crate::agent::Passed;
-    use crate::conversation::{RetrievalWish, Role, RunOptions};
+    use crate::conversation::{
+        AnswerStatus, CallDecided, RetrievalWish, Role, RunOptions, Shown, StepTaken, ToolUse,
+    };
     use crate::error::Detail;
     use crate::event::{
-        Answer, Begun, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Checkpoint, RunText, Source,
-        TextSpan, Usage,
+        Answer, Answerer, Begun, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Checkpoint,
+        RunText, Source, TextSpan, Usage,
     };
     use crate::identity::{Grant, Grants, Identity};
     use crate::model::ToolDefinition;
@@ -531,6 +537,7 @@ mod tests {
                 is_stale: Some(false),
                 ..CatalogMetrics::default()
             }),
+            by: Some(Answerer { agent: "assistant".into(), model: Some("scripted".into()) }),
         }
     }
 
@@ -626,6 +633,61 @@ mod tests {
         }
     }
 
+    fn shown() -> Shown {
+        let (call_id, name) = (String::from("c1"), String::from("erase"));
+        let call = ToolUse {
+            call_id: call_id.clone(),
+            name: name.clone(),
+            arguments: json!({"a": 1}),
+            result: Some("[]".into()),
+            error: Some("it failed".into()),
+            duration: Some(Duration::from_micros(1500)),
+        };
+        let arguments = json!({"a": 1});
+        let (digest, by) = (String::from("ab"), "ann".into());
+        Shown {
+            status: AnswerStatus::Failed,
+            interrupted: true,
+            failure: Some("the server ended".into()),
+            steps: vec![StepTaken { name: "plan".into(), at: Timestamp(4) }],
+            tools: vec![call.clone(), ToolUse { result: None, error: None, duration: None, ..call }],
+            approvals: vec![CallDecided {
+                call_id,
+                name,
+                arguments,
+                digest,
+                approved: true,
+                by,
+                at: Timestamp(5),
+            }],
+            sources: vec![Source {
+                id: "s".into(),
+                passage: "tea".into(),
+                highlights: vec![0..3],
+                ..Source::default()
+            }],
+            diagram: Some("erDiagram".into()),
+            canvas: answer().canvas,
+            metrics: answer().metrics,
+            usage: Usage { input_tokens: 3, output_tokens: 4, context_window: None },
+        }
+    }
+
+    #[test]
+    fn a_deleted_message_keeps_nothing_that_was_shown_with_it() {
+        let amendment = Amendment::Imported {
+            chat: ChatId::new(),
+            message: Some(Seq(1)),
+            role: Role::Assistant,
+            content: "tea".into(),
+            at: Timestamp(3),
+            shown: Some(Box::new(shown())),
+        };
+        let body = ChatBody::Amended { amendment, by: "ann".into() };
+        let kept = String::from_utf8(encode_without_words(&body).to_vec()).unwrap();
+        assert!(!kept.contains("tea") && !kept.contains("erase"), "{kept}");
+    }
+
     #[test]
     fn what_becomes_of_messages_comes_back() {
         let (message, run, chat) = (Seq(4), RunId::new(), ChatId::new());
@@ -635,6 +697,7 @@ mod tests {
             role: Role::Assistant,
             content: "tea".into(),
             at: Timestamp(3),
+            shown: message.map(|_| Box::new(shown())),
         };
         let all = [
             Amendment::Edited { message, content: "x".into() },

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidewire_engine::command::RunState;
-use tidewire_engine::conversation::Role;
+use tidewire_engine::conversation::{AnswerStatus, CallDecided, Role, Shown, StepTaken, ToolUse};
 use tidewire_engine::event::{Amendment, RunText, Source, Usage};
 use tidewire_engine::identity::Subject;
 use tidewire_engine::{AgentEvent, Answer, ChatId, Code, RecordId, Timestamp};
@@ -323,6 +323,7 @@ fn messages_from_another_chat_and_the_end_of_a_chat_are_told_to_our_clients() {
             role: Role::Assistant,
             content: "Two.".into(),
             at: Timestamp(0),
+            shown: None,
         },
         by: "ann".into(),
     };
@@ -337,6 +338,64 @@ fn messages_from_another_chat_and_the_end_of_a_chat_are_told_to_our_clients() {
     assert_eq!(ours.event(0, deleted()), [json!({"type": "deleted", "by": "ann"})]);
     let mut old = Talk::new();
     assert!(old.event(1, imported()).is_empty() && old.event(0, deleted()).is_empty());
+}
+
+#[test]
+fn an_answer_from_another_chat_brings_what_was_shown_with_it() {
+    let arguments = || json!({"message": "Tidy"});
+    let shown = Shown {
+        status: AnswerStatus::Failed,
+        interrupted: false,
+        failure: Some("The model went away".into()),
+        steps: vec![StepTaken { name: "retrieve".into(), at: Timestamp(0) }],
+        tools: vec![ToolUse {
+            call_id: "c1".into(),
+            name: "git_commit".into(),
+            arguments: arguments(),
+            result: Some("{}".into()),
+            error: Some("it failed".into()),
+            duration: Some(Duration::from_millis(84)),
+        }],
+        approvals: vec![CallDecided {
+            call_id: "c1".into(),
+            name: "git_commit".into(),
+            arguments: arguments(),
+            digest: "9f".into(),
+            approved: true,
+            by: "ann".into(),
+            at: Timestamp(0),
+        }],
+        sources: vec![Source { id: "s".into(), ..Source::default() }],
+        diagram: Some("erDiagram".into()),
+        canvas: None,
+        metrics: None,
+        usage: Usage { input_tokens: 3, output_tokens: 4, context_window: None },
+    };
+    let amendment = Amendment::Imported {
+        chat: ChatId::new(),
+        message: Some(Seq(4)),
+        role: Role::Assistant,
+        content: "Two [1].".into(),
+        at: Timestamp(0),
+        shown: Some(Box::new(shown)),
+    };
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    let at = Timestamp(0).to_rfc3339();
+    assert_eq!(
+        ours.event(1, ChatBody::Amended { amendment, by: "ann".into() }),
+        [json!({
+            "type": "message", "role": "assistant", "content": "Two [1].", "seq": 1, "timestamp": at,
+            "status": "failed", "error": "The model went away",
+            "sources": [{"id": "s", "title": "", "source": "", "score": 0.0}],
+            "steps": [{"name": "retrieve", "timestamp": at}],
+            "tools": [{"call_id": "c1", "tool_name": "git_commit", "arguments": arguments(), "content": "{}",
+                       "duration_ms": 84, "is_error": true}],
+            "approvals": [{"call_id": "c1", "state": "approved", "tool_name": "git_commit", "arguments": arguments(),
+                           "digest": "9f", "by": "ann", "timestamp": at}],
+            "diagram": "erDiagram", "usage": {"input_tokens": 3, "output_tokens": 4},
+        })]
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub fn definition() -> Definition {
         .with_websocket(websocket())
         .with_types(client_types())
         .with_types(server_types())
+        .with_types(past_types())
         .with_types(shared_types())
         .with_messages(client_messages())
         .with_messages(server_messages())
@@ -280,20 +281,72 @@ fn server_types() -> Vec<TypeDef> {
             ],
         ),
         TypeDef::record("Approval", "A question to a person, or its outcome", approval_fields()),
-        TypeDef::record(
-            "Message",
-            "A message that was said in another chat",
-            vec![
-                Field::required("role", Type::named("Role")).doc("Who said it"),
-                Field::required("content", Type::String).doc("What"),
-                seq(),
-                Field::required("timestamp", Type::Timestamp).doc("When it was said there"),
-            ],
-        ),
+        TypeDef::record("Message", "A message that was said in another chat", message_fields()),
         TypeDef::record(
             "Deleted",
             "The end of a chat",
             vec![Field::required("by", Type::String).doc("Who deleted it")],
+        ),
+    ]
+}
+
+fn message_fields() -> Vec<Field> {
+    vec![
+        Field::required("role", Type::named("Role")).doc("Who said it"),
+        Field::required("content", Type::String).doc("What"),
+        seq(),
+        Field::required("timestamp", Type::Timestamp).doc("When it was said there"),
+        Field::optional("status", Type::named("AgentStatus"))
+            .doc("How the run ended that the message belongs to; the members below are of that run"),
+        Field::optional("error", Type::String).doc("With `failed`: why, in a sentence"),
+        Field::optional("sources", Type::array(Type::named("Source")))
+            .doc("What the answer rests on; its mark `[1]` means the first of them"),
+        Field::optional("steps", Type::array(Type::named("PastStep"))).doc("The agent's steps, in order"),
+        Field::optional("tools", Type::array(Type::named("PastCall"))).doc("Its tool calls, in order"),
+        Field::optional("approvals", Type::array(Type::named("PastApproval")))
+            .doc("The calls that a person was asked about, in order"),
+        Field::optional("diagram", Type::String).doc("A Mermaid diagram"),
+        Field::optional("canvas_trigger", Type::named("CanvasTrigger")).doc("What the page could show"),
+        Field::optional("metrics", Type::named("Metrics")).doc("Figures of the catalogue"),
+        Field::optional("usage", Type::named("Usage")).doc("What it cost"),
+    ]
+}
+
+/// What a message of another chat brings along.
+fn past_types() -> Vec<TypeDef> {
+    vec![
+        TypeDef::record(
+            "PastStep",
+            "A step that an agent took",
+            vec![
+                Field::required("name", Type::String).doc("The step's name"),
+                Field::required("timestamp", Type::Timestamp).doc("When it began"),
+            ],
+        ),
+        TypeDef::record(
+            "PastCall",
+            "A tool call that is over",
+            vec![
+                Field::required("call_id", Type::String).doc("Which call"),
+                Field::required("tool_name", Type::String).doc("Which tool"),
+                Field::required("arguments", Type::Json).doc("What it was called with"),
+                Field::optional("content", Type::String).doc("The result as JSON text, if there was one"),
+                Field::optional("duration_ms", Type::Unsigned).doc("How long it took, in milliseconds"),
+                Field::optional("is_error", Type::Boolean).doc("True when the call failed"),
+            ],
+        ),
+        TypeDef::record(
+            "PastApproval",
+            "A question to a person that was decided",
+            vec![
+                Field::required("call_id", Type::String).doc("Which call"),
+                Field::required("state", Type::named("ApprovalState")).doc("How it ended"),
+                Field::required("tool_name", Type::String).doc("Which tool"),
+                Field::required("arguments", Type::Json).doc("The exact arguments"),
+                Field::required("digest", Type::String).doc("As the question had it"),
+                Field::optional("by", Type::String).doc("With `approved` and `refused`: who decided"),
+                Field::required("timestamp", Type::Timestamp).doc("When it was decided"),
+            ],
         ),
     ]
 }
@@ -547,10 +600,22 @@ fn server_messages() -> Vec<MessageFacts> {
                 json!({"type": "approval", "call_id": "call_1-8f3a20c4", "state": "approved", "by": "ann",
                        "run_id": "r-6", "seq": 32, "timestamp": at}),
             ),
-        MessageFacts::tag("Message", "type", "message").example(
-            "from another chat",
-            json!({"type": "message", "role": "user", "content": "Show me all tables", "seq": 1, "timestamp": at}),
-        ),
+        MessageFacts::tag("Message", "type", "message")
+            .example(
+                "from another chat",
+                json!({"type": "message", "role": "user", "content": "Show me all tables", "seq": 1, "timestamp": at}),
+            )
+            .example(
+                "an answer with what it rests on",
+                json!({"type": "message", "role": "assistant", "content": "It is closed [1].", "seq": 2, "timestamp": at,
+                       "status": "finished", "usage": {"input_tokens": 210, "output_tokens": 5},
+                       "steps": [{"name": "retrieve", "timestamp": at}],
+                       "tools": [{"call_id": "c-1", "tool_name": "list_tables", "arguments": {}, "content": "[]", "duration_ms": 12}],
+                       "approvals": [{"call_id": "c-1", "state": "approved", "tool_name": "list_tables", "arguments": {},
+                                      "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                                      "by": "ann", "timestamp": at}],
+                       "sources": [{"id": "documents/keys-00003", "title": "Keys", "source": "docs/guide/keys.md", "score": 0.91}]}),
+            ),
         MessageFacts::tag("Deleted", "type", "deleted").example("gone", json!({"type": "deleted", "by": "ann"})),
     ]
 }

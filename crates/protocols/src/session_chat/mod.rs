@@ -5,6 +5,7 @@
 //! resume by sequence number.
 
 mod codec;
+mod past;
 mod spell;
 // The generator lays its lines out itself.
 #[rustfmt::skip]

@@ -14,7 +14,7 @@ use tidewire_engine::{
     AgentEvent, Answer, ChatBody, ChatEvent, ChatId, Code, Detail, Epoch, Error, RunId, Seq, SessionId,
 };
 
-use super::wire;
+use super::{past, wire};
 use crate::frame::Frame;
 
 /// This dialect's numbers for [`ChatEvent::spelled`].
@@ -73,8 +73,8 @@ fn ours<T>(cumulative: bool, make: impl FnOnce() -> T) -> Option<T> {
 /// messages later; whoever asks for the chat again reads it.
 fn amended(event: &ChatEvent, amendment: &Amendment, by: &Subject) -> Option<Frame> {
     match amendment {
-        Amendment::Imported { role, content, at, .. } => {
-            Some(frame(&wire::ServerMessage::Message(wire::Message {
+        Amendment::Imported { role, content, at, shown, .. } => {
+            let said = wire::Message {
                 role: match role {
                     Role::User => wire::Role::User,
                     Role::Assistant => wire::Role::Assistant,
@@ -82,7 +82,13 @@ fn amended(event: &ChatEvent, amendment: &Amendment, by: &Subject) -> Option<Fra
                 content: content.clone(),
                 seq: event.to.0,
                 timestamp: at.to_rfc3339(),
-            })))
+                ..past::bare()
+            };
+            let message = match shown {
+                Some(shown) => past::with_shown(said, shown),
+                None => said,
+            };
+            Some(frame(&wire::ServerMessage::Message(message)))
         }
         Amendment::ChatDeleted => {
             Some(frame(&wire::ServerMessage::Deleted(wire::Deleted { by: by.0.to_string() })))
@@ -284,7 +290,7 @@ impl Spelling<'_> {
 }
 
 /// How a question to a person ended, and who ended it.
-fn outcome(approved: bool, by: &Subject) -> (wire::ApprovalState, Option<String>) {
+pub(super) fn outcome(approved: bool, by: &Subject) -> (wire::ApprovalState, Option<String>) {
     match (approved, &*by.0) {
         (true, by) => (wire::ApprovalState::Approved, Some(by.to_owned())),
         (false, Subject::SYSTEM) => (wire::ApprovalState::Expired, None),
@@ -292,7 +298,7 @@ fn outcome(approved: bool, by: &Subject) -> (wire::ApprovalState, Option<String>
     }
 }
 
-fn source(source: &Source) -> wire::Source {
+pub(super) fn source(source: &Source) -> wire::Source {
     let (collection, record) = source.record.clone().unzip();
     let passage = Some(source.passage.clone()).filter(|passage| !passage.is_empty());
     let highlights: Vec<_> =
@@ -398,7 +404,7 @@ fn add_details(spelled: &mut wire::Error, error: &Error, run: Option<RunId>) {
     }
 }
 
-fn canvas_trigger(trigger: &CanvasTrigger) -> wire::CanvasTrigger {
+pub(super) fn canvas_trigger(trigger: &CanvasTrigger) -> wire::CanvasTrigger {
     wire::CanvasTrigger {
         action: match trigger.action {
             CanvasAction::SwitchView => wire::CanvasAction::SwitchView,
@@ -417,7 +423,7 @@ fn canvas_trigger(trigger: &CanvasTrigger) -> wire::CanvasTrigger {
     }
 }
 
-fn metrics(metrics: &CatalogMetrics) -> wire::Metrics {
+pub(super) fn metrics(metrics: &CatalogMetrics) -> wire::Metrics {
     wire::Metrics {
         total_tables: metrics.total_tables,
         total_columns: metrics.total_columns,
@@ -431,7 +437,7 @@ fn metrics(metrics: &CatalogMetrics) -> wire::Metrics {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

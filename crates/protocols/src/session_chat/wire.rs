@@ -533,6 +533,36 @@ pub struct Message {
     pub seq: u64,
     /// When it was said there
     pub timestamp: String,
+    /// How the run ended that the message belongs to; the members below are of that run
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AgentStatus>,
+    /// With `failed`: why, in a sentence
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the answer rests on; its mark `[1]` means the first of them
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<Source>>,
+    /// The agent's steps, in order
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<PastStep>>,
+    /// Its tool calls, in order
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<PastCall>>,
+    /// The calls that a person was asked about, in order
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Vec<PastApproval>>,
+    /// A Mermaid diagram
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagram: Option<String>,
+    /// What the page could show
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canvas_trigger: Option<CanvasTrigger>,
+    /// Figures of the catalogue
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+    /// What it cost
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// The end of a chat
@@ -540,6 +570,55 @@ pub struct Message {
 pub struct Deleted {
     /// Who deleted it
     pub by: String,
+}
+
+/// A step that an agent took
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PastStep {
+    /// The step's name
+    pub name: String,
+    /// When it began
+    pub timestamp: String,
+}
+
+/// A tool call that is over
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PastCall {
+    /// Which call
+    pub call_id: String,
+    /// Which tool
+    pub tool_name: String,
+    /// What it was called with
+    pub arguments: serde_json::Value,
+    /// The result as JSON text, if there was one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// How long it took, in milliseconds
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// True when the call failed
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_error: Option<bool>,
+}
+
+/// A question to a person that was decided
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastApproval {
+    /// Which call
+    pub call_id: String,
+    /// How it ended
+    pub state: ApprovalState,
+    /// Which tool
+    pub tool_name: String,
+    /// The exact arguments
+    pub arguments: serde_json::Value,
+    /// As the question had it
+    pub digest: String,
+    /// With `approved` and `refused`: who decided
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was decided
+    pub timestamp: String,
 }
 
 /// How partial answers are sent

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::shown::KeptShown;
 use crate::conversation::Role;
 use crate::event::Amendment;
 use crate::id::{ChatId, RunId, Seq, Timestamp};
@@ -37,6 +38,8 @@ pub(super) enum KeptAmendment<'a> {
         role: KeptRole,
         content: Cow<'a, str>,
         at: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<Box<KeptShown>>,
     },
     ChatDeleted,
     #[serde(other)]
@@ -82,12 +85,13 @@ impl<'a> KeptAmendment<'a> {
             Amendment::Summarized { through, text } => {
                 Self::Summarized { through: through.0, text: text.into() }
             }
-            Amendment::Imported { chat, message, role, content, at } => Self::Imported {
+            Amendment::Imported { chat, message, role, content, at, shown } => Self::Imported {
                 chat: chat.to_string().into(),
                 message: message.map(|seq| seq.0),
                 role: (*role).into(),
                 content: content.into(),
                 at: at.0,
+                shown: shown.as_deref().map(|shown| Box::new(KeptShown::of(shown))),
             },
             Amendment::ChatDeleted => Self::ChatDeleted,
         }
@@ -107,12 +111,13 @@ impl<'a> KeptAmendment<'a> {
             Self::Summarized { through, text } => {
                 Amendment::Summarized { through: Seq(through), text: text.into_owned() }
             }
-            Self::Imported { chat, message, role, content, at } => Amendment::Imported {
+            Self::Imported { chat, message, role, content, at, shown } => Amendment::Imported {
                 chat: chat.parse::<ChatId>().ok()?,
                 message: message.map(Seq),
                 role: role.into(),
                 content: content.into_owned(),
                 at: Timestamp(at),
+                shown: shown.map(|shown| Box::new(shown.into_shown())),
             },
             Self::ChatDeleted => Amendment::ChatDeleted,
             Self::Unknown => return None,

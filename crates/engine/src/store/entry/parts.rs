@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Detail, Error};
-use crate::event::{Answer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Source, Usage};
+use crate::event::{
+    Answer, Answerer, CanvasAction, CanvasTrigger, CanvasView, CatalogMetrics, Source, Usage,
+};
 use crate::id::{RecordId, Timestamp};
 
 /// An error without its cause: causes are for the log alone.
@@ -137,6 +139,26 @@ pub(super) struct KeptAnswer {
     canvas: Option<KeptCanvas>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metrics: Option<KeptMetrics>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<KeptAnswerer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptAnswerer {
+    agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
+impl KeptAnswerer {
+    fn of(Answerer { agent, model }: &Answerer) -> Self {
+        Self { agent: agent.clone(), model: model.clone() }
+    }
+
+    fn into_answerer(self) -> Answerer {
+        let Self { agent, model } = self;
+        Answerer { agent, model }
+    }
 }
 
 impl KeptAnswer {
@@ -146,6 +168,7 @@ impl KeptAnswer {
             diagram: answer.diagram.clone(),
             canvas: answer.canvas.as_ref().map(KeptCanvas::of),
             metrics: answer.metrics.as_ref().map(KeptMetrics::of),
+            by: answer.by.as_ref().map(KeptAnswerer::of),
         }
     }
 
@@ -155,6 +178,7 @@ impl KeptAnswer {
             diagram: self.diagram,
             canvas: self.canvas.map(KeptCanvas::into_canvas),
             metrics: self.metrics.map(KeptMetrics::into_metrics),
+            by: self.by.map(KeptAnswerer::into_answerer),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Conversations. `rig` holds what the tests share; each module is about one promise.
 
 mod agents;
+mod branches;
 mod continued;
 mod drain;
 mod managed;

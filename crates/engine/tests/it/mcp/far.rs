@@ -69,6 +69,21 @@ async fn its_tools_are_called_and_it_may_go_and_come_back() {
 }
 
 #[tokio::test]
+async fn one_that_goes_away_is_down_before_it_is_called() {
+    let far = Far::start(0);
+    let settings = ServerSettings { probe: Duration::from_millis(50), ..far.settings(Some(TOKEN)) };
+    let mcp = started(vec![settings]).await;
+    assert_eq!(mcp.status()[0].standing, Standing::Ready);
+    let port = far.port;
+    drop(far);
+    until("it is known to be gone", || matches!(mcp.status()[0].standing, Standing::Down(_))).await;
+    let _far = Far::start(port);
+    until("it is there again", || mcp.status()[0].standing == Standing::Ready).await;
+    assert_eq!(call(&mcp, "far__add", json!({"a": 2, "b": 3})).await.unwrap(), json!({"result": 5}));
+    mcp.close().await;
+}
+
+#[tokio::test]
 async fn without_the_token_or_the_server_it_is_down_and_says_why() {
     let far = Far::start(0);
     let nobody = Place::Address { url: "http://127.0.0.1:1/mcp".into(), token: None };
