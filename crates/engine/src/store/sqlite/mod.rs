@@ -89,8 +89,8 @@ const MAPPED: i64 = 2 << 30;
 const WRITER_CACHE: i64 = 8 << 10;
 /// The same for each reader, whose cache holds no more than what the write-ahead log has and the file has not.
 const READER_CACHE: i64 = 512;
-/// After so many pages of 4 KiB the write-ahead log of the chats is brought into the file. The longer the log, the more
-/// often a page is in it twice and is written once. That of the records is looked after by `checkpoint`.
+/// After so many pages of 4 KiB the write-ahead log is brought into the file before `checkpoint` looks after it, while
+/// an older file is brought up to date.
 const CHECKPOINT: i64 = 16_000;
 /// A time to live is not renewed for less than this, so that a record that many read is not written each time.
 const RENEW_GAIN: Duration = Duration::from_secs(1);
@@ -388,9 +388,6 @@ impl Place {
         writer: &mut Connection,
     ) -> Result<Option<Checkpoints>> {
         if let Self::Memory(_) = self {
-            return Ok(None);
-        }
-        if schema.file != schema::RECORDS.file {
             return Ok(None);
         }
         let copier = self.connect(schema, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
