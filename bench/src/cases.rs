@@ -7,6 +7,7 @@ mod ingest;
 mod latency;
 mod notify;
 mod partials;
+mod recall;
 mod records;
 mod retrieval;
 mod slow;
@@ -38,6 +39,7 @@ const ALL: &[Case] = &[
     Case { name: "records", run: |settings| Box::pin(records::run(settings)) },
     Case { name: "notify", run: |settings| Box::pin(notify::run(settings)) },
     Case { name: "fanout", run: |settings| Box::pin(fanout::run(settings)) },
+    Case { name: "recall", run: |settings| Box::pin(recall::run(settings)) },
     Case { name: "retrieval", run: |settings| Box::pin(retrieval::run(settings)) },
     Case { name: "ingest", run: |settings| Box::pin(ingest::run(settings)) },
     Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)) },

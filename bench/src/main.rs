@@ -22,7 +22,7 @@ use clap::Parser;
 /// Measures cases and prints what they gave.
 #[derive(Parser)]
 pub(crate) struct Settings {
-    /// Which cases: tokens, partials, idle, latency, records, notify, fanout, retrieval, ingest, stalled, slow, echo. All if none is named.
+    /// Which cases: tokens, partials, idle, latency, records, notify, fanout, recall, retrieval, ingest, stalled, slow, echo. All if none is named.
     cases: Vec<String>,
     /// How many pairs of runs are compared.
     #[arg(long, default_value_t = 5)]

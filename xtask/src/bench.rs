@@ -5,7 +5,7 @@ use clap::Args as ClapArgs;
 use crate::run::{Result, cache, is_there, program, run, step, target};
 
 /// The cases that need the embedding model in the server's binary.
-const READING: [&str; 2] = ["retrieval", "ingest"];
+const READING: [&str; 2] = ["recall", "ingest"];
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {

@@ -21,7 +21,7 @@ const FOLDER: &str = "docs/guide";
 const BATCH: usize = 32;
 
 pub(super) async fn run(settings: &Settings) -> io::Result<Section> {
-    let embedder = super::retrieval::embedder().await?;
+    let embedder = super::recall::embedder().await?;
     let (mut ours, mut alone) = (Vec::new(), Vec::new());
     let (mut count, mut all) = (0, 0);
     for _ in 0..settings.pairs.min(3) {

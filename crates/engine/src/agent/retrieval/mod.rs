@@ -2,9 +2,10 @@
 //!
 //! [`Retriever`] asks two ways, by words and by nearness of meaning. What came either way is looked at more closely: how
 //! near the passage is, how near the nearest of its sentences, and how well the words fit; the three together are its
-//! score. The best come with what stands around them. [`rerank`] orders what came by the question's words and leaves out
-//! what says the same twice. [`quote`] answers with sentences of the passages, [`sources`] names them for the client,
-//! and [`unknown_citations`] finds the marks of an answer that name no source.
+//! score. Those of one section take one place, and the best places come with what stands around them. [`rerank`] orders
+//! what came by the question's words and leaves out what says the same twice. [`quote`] answers with sentences of the
+//! passages, [`sources`] names them for the client, and [`unknown_citations`] finds the marks of an answer that name no
+//! source.
 //!
 //! Documents are records: one a passage, in collections that `tidewire ingest` makes. Who may read what is judged by
 //! [`Records`](super::Records), at each call.

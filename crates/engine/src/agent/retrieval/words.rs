@@ -195,12 +195,25 @@ impl Terms {
 
     /// Which share of them stands in a text, 0 to 1. So many edits are forgiven a long word, half as many a short one.
     pub(super) fn coverage(&self, text: &str, edits: usize) -> f64 {
-        let there: HashSet<String> = stems(text).collect();
+        let there: HashSet<String> = if edits == 0 { self.alike(text) } else { stems(text).collect() };
         let is_there =
             |stem: &&String| there.contains(*stem) || there.iter().any(|other| is_near(stem, other, edits));
         let hits = self.stems.iter().filter(is_there).count();
         hits as f64 / self.stems.len().max(1) as f64
     }
+
+    /// The stems of those of a text's words that begin as one of the terms does; a word and its stem begin alike.
+    fn alike(&self, text: &str) -> HashSet<String> {
+        let initials: HashSet<Option<char>> = self.stems.iter().map(|stem| initial(stem)).collect();
+        let stemmer = Stemmer::create(Algorithm::English);
+        let alike = words(text).filter(|word| initials.contains(&initial(word)));
+        alike.map(|word| stemmer.stem(&fold(word)).into_owned()).collect()
+    }
+}
+
+/// The first letter of a word, folded.
+fn initial(word: &str) -> Option<char> {
+    word.chars().next().and_then(|first| first.to_lowercase().next())
 }
 
 /// Whether so few edits lie between two stems. The shortest ones would be near everything.

@@ -175,6 +175,26 @@ async fn what_has_expired_is_gone_at_once_and_removed_by_the_system() {
 }
 
 #[tokio::test]
+async fn lists_of_collections_do_not_count_what_has_expired() {
+    let clock = Arc::new(ManualClock::new(Timestamp(0)));
+    let store = aged(&clock);
+    let insert = |id: &str, ttl| Write { ttl, ..write(id, Operation::Insert(body(json!({"text": "tea"})))) };
+    let mut writes = vec![insert("a", seconds(1, false)), insert("b", seconds(1, false)), insert("c", None)];
+    writes.extend(writes.clone().into_iter().map(|write| Write { collection: "other".into(), ..write }));
+    writes.pop();
+    store.commit(&"ann".into(), Timestamp(0), writes).await.unwrap();
+    let counts = async || {
+        let list = store.collections().await.unwrap();
+        list.into_iter().map(|info| (info.name, info.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts().await, [("c".into(), 3), ("other".into(), 2)]);
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(counts().await, [("c".into(), 1), ("other".into(), 0)]);
+    sweep(&store).await;
+    assert_eq!(counts().await[0], ("c".into(), 1));
+}
+
+#[tokio::test]
 async fn a_unique_value_is_free_when_its_record_has_expired() {
     let clock = Arc::new(ManualClock::new(Timestamp(0)));
     let store = aged(&clock);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::error::{Code, Error};
 use crate::id::ManualClock;
-use crate::query::Body;
+use crate::query::{Body, TextSearch};
 use crate::store::entry::Mark;
 use crate::store::{Operation, conformance};
 
@@ -349,6 +349,27 @@ async fn an_index_grows_while_others_write() {
     writing.await.unwrap();
     assert_eq!(store.search(&leaf).await.unwrap().len(), 3_500);
     assert_eq!(store.search(&find("changed")).await.unwrap().len(), 70);
+}
+
+#[tokio::test]
+async fn words_that_nearly_everything_has_do_not_hide_the_rare_ones() {
+    let store = Sqlite::in_memory().unwrap();
+    let text = |number: usize| match number % 1_000 {
+        7 => "a leaf of oak",
+        8 => "oak",
+        _ => "a leaf falls",
+    };
+    let batch = (0..12_000).map(|number| record(number, text(number))).collect();
+    store.commit(&"ann".into(), Timestamp(1), batch).await.unwrap();
+    let texts = async |limit: usize| {
+        let text = TextSearch { prefix: false, ..TextSearch::typed("falls leaf oak") };
+        let hits = store.search(&Search { text: Some(text), ..Search::words("c", "", limit) }).await.unwrap();
+        hits.into_iter().map(|hit| hit.record.body["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(10).await, ["a leaf of oak"; 10], "the rare word finds enough");
+    let more = texts(40).await;
+    assert_eq!(more.len(), 40, "else the frequent ones are looked at");
+    assert_eq!(more.iter().filter(|text| text.contains("oak")).count(), 24, "{more:?}");
 }
 
 /// What a random history of one chat's log is made of.

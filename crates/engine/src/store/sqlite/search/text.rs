@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::types::Value as Bound;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 use serde_json::Value;
 
 use crate::error::Result;
@@ -42,6 +42,8 @@ struct Word {
     alternatives: Vec<Alternative>,
     /// How telling it is: the logarithm of how rare it is.
     idf: f64,
+    /// In about so many records one of the alternatives is.
+    spread: i64,
 }
 
 /// What is searched for.
@@ -59,7 +61,11 @@ struct Member<'a> {
     words: Vec<(String, String)>,
 }
 
-/// The records that fit, best first, at most `limit`.
+/// So many records are ranked at once, where some of the words alone find enough.
+const MAX_RANKED: i64 = 5_000;
+
+/// The records that fit, best first, at most `limit`. Where the words are in very many records, those that have none but
+/// the more frequent of them are looked at only if the rarer ones do not find enough.
 pub(super) fn find(
     connection: &Connection,
     collection: &Collection,
@@ -68,18 +74,36 @@ pub(super) fn find(
     limit: usize,
 ) -> Result<Vec<Found>> {
     let words = meant(connection, collection, search)?;
-    if words.is_empty() || (search.prefix && words.iter().any(|word| word.alternatives.is_empty())) {
+    if words.is_empty() {
         return Ok(Vec::new());
     }
     let phrase = words::words(&search.text).map(|(word, _)| word.into_owned()).collect();
     let request = Request { search, words, phrase };
-    let Some(expression) = request.expression() else { return Ok(Vec::new()) };
-    let (mut found, step) = (Vec::new(), step(search, limit));
+    if let Some(telling) = request.telling() {
+        let found = ranked(connection, collection, &request, &telling, allowed, limit)?;
+        if found.len() >= limit {
+            return Ok(found);
+        }
+    }
+    let all = request.expression(&request.words.iter().collect::<Vec<_>>());
+    ranked(connection, collection, &request, &all, allowed, limit)
+}
+
+/// The records that FTS5 finds and that fit, best first, at most `limit`.
+fn ranked(
+    connection: &Connection,
+    collection: &Collection,
+    request: &Request<'_>,
+    expression: &str,
+    allowed: Option<&HashSet<i64>>,
+    limit: usize,
+) -> Result<Vec<Found>> {
+    let (mut found, step) = (Vec::new(), step(request.search, limit));
     for skip in (0..MAX_LOOKED_AT).step_by(step) {
-        let keys = candidates(connection, collection.key, &expression, skip..skip + step)?;
+        let keys = candidates(connection, collection.key, expression, skip..skip + step)?;
         let is_last = keys.len() < step;
         let keys = keys.into_iter().filter(|key| allowed.is_none_or(|allowed| allowed.contains(key)));
-        score(connection, collection, &request, keys, &mut found)?;
+        score(connection, collection, request, keys, &mut found)?;
         if is_last || found.len() >= limit {
             break;
         }
@@ -93,7 +117,7 @@ pub(super) fn find(
 /// count alike, and farther from it where they do not.
 fn step(search: &TextSearch, limit: usize) -> usize {
     let is_plain = search.fields.is_empty() && !search.case_sensitive && !search.boost_exact;
-    let (times, least) = if is_plain { (4, 40) } else { (20, 200) };
+    let (times, least) = if is_plain { (2, 80) } else { (20, 200) };
     limit.saturating_mul(times).clamp(least, STEP)
 }
 
@@ -160,15 +184,27 @@ fn bodies(
 }
 
 impl Request<'_> {
-    /// As FTS5 wants it: each word quoted. `None` if no word of the index is meant.
-    fn expression(&self) -> Option<String> {
-        let groups = self.words.iter().filter(|word| !word.alternatives.is_empty()).map(|word| {
+    /// As FTS5 wants it: each word quoted.
+    fn expression(&self, words: &[&Word]) -> String {
+        let groups = words.iter().map(|word| {
             let terms: Vec<String> = word.alternatives.iter().map(quoted).collect();
             format!("({})", terms.join(" OR "))
         });
-        let groups: Vec<String> = groups.collect();
         let between = if self.search.prefix { " AND " } else { " OR " };
-        (!groups.is_empty()).then(|| groups.join(between))
+        groups.collect::<Vec<_>>().join(between)
+    }
+
+    /// The same of the rarest words alone, as many as are ranked quickly; `None` if that is all of them.
+    fn telling(&self) -> Option<String> {
+        let mut words: Vec<&Word> = self.words.iter().filter(|word| word.spread > 0).collect();
+        words.sort_by_key(|word| word.spread);
+        let mut records = 0;
+        let is_ranked = |(place, word): &(usize, &&Word)| {
+            records += word.spread;
+            *place == 0 || records <= MAX_RANKED
+        };
+        let count = words.iter().enumerate().take_while(is_ranked).count();
+        (!self.search.prefix && count < words.len()).then(|| self.expression(&words[..count]))
     }
 
     /// How well a record fits; `None` if it does not.
@@ -274,8 +310,8 @@ fn meant(connection: &Connection, collection: &Collection, search: &TextSearch) 
     let last = typed.len().saturating_sub(1);
     let words = typed.into_iter().enumerate().map(|(place, (folded, as_is))| {
         let alternatives = vocabulary.alternatives(&folded, search, search.prefix && place == last)?;
-        let idf = vocabulary.idf(&alternatives)?;
-        Ok(Word { typed: as_is, alternatives, idf })
+        let (idf, spread) = vocabulary.rarity(&alternatives)?;
+        Ok(Word { typed: as_is, alternatives, idf, spread })
     });
     words.collect()
 }
@@ -341,20 +377,20 @@ impl Vocabulary<'_> {
         Ok(())
     }
 
-    /// Okapi's inverse document frequency, never negative. A beginning counts as rare as its own word.
-    fn idf(&self, alternatives: &[Alternative]) -> Result<f64> {
+    /// Okapi's inverse document frequency, never negative, and in about how many records one of these words is. A
+    /// beginning counts as rare as its own word.
+    fn rarity(&self, alternatives: &[Alternative]) -> Result<(f64, i64)> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT doc FROM search_{}_words WHERE term = ?",
             self.collection.key
         ))?;
-        let mut most = 0_i64;
+        let (mut most, mut spread) = (0_i64, 0_i64);
         for meant in alternatives {
-            let mut rows = statement.query([&meant.term])?;
-            if let Some(row) = rows.next()? {
-                most = most.max(row.get(0)?);
-            }
+            let found: Option<i64> = statement.query_row([&meant.term], |row| row.get(0)).optional()?;
+            most = most.max(found.unwrap_or(0));
+            spread += found.unwrap_or(0);
         }
         let (all, having) = (self.collection.count as f64, most as f64);
-        Ok((1.0 + (all - having + 0.5).max(0.5) / (having + 0.5)).ln())
+        Ok(((1.0 + (all - having + 0.5).max(0.5) / (having + 0.5)).ln(), spread))
     }
 }

@@ -349,14 +349,28 @@ impl Matrix {
 
     /// The places of those that can be among the `k` nearest, by the widest instructions that this processor has.
     fn candidates(&self, query: &Query<'_>, k: usize, allowed: Option<&HashSet<i64>>) -> Vec<usize> {
-        pulp::Arch::new().dispatch(|| self.scan(query, k, allowed))
+        pulp::Arch::new().dispatch(Scan { matrix: self, query, k, allowed })
     }
+}
+
+/// Reads all vectors. It is no closure, because a closure is not always compiled for the instructions that were found.
+struct Scan<'a> {
+    matrix: &'a Matrix,
+    query: &'a Query<'a>,
+    k: usize,
+    allowed: Option<&'a HashSet<i64>>,
+}
+
+impl pulp::NullaryFnOnce for Scan<'_> {
+    type Output = Vec<usize>;
 
     #[inline(always)]
-    fn scan(&self, query: &Query<'_>, k: usize, allowed: Option<&HashSet<i64>>) -> Vec<usize> {
+    fn call(self) -> Vec<usize> {
+        let Self { matrix, query, k, allowed } = self;
         let mut least = Least::new(k);
-        let mut bounds = Vec::with_capacity(self.keys.len());
-        let rows = self.bytes.chunks_exact(self.dimension.max(1)).zip(&self.rows).zip(&self.keys).enumerate();
+        let mut bounds = Vec::with_capacity(matrix.keys.len());
+        let vectors = matrix.bytes.chunks_exact(matrix.dimension.max(1));
+        let rows = vectors.zip(&matrix.rows).zip(&matrix.keys).enumerate();
         for (place, ((bytes, row), key)) in rows {
             if allowed.is_some_and(|allowed| !allowed.contains(key)) {
                 continue;
