@@ -286,3 +286,24 @@ async fn a_passage_comes_with_its_neighbours_of_the_section() {
     assert_eq!(cut.len(), 1, "neighbours are not shown again");
     assert_eq!((cut[0].text.as_str(), cut[0].record.0.as_str()), ("First.\nA cat.\nLast.", "long.md-00002"));
 }
+
+#[tokio::test]
+async fn what_is_near_to_everything_comes_after_what_is_not() {
+    let desk = desk(DOCUMENTS).await;
+    let passage = |document: &str, section: String, text: &str| json!({"document": document, "section": section, "text": text, "embedding": counted(text)});
+    let order = async || {
+        let found = retriever(&desk).retrieve(&Identity::local(), "socket", Breadth::Narrow).await.unwrap();
+        let of_both =
+            found.into_iter().filter(|passage| ["a.md", "b.md"].contains(&passage.document.as_str()));
+        of_both.map(|passage| passage.document).collect::<Vec<_>>()
+    };
+    put(&desk, "a.md-00000", passage("a.md", "One".into(), "cat socket table")).await;
+    put(&desk, "b.md-00000", passage("b.md", "One".into(), "answer socket proxy")).await;
+    assert_eq!(order().await, ["a.md", "b.md"], "both are as near, and nothing is known of the others");
+    for number in 0..120 {
+        let text = "A cat on a table.";
+        let section = format!("Part {number}");
+        put(&desk, &format!("many.md-{number:05}"), passage("many.md", section, text)).await;
+    }
+    assert_eq!(order().await, ["b.md", "a.md"], "the first is near to all that came");
+}

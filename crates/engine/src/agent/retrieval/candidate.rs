@@ -1,13 +1,13 @@
 //! Passages that came one way or the other, and how well they fit.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::hubs::{self, Sample};
 use super::parts::{self, PARTS};
 use super::passage::{EMBEDDING, Passage};
 use super::words::Terms;
-use super::{Breadth, WORDS};
+use super::{Breadth, HUBS, WORDS};
 use crate::id::RecordId;
 use crate::query::{Body, Hit};
 
@@ -17,11 +17,14 @@ pub(super) struct Candidate {
     /// How well its words fit beside the best of its collection, 0 to 1.
     words: f64,
     nearness: Option<Nearness>,
+    /// Of its collection.
+    sample: Option<Arc<Sample>>,
 }
 
 /// How near a passage is to the question, as cosines.
-#[derive(Clone, Copy)]
 struct Nearness {
+    /// What it means, of length 1.
+    vector: Vec<f32>,
     whole: f64,
     /// The nearest of its sentences; the whole where there is but one.
     sentence: f64,
@@ -33,6 +36,7 @@ pub(super) fn joined(
     by_words: Vec<Hit>,
     by_nearness: Vec<Hit>,
     question: Option<&[f32]>,
+    sample: Option<&Arc<Sample>>,
 ) -> Vec<Candidate> {
     let best = by_words.iter().map(|hit| hit.score).fold(f64::EPSILON, f64::max);
     let mut joined: HashMap<RecordId, Candidate> = HashMap::new();
@@ -40,61 +44,74 @@ pub(super) fn joined(
     for (words, hit) in words.chain(by_nearness.into_iter().map(|hit| (0.0, hit))) {
         if !joined.contains_key(&hit.record.id) {
             let id = hit.record.id.clone();
-            joined.extend(Candidate::new(collection, hit, words, question).map(|candidate| (id, candidate)));
+            let candidate = Candidate::new(collection, hit, words, question);
+            joined.extend(candidate.map(|one| (id, Candidate { sample: sample.cloned(), ..one })));
         }
     }
     joined.into_values().collect()
 }
 
-/// The passages with their scores, 0 to 1, best first. One without a vector stands as high among the others as its words
-/// do.
-pub(super) fn scored(candidates: Vec<Candidate>) -> Vec<Passage> {
+/// The best `most` passages with their scores, 0 to 1, best first. One without a vector stands as high among the others as
+/// its words do.
+pub(super) fn scored(mut candidates: Vec<Candidate>, most: usize) -> Vec<Passage> {
     let near = candidates.iter().filter_map(Candidate::by_nearness).fold(f64::NAN, f64::max);
     let best = if near.is_nan() { 1.0 } else { near };
-    let mut passages: Vec<Passage> = candidates
-        .into_iter()
-        .map(|candidate| {
-            let score = candidate.by_nearness().unwrap_or(candidate.words * best);
-            Passage { score: score.clamp(0.0, 1.0), ..candidate.passage }
-        })
-        .collect();
-    passages.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.record.0.cmp(&b.record.0)));
-    passages
+    for candidate in &mut candidates {
+        candidate.passage.score = candidate.by_nearness().unwrap_or(candidate.words * best);
+    }
+    best_first(&mut candidates);
+    candidates.truncate(most);
+    take_hubs_down(&mut candidates);
+    best_first(&mut candidates);
+    let clamped = |passage: Passage| Passage { score: passage.score.clamp(0.0, 1.0), ..passage };
+    candidates.into_iter().map(|candidate| clamped(candidate.passage)).collect()
+}
+
+fn best_first(candidates: &mut [Candidate]) {
+    candidates.sort_by(|Candidate { passage: a, .. }, Candidate { passage: b, .. }| {
+        b.score.total_cmp(&a.score).then_with(|| a.record.0.cmp(&b.record.0))
+    });
+}
+
+/// What is nearer to everything than the others are loses by it, what is less near gains.
+fn take_hubs_down(candidates: &mut [Candidate]) {
+    let near: Vec<Option<f64>> = candidates.iter().map(Candidate::to_everything).collect();
+    let count = near.iter().flatten().count().max(1) as f64;
+    let mean = near.iter().flatten().sum::<f64>() / count;
+    for (candidate, near) in candidates.iter_mut().zip(near) {
+        candidate.passage.score -= HUBS * (near.unwrap_or(mean) - mean) / (2.0 + WORDS);
+    }
 }
 
 impl Candidate {
     fn new(collection: &str, hit: Hit, words: f64, question: Option<&[f32]>) -> Option<Self> {
         let nearness = question.and_then(|question| Nearness::of(&hit.record.body, question));
-        Passage::read(collection, hit.record).map(|passage| Self { passage, words, nearness })
+        Passage::read(collection, hit.record).map(|passage| Self { passage, words, nearness, sample: None })
     }
 
     pub(super) fn fits(&self, terms: &Terms, breadth: Breadth) -> bool {
-        let near = self.nearness.map(|Nearness { whole, sentence }| whole.max(sentence));
+        let near = self.nearness.as_ref().map(|near| near.whole.max(near.sentence));
         near.is_some_and(|near| near >= breadth.nearness())
             || terms.coverage(&self.passage.everything(), breadth.edits().into()) >= breadth.coverage()
     }
 
     fn by_nearness(&self) -> Option<f64> {
-        self.nearness
-            .map(|Nearness { whole, sentence }| (whole + sentence + WORDS * self.words) / (2.0 + WORDS))
+        let nearness = self.nearness.as_ref();
+        nearness.map(|near| (near.whole + near.sentence + WORDS * self.words) / (2.0 + WORDS))
+    }
+
+    /// How near it is to what else its collection has.
+    fn to_everything(&self) -> Option<f64> {
+        self.sample.as_ref()?.nearness(&self.passage, &self.nearness.as_ref()?.vector)
     }
 }
 
 impl Nearness {
     fn of(body: &Body, question: &[f32]) -> Option<Self> {
-        let whole = cosine(body.get(EMBEDDING)?, question)?;
+        let vector = hubs::unit(body.get(EMBEDDING)?).filter(|vector| vector.len() == question.len())?;
+        let length = hubs::dot(question, question).sqrt();
+        let whole = (length > 0.0).then(|| f64::from(hubs::dot(&vector, question) / length))?;
         let sentence = body.get(PARTS).and_then(|parts| parts::nearest(parts, question));
-        Some(Self { whole, sentence: sentence.unwrap_or(whole) })
+        Some(Self { sentence: sentence.unwrap_or(whole), vector, whole })
     }
-}
-
-fn cosine(vector: &Value, question: &[f32]) -> Option<f64> {
-    let vector = vector.as_array().filter(|vector| vector.len() == question.len())?;
-    let (mut dot, mut own, mut asked) = (0.0, 0.0, 0.0);
-    for (number, other) in vector.iter().zip(question) {
-        let (number, other) = (number.as_f64()?, f64::from(*other));
-        (dot, own, asked) = (dot + number * other, own + number * number, asked + other * other);
-    }
-    let lengths = own.sqrt() * asked.sqrt();
-    (lengths > 0.0).then(|| dot / lengths)
 }

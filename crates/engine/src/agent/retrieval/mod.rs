@@ -2,10 +2,10 @@
 //!
 //! [`Retriever`] asks two ways, by words and by nearness of meaning. What came either way is looked at more closely: how
 //! near the passage is, how near the nearest of its sentences, and how well the words fit; the three together are its
-//! score. Those of one section take one place, and the best places come with what stands around them. [`rerank`] orders
-//! what came by the question's words and leaves out what says the same twice. [`quote`] answers with sentences of the
-//! passages, [`sources`] names them for the client, and [`unknown_citations`] finds the marks of an answer that name no
-//! source.
+//! score, less what it is near to everything. Those of one section take one place, and the best places come with what
+//! stands around them. [`rerank`] orders what came by the question's words and leaves out what says the same twice.
+//! [`quote`] answers with sentences of the passages, [`sources`] names them for the client, and [`unknown_citations`]
+//! finds the marks of an answer that name no source.
 //!
 //! Documents are records: one a passage, in collections that `tidewire ingest` makes. Who may read what is judged by
 //! [`Records`](super::Records), at each call.
@@ -13,6 +13,7 @@
 mod around;
 mod candidate;
 mod citations;
+mod hubs;
 mod parts;
 mod passage;
 mod quote;
@@ -30,6 +31,7 @@ use crate::query::{Hit, Projection, Search, TextSearch, VectorSearch};
 
 use candidate::Candidate;
 pub use citations::{Citation, unknown_citations};
+use hubs::Hubs;
 pub use parts::{PARTS, packed};
 pub use passage::{DOCUMENTS, EMBEDDING, Passage, TEXT};
 pub use quote::{highlights, quote};
@@ -42,6 +44,8 @@ const MAX_QUESTION: usize = 2_000;
 /// What the words count beside the nearness of a passage and the nearness of its nearest sentence, which count 1 each:
 /// people ask in other words than documents use.
 const WORDS: f64 = 0.2;
+/// What is taken away for being near to everything (see [`hubs`]).
+const HUBS: f64 = 0.6;
 
 /// How far retrieval reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,12 +109,13 @@ pub struct Retriever {
     records: SharedRecords,
     embedder: Option<Arc<dyn Embedder>>,
     ways: Ways,
+    hubs: Arc<Hubs>,
 }
 
 impl Retriever {
     /// Over these records. Without an embedder, or while it loads, passages are looked for by words alone.
     pub fn new(records: SharedRecords, embedder: Option<Arc<dyn Embedder>>) -> Self {
-        Self { records, embedder, ways: Ways::Both }
+        Self { records, embedder, ways: Ways::Both, hubs: Arc::default() }
     }
 
     /// The same by other ways, for comparisons.
@@ -157,8 +162,7 @@ impl Retriever {
             candidates.extend(self.look_in(identity, collection, &terms, vector.as_deref(), breadth).await?);
         }
         candidates.retain(|candidate| candidate.fits(&terms, breadth));
-        let mut passages = candidate::scored(candidates);
-        passages.truncate(breadth.depth());
+        let passages = candidate::scored(candidates, breadth.depth());
         around::grown(&*self.records, identity, passages).await
     }
 
@@ -198,7 +202,12 @@ impl Retriever {
             }
         };
         let (by_words, by_nearness) = futures_util::future::join(by_words, by_nearness).await;
-        Ok(candidate::joined(collection, by_words?, by_nearness?, vector))
+        let (by_words, by_nearness) = (by_words?, by_nearness?);
+        let sample = match by_nearness.is_empty() {
+            false => Some(self.hubs.sample(&*self.records, identity, collection).await?),
+            true => None,
+        };
+        Ok(candidate::joined(collection, by_words, by_nearness, vector, sample.as_ref()))
     }
 
     async fn by_words(

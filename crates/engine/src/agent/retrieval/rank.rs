@@ -15,6 +15,8 @@ const IN_TEXT: f64 = 0.07;
 const IN_HEADINGS: f64 = 0.03;
 /// How much relevance counts beside novelty.
 const RELEVANCE: f64 = 0.95;
+/// For each place so many passages are judged, the best of retrieval.
+const JUDGED: usize = 4;
 /// Passages that are so alike say the same.
 const SAME: f64 = 0.9;
 
@@ -29,7 +31,8 @@ struct Judged {
 pub fn rerank(question: &str, passages: Vec<Passage>, most: usize) -> Vec<Passage> {
     let terms = Terms::of(question);
     let best = passages.iter().map(|passage| passage.score).fold(0.0, f64::max).max(f64::EPSILON);
-    let mut judged: Vec<Judged> = passages.into_iter().map(Judged::new).collect();
+    let first = most.saturating_mul(JUDGED);
+    let mut judged: Vec<Judged> = passages.into_iter().take(first).map(Judged::new).collect();
     let rarity = rarity(&terms, &judged);
     for candidate in &mut judged {
         candidate.passage.score = candidate.relevance(&rarity, best).clamp(0.0, 1.0);

@@ -356,7 +356,7 @@ async fn words_that_nearly_everything_has_do_not_hide_the_rare_ones() {
     let store = Sqlite::in_memory().unwrap();
     let text = |number: usize| match number % 1_000 {
         7 => "a leaf of oak",
-        8 => "oak",
+        8 => "the trunk of oak",
         _ => "a leaf falls",
     };
     let batch = (0..12_000).map(|number| record(number, text(number))).collect();

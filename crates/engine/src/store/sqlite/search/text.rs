@@ -5,6 +5,7 @@
 //! weights, letter case and phrases count although the index knows none of them. Words that are meant beside the one
 //! that was typed (stems, typing errors) come from the index's own vocabulary.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::types::Value as Bound;
@@ -58,11 +59,12 @@ struct Request<'a> {
 struct Member<'a> {
     name: &'a str,
     weight: f64,
-    words: Vec<(String, String)>,
+    /// Each folded, and as it stands there.
+    words: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 /// So many records are ranked at once, where some of the words alone find enough.
-const MAX_RANKED: i64 = 5_000;
+const MAX_RANKED: i64 = 3_000;
 
 /// The records that fit, best first, at most `limit`. Where the words are in very many records, those that have none but
 /// the more frequent of them are looked at only if the rarer ones do not find enough.
@@ -254,8 +256,9 @@ impl Request<'_> {
     }
 
     fn has_phrase(&self, member: &Member<'_>) -> bool {
-        let is_here =
-            |window: &[(String, String)]| window.iter().map(|(folded, _)| folded).eq(self.phrase.iter());
+        let is_here = |window: &[(Cow<'_, str>, &str)]| {
+            window.iter().map(|(folded, _)| folded.as_ref()).eq(self.phrase.iter().map(String::as_str))
+        };
         !self.phrase.is_empty() && member.words.windows(self.phrase.len()).any(is_here)
     }
 }
@@ -274,17 +277,15 @@ fn members<'a>(body: &'a Body, fields: &'a [(String, f64)]) -> Vec<Member<'a>> {
     named.map(|(name, value, weight)| member(name, value, weight)).collect()
 }
 
-fn member<'a>(name: &'a str, value: &Value, weight: f64) -> Member<'a> {
+fn member<'a>(name: &'a str, value: &'a Value, weight: f64) -> Member<'a> {
     let mut list = Vec::new();
     gather(value, &mut list);
     Member { name, weight, words: list }
 }
 
-fn gather(value: &Value, list: &mut Vec<(String, String)>) {
+fn gather<'a>(value: &'a Value, list: &mut Vec<(Cow<'a, str>, &'a str)>) {
     match value {
-        Value::String(text) => {
-            list.extend(words::words(text).map(|(folded, as_is)| (folded.into_owned(), as_is.to_owned())));
-        }
+        Value::String(text) => list.extend(words::words(text)),
         Value::Array(values) => values.iter().for_each(|value| gather(value, list)),
         Value::Object(members) => members.values().for_each(|value| gather(value, list)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
