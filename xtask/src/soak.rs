@@ -105,6 +105,7 @@ fn page(release: bool, crash: &Value, soak: &Value) -> Result<String> {
         .and_then(|()| write_kills(&mut page, crash))
         .and_then(|()| write_load(&mut page, soak));
     written.map_err(|_| String::from("a report cannot be written; this is a bug"))?;
+    page.push_str(BOUNDS);
     page.push_str(TAIL);
     Ok(page)
 }
@@ -120,9 +121,10 @@ fn write_head(page: &mut String, release: bool) -> std::fmt::Result {
          Made by `cargo xtask soak{option}`: the server and its tests are built {build}, and without the embedded models. \
          `cargo xtask test` runs the same tests shorter. Other programs may have run on the machine; nothing here is a measure \
          of speed.\n\n\
-         Machine: {}, {} cores, shared by the server and its load.",
+         Machine: {}, {} cores, shared by the server and its load. Built from commit {}.",
         cpu(),
-        cores()
+        cores(),
+        commit()
     )
 }
 
@@ -158,7 +160,8 @@ fn write_load(page: &mut String, soak: &Value) -> std::fmt::Result {
         "\n## Full load\n\n\
          {} writers, {} chats at full length, {} listeners of every change, keys, searches, and visitors who leave without a goodbye, all \
          as fast as they are answered. What is kept is bounded, so memory that grows would be memory that is lost. Memory is the process's own \
-         resident memory, read twice a second; the line is fitted to the last four fifths of the time.\n",
+         resident memory, read twice a second; the line is fitted to the last four fifths of the time. The database's part is what lies in the \
+         system's allocator: its caches of pages, of which that of the records' writer, 8 MiB, takes minutes to fill.\n",
         soak["writers"], soak["talkers"], soak["listeners"],
     )?;
     writeln!(page, "| | |\n|---|---|")?;
@@ -174,6 +177,8 @@ fn write_load(page: &mut String, soak: &Value) -> std::fmt::Result {
     writeln!(page, "| memory at the start | {:.1} MiB |", mib("first"))?;
     writeln!(page, "| memory, least and most | {:.1} to {:.1} MiB |", mib("least"), mib("most"))?;
     writeln!(page, "| memory at the end | {:.1} MiB |", mib("last"))?;
+    writeln!(page, "| memory, minute by minute | {} MiB |", minutes(&soak["by_minute"]))?;
+    writeln!(page, "| of this the database's | {} MiB |", minutes(&soak["database_by_minute"]))?;
     writeln!(
         page,
         "| slope | {:+.3} MiB a minute; more than {:.0} fails |",
@@ -181,6 +186,15 @@ fn write_load(page: &mut String, soak: &Value) -> std::fmt::Result {
         mib("bound_per_minute")
     )
 }
+
+/// The mean of each minute, in MiB.
+fn minutes(means: &Value) -> String {
+    let bytes = means.as_array().into_iter().flatten().filter_map(Value::as_f64);
+    bytes.map(|bytes| format!("{:.1}", bytes / 1_048_576.0)).collect::<Vec<_>>().join(", ")
+}
+
+/// What else is kept to, and what bounds everything that the server keeps.
+const BOUNDS: &str = include_str!("soak/bounds.md");
 
 const TAIL: &str = "
 ## In every test run
@@ -190,6 +204,13 @@ const TAIL: &str = "
 - Two dialects at once over cut lines and killed servers; the TypeScript client likewise.
 - Ten of the kills above, and seconds of the full load.
 ";
+
+/// What was built, as git names it.
+fn commit() -> String {
+    let named = Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(root()).output();
+    let name = named.ok().filter(|output| output.status.success());
+    name.map_or_else(|| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
 
 fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -212,7 +233,7 @@ mod tests {
     fn the_page_states_what_was_measured() {
         let crash = json!({"rounds": 200, "seed": 7, "changes": 9, "unanswered": 8, "answers": 6, "interrupted": 5,
             "at_start": 4, "seconds": 3});
-        let soak = json!({"seconds": 600.0, "cpu_seconds": 300.0, "slowest": 0.5, "first": 1_048_576, "least": 1_048_576,
+        let soak = json!({"by_minute": [1_048_576, 2_097_152], "database_by_minute": [524_288], "seconds": 600.0, "cpu_seconds": 300.0, "slowest": 0.5, "first": 1_048_576, "least": 1_048_576,
             "most": 2_097_152, "last": 2_097_152, "slope_per_minute": 10_485.76, "bound_per_minute": 1_048_576.0,
             "writes": 600_000, "heard": 1, "chunks": 2, "keys": 3, "questions": 4, "visits": 5,
             "listeners": 20, "writers": 8, "talkers": 8});
@@ -221,6 +242,8 @@ mod tests {
             "| kills under load | 200 |",
             "| CPU of the server | 50 % of one core |",
             "| changes written | 600000 (1000 a second) |",
+            "| memory, minute by minute | 1.0, 2.0 MiB |",
+            "| of this the database's | 0.5 MiB |",
             "| slope | +0.010 MiB a minute; more than 1 fails |",
         ] {
             assert!(page.contains(line), "{line} is not in {page}");

@@ -296,15 +296,26 @@ impl Connection {
         self.inbox.remove(room.chat);
     }
 
-    /// Brings tools to a chat, instead of those that it brought before, for as long as it lives.
-    pub(crate) fn bring_tools(&self, room: &Arc<Room>, tools: Vec<ToolDefinition>) {
-        let mut brought_to = self.brought_to.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Brings tools to a chat, instead of those that it brought before, for as long as it lives. The chat stays in
+    /// memory with them, so it does so to as many chats as it may follow.
+    pub(crate) fn bring_tools(&self, room: &Arc<Room>, tools: Vec<ToolDefinition>) -> Result<()> {
+        let limit = self.core.settings.follow_limit;
+        let mut brought_to = self.brought_to();
+        let is_new = !brought_to.iter().any(|known| known.chat == room.chat);
+        if is_new && !tools.is_empty() && brought_to.len() >= limit {
+            return Err(too_many_brought(limit));
+        }
         self.take_tools(room);
         brought_to.retain(|known| known.chat != room.chat);
         if !tools.is_empty() {
             room.lock().brought.push(Brought { by: Arc::clone(&self.inbox), tools });
             brought_to.push(Arc::clone(room));
         }
+        Ok(())
+    }
+
+    fn brought_to(&self) -> MutexGuard<'_, Vec<Arc<Room>>> {
+        self.brought_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the tools that it brought to a chat away.
@@ -315,11 +326,10 @@ impl Connection {
     }
 
     /// Brings what it brought to one chat to another one.
-    pub(crate) fn move_tools(&self, from: &Arc<Room>, to: &Arc<Room>) {
+    pub(crate) fn move_tools(&self, from: &Arc<Room>, to: &Arc<Room>) -> Result<()> {
         let tools = self.take_tools(from);
-        if !tools.is_empty() {
-            self.bring_tools(to, tools);
-        }
+        self.brought_to().retain(|known| known.chat != from.chat);
+        if tools.is_empty() { Ok(()) } else { self.bring_tools(to, tools) }
     }
 
     /// Delivers more text of a completion. Waits while too much of it is still undelivered.
@@ -344,11 +354,21 @@ impl Connection {
     }
 }
 
+fn too_many_brought(limit: usize) -> Error {
+    Error::new(
+        Code::Unavailable,
+        format!(
+            "a connection brings tools to at most {limit} chats; register none in one of them, or open another connection"
+        ),
+    )
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         self.core.counters.connections.fetch_sub(1, Ordering::Relaxed);
         let follows = std::mem::take(&mut self.inbox.lock().follows);
-        for room in std::mem::take(&mut *self.brought_to.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let brought_to = std::mem::take(&mut *self.brought_to());
+        for room in brought_to {
             self.take_tools(&room);
         }
         for follow in follows {

@@ -248,6 +248,8 @@ impl Clock for ManualClock {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -281,5 +283,31 @@ mod tests {
         let at = Timestamp(1_763_722_564_000_001);
         assert_eq!(Timestamp::from_rfc3339(&at.to_rfc3339()), Some(at));
         assert_eq!(Timestamp(0).to_rfc3339(), "1970-01-01T00:00:00.000000Z");
+    }
+
+    proptest! {
+        /// Ids survive being written, and what is none is refused in a sentence.
+        #[test]
+        fn any_text_is_an_id_or_refused(text in prop_oneof![".{0,40}", "[0-9a-fA-F{}-]{30,40}", "[A-Za-z0-9._-]{0,130}"]) {
+            if let Ok(chat) = text.parse::<ChatId>() {
+                prop_assert_eq!(chat.to_string().parse::<ChatId>().unwrap(), chat);
+            }
+            match text.parse::<SessionId>() {
+                Ok(session) => prop_assert_eq!(session.as_str(), &text),
+                Err(error) => prop_assert!(error.message.contains("1 to 128")),
+            }
+            if let Some(at) = Timestamp::from_rfc3339(&text) {
+                prop_assert_eq!(Timestamp::from_rfc3339(&at.to_rfc3339()), Some(at));
+            }
+        }
+
+        /// Any number is a time, also one that no calendar has.
+        #[test]
+        fn any_time_can_be_written(at in prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)]) {
+            let written = Timestamp(at).to_rfc3339();
+            if let Some(read) = Timestamp::from_rfc3339(&written) {
+                prop_assert_eq!(read, Timestamp(at));
+            }
+        }
     }
 }

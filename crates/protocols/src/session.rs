@@ -44,6 +44,12 @@ pub trait Session: Send {
         true
     }
 
+    /// Whether it can keep what follows from another frame. While it cannot, the client is not read; what was asked
+    /// before makes room as it is answered.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// When [`tick`](Self::tick) is wanted, if ever. It may change with every other call.
     fn deadline(&self) -> Option<Instant>;
 

@@ -448,6 +448,8 @@ fn read_variable(setting: &Setting, text: &str) -> Result<Value, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../tidewire.example.toml");
@@ -540,6 +542,41 @@ mod tests {
         }
         for name in ["localhost.evil.com", "example.com", "10.0.0.1", ""] {
             assert!(!is_loopback_name(name), "{name}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a file says is a configuration, or one sentence says what is wrong in which line.
+        #[test]
+        fn any_file_is_read_or_refused_in_a_sentence(
+            lines in proptest::collection::vec(prop_oneof![
+                proptest::sample::select(EXAMPLE.lines().collect::<Vec<_>>()).prop_map(|line| line.trim_start_matches("# ").to_owned()),
+                ".{0,30}",
+                "[a-z_]{1,12} = (-?[0-9]{1,20}|\"[a-zé]{0,5}\"|\\[\\]|\\{\\}|true|1e400|\"\"\")",
+                "\\[[a-z_.]{1,10}\\]?\\]",
+            ], 0..6),
+        ) {
+            let text = lines.join("\n");
+            if let Err(error) = parse_file(Path::new("t.toml"), &text) {
+                let said = error.to_string();
+                let line = said.strip_prefix("t.toml:").and_then(|rest| rest.split_once(": ")?.0.parse::<usize>().ok());
+                prop_assert!(line.is_some_and(|line| (1..=text.lines().count() + 1).contains(&line)), "{said:?}");
+                prop_assert!(!said.contains('\n') && !said.ends_with(": "), "{said:?}");
+            }
+        }
+
+        /// The same of any variable.
+        #[test]
+        fn any_variable_is_read_or_refused_in_a_sentence(
+            which in any::<proptest::sample::Index>(),
+            text in prop_oneof![".{0,20}", any::<i64>().prop_map(|number| number.to_string()), "[a-z:/.,*]{0,20}"],
+        ) {
+            let known = settings();
+            let variable = which.get(&known).variable.as_str();
+            if let Err(error) = Config::load(None, env(&[(variable, &text)])) {
+                let said = error.to_string();
+                prop_assert!(!said.is_empty() && !said.contains('\n'), "{variable}={text:?}: {said:?}");
+            }
         }
     }
 }

@@ -282,6 +282,7 @@ async fn open_pipe(app: &App, mount: &Mount, on_upgrade: OnUpgrade) -> Option<Pi
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use sha2::{Digest as _, Sha256};
     use tidewire_engine::Code;
     use tidewire_engine::id::SystemClock;
@@ -302,6 +303,12 @@ mod tests {
         let signer = Signer::open(folder.path()).unwrap();
         let auth = Auth::new(&config, store, Arc::new(SystemClock), signer);
         Door::new(&config, Arc::new(auth))
+    }
+
+    /// One for all cases.
+    fn keyed() -> &'static Door {
+        static DOOR: std::sync::OnceLock<Door> = std::sync::OnceLock::new();
+        DOOR.get_or_init(|| door(|config| config.api_keys = vec!["0123456789abcdef".into()]))
     }
 
     #[test]
@@ -368,5 +375,34 @@ mod tests {
         }
         assert_eq!(door.bearer(&HeaderMap::new()).unwrap(), None);
         assert!(door.require_bearer(&HeaderMap::new()).is_err());
+    }
+
+    proptest! {
+        /// Whatever the headers say, there is an answer; only what was set up is let in.
+        #[test]
+        fn any_headers_are_judged(bytes in proptest::collection::vec(proptest::collection::vec(32_u8..255, 0..40), 3)) {
+            let door = keyed();
+            let values = bytes.iter().filter_map(|bytes| HeaderValue::from_bytes(bytes).ok());
+            let headers = HeaderMap::from_iter([HOST, ORIGIN, AUTHORIZATION].into_iter().zip(values));
+            if headers.contains_key(AUTHORIZATION) {
+                prop_assert_eq!(door.bearer(&headers).unwrap_err().code, Code::Unauthenticated);
+            }
+            let authority = host(&headers).unwrap_or_default();
+            let own = format!("://{authority}").to_ascii_lowercase();
+            if let Some(origin) = headers.get(ORIGIN) && door.allows_origin(&headers) {
+                let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+                prop_assert!(origin.ends_with(&own), "{origin} is not {own}");
+            }
+            let _ = door.check_host(&headers);
+        }
+
+        /// A query survives being written, and any text is one.
+        #[test]
+        fn any_query_is_read(pairs in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..5), text in ".{0,60}") {
+            let written = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let read = read_query(Some(&written));
+            prop_assert_eq!(read, pairs);
+            let _ = read_query(Some(&text));
+        }
     }
 }

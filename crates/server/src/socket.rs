@@ -370,7 +370,7 @@ impl Talk {
     }
 
     fn is_reading(&self) -> bool {
-        self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room()
+        self.waiting.len() < WAITING_COMMANDS && self.pipe.has_room() && self.session.has_room()
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {

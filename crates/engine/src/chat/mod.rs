@@ -462,7 +462,7 @@ fn move_follow(connection: &Connection, session: &SessionId, room: &Arc<Room>) -
         return Ok(());
     };
     connection.unfollow(&old);
-    connection.move_tools(&old, room);
+    connection.move_tools(&old, room)?;
     connection.follow(room, Some(session.clone()), Some(Seq::START)).map(|_| ())
 }
 

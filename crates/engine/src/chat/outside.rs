@@ -23,7 +23,7 @@ pub(crate) async fn register(
 ) -> Result<Reply> {
     let tools = check_client_tools(&core.agents.tools(), tools)?;
     let room = super::resolve(core, connection, chat).await?;
-    connection.bring_tools(&room, tools);
+    connection.bring_tools(&room, tools)?;
     Ok(Reply::Registered)
 }
 

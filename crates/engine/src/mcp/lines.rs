@@ -161,6 +161,12 @@ fn answers_early(text: &[u8]) -> Option<RequestId> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use proptest::prelude::*;
+    use tokio::io::ReadBuf;
+
     use super::*;
 
     async fn lines(text: &[u8], most: usize) -> Vec<(String, bool)> {
@@ -170,6 +176,22 @@ mod tests {
             all.push((String::from_utf8_lossy(&line.text).into_owned(), line.whole));
         }
         all
+    }
+
+    /// Bytes that come so many at a time.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let (piece, rest) = self.0.split_at(self.1.min(self.0.len()).min(into.remaining()));
+            into.put_slice(piece);
+            self.0 = rest;
+            Poll::Ready(Ok(()))
+        }
     }
 
     #[tokio::test]
@@ -199,6 +221,43 @@ mod tests {
         {
             assert_eq!(error_for(nothing, true), None, "{nothing}");
             assert_eq!(error_for(nothing, false), None, "{nothing}");
+        }
+    }
+
+    proptest! {
+        /// However the bytes come, the same lines are read, each no longer than it may be, and reading them ends.
+        #[test]
+        fn any_bytes_in_any_pieces_are_lines(
+            bytes in proptest::collection::vec(prop_oneof![3 => any::<u8>(), 1 => Just(b'\n'), 1 => Just(b'{')], 0..200),
+            piece in 1_usize..20,
+            most in 1_usize..30,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let whole = runtime.block_on(lines(&bytes, most));
+            let mut lines = Lines::new(Pieces(&bytes, piece), most);
+            let mut found = Vec::new();
+            while let Some(line) = runtime.block_on(lines.next()).unwrap() {
+                prop_assert!(line.text.len() <= most);
+                let _ = read(&line);
+                found.push((String::from_utf8_lossy(&line.text).into_owned(), line.whole));
+            }
+            prop_assert_eq!(found.len(), bytes.iter().filter(|byte| **byte == b'\n').count());
+            prop_assert_eq!(found, whole);
+        }
+
+        /// What a server says is a message, an error for the call that it answers, or passed over.
+        #[test]
+        fn any_message_is_read_or_passed_over(
+            id in prop_oneof![any::<i64>().prop_map(|id| id.to_string()), Just("\"a\"".to_owned()), Just("null".to_owned())],
+            rest in "[a-z\":{}\\[\\],0-9 ]{0,40}",
+            whole in any::<bool>(),
+        ) {
+            let text = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{rest}");
+            for text in [text.clone(), text + "}"] {
+                if let Some(JsonRpcMessage::Error(error)) = read(&Line { text: text.into_bytes(), whole }) {
+                    prop_assert!(!error.error.message.is_empty());
+                }
+            }
         }
     }
 }

@@ -88,6 +88,12 @@ struct Pending {
 }
 
 impl Chats {
+    /// How many are known.
+    #[cfg(test)]
+    pub(in crate::live_data) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     fn find(&mut self, name: &str) -> Option<&mut Chat> {
         self.known.iter_mut().find(|chat| chat.name == name)
     }
@@ -139,6 +145,11 @@ impl Chats {
             chat.full = false;
             chat.unfollowed = Some(error);
         }
+    }
+
+    /// Forgets a chat that is not followed and in which nothing is under way.
+    pub fn forget_resting(&mut self, name: &str) {
+        self.known.retain(|chat| chat.name != name || chat.following || !chat.rests());
     }
 
     /// Why it could not be followed, once.

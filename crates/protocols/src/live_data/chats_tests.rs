@@ -342,3 +342,15 @@ fn chats_are_named_by_id_or_by_a_name_of_ones_own() {
         assert_eq!(chat_ref(bad).unwrap_err().detail, Detail::Field("chat_id".into()));
     }
 }
+
+#[test]
+fn chats_that_cannot_be_followed_are_forgotten() {
+    let mut talk = Talk::new();
+    for number in 0..1000 {
+        let payload = json!({"chat_id": format!("chat-{number}"), "after_seq": 0});
+        talk.send(json!({"type": "ChatFollow", "messageId": number, "payload": payload}));
+        let refused = talk.answer(Err(Error::unavailable("a connection follows at most 256 chats")));
+        assert_eq!(refused[0]["type"], "Error");
+    }
+    assert_eq!(talk.session.chats_known(), 0);
+}

@@ -502,7 +502,13 @@ impl Session for LiveData {
                 let data = unsubscribed(&collection, result);
                 return self.answer(asked, ticket, data, out);
             }
-            What::Follow { chat } => self.followed(&chat, result),
+            What::Follow { chat } => {
+                let followed = self.followed(&chat, result);
+                if followed.is_err() {
+                    self.chats.forget_resting(&chat);
+                }
+                followed
+            }
             What::Quietly { chat } => match result {
                 Ok(Reply::Unfollowed) => Ok(Value::Null),
                 result => self.followed(&chat, result),
@@ -525,6 +531,10 @@ impl Session for LiveData {
 
     fn takes_events(&self) -> bool {
         self.notifications.takes_more()
+    }
+
+    fn has_room(&self) -> bool {
+        self.correlation.has_room()
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -16,6 +16,12 @@ pub(in crate::live_data) struct Talk {
     open: Vec<(Ticket, Command)>,
 }
 
+impl LiveData {
+    pub(in crate::live_data) fn chats_known(&self) -> usize {
+        self.chats.len()
+    }
+}
+
 impl Talk {
     pub(in crate::live_data) fn new() -> Self {
         let now = Instant::now();

@@ -11,6 +11,11 @@ use std::collections::VecDeque;
 use crate::frame::Frame;
 use crate::session::Ticket;
 
+/// While so many requests without an id wait, or so many bytes of replies to them, nothing more is taken from the client:
+/// what was taken is then answered first, and they go out.
+const HELD: usize = 256;
+const HELD_BYTES: usize = 1 << 20;
+
 /// How a request's reply finds the one who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -40,6 +45,12 @@ pub(super) struct Correlation {
 }
 
 impl Correlation {
+    /// Whether more requests may come.
+    pub(super) fn has_room(&self) -> bool {
+        let bytes = self.alone.iter().filter_map(|(_, reply)| Some(reply.as_ref()?.len()));
+        self.alone.len() < HELD && bytes.sum::<usize>() < HELD_BYTES
+    }
+
     /// A request came.
     pub(super) fn asked(&mut self, ticket: Ticket, way: Way) {
         match way {
@@ -174,5 +185,27 @@ mod tests {
         assert!(out.is_empty());
         correlation.answered(Ticket(1), Way::ById, Frame::text("yes"), &mut out);
         assert_eq!(out, [Frame::text("yes"), Frame::text("no")]);
+    }
+
+    /// One who always waits for something else, or says what nobody understands while a slow request is open.
+    #[test]
+    fn a_client_to_whom_much_is_owed_is_not_read() {
+        let (mut correlation, mut out) = (Correlation::default(), Vec::new());
+        correlation.asked(Ticket(0), Way::ById);
+        for _ in 0..HELD {
+            assert!(correlation.has_room());
+            correlation.refused_alone(Frame::text("no"), &mut out);
+        }
+        assert!(!correlation.has_room() && out.is_empty());
+        correlation.answered(Ticket(0), Way::ById, Frame::text("yes"), &mut out);
+        assert!(correlation.has_room());
+        assert_eq!(out.len(), HELD + 1);
+
+        correlation.asked(Ticket(1), Way::ById);
+        correlation.asked(Ticket(2), Way::Alone);
+        correlation.answered(Ticket(2), Way::Alone, Frame::text("x".repeat(HELD_BYTES)), &mut out);
+        assert!(!correlation.has_room());
+        correlation.answered(Ticket(1), Way::ById, Frame::text("yes"), &mut out);
+        assert!(correlation.has_room());
     }
 }

@@ -119,6 +119,7 @@ fn parse(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -186,5 +187,26 @@ mod tests {
         }
         assert!(action("explode", "a".into(), None).is_err());
         assert_eq!(action("Increment", "a".into(), Some(json!(1))).unwrap().action, Action::Increment);
+    }
+
+    proptest! {
+        /// A time to live is one, or is refused in a sentence; none is zero, or longer than a hundred years.
+        #[test]
+        fn any_time_to_live_is_read_or_refused(
+            written in prop_oneof![
+                "[0-9]{0,22} ?(ms|s|m|h|d|w|y)?".prop_map(Value::from),
+                ".{0,12}".prop_map(Value::from),
+                any::<u64>().prop_map(Value::from),
+                any::<i64>().prop_map(Value::from),
+                any::<f64>().prop_map(Value::from),
+                Just(Value::Bool(true)),
+            ],
+        ) {
+            match ttl(&written) {
+                Ok(Some(after)) => prop_assert!(!after.is_zero() && after.as_secs() <= MAX_TTL),
+                Ok(None) => prop_assert!(written.is_null()),
+                Err(error) => prop_assert!(error.message.contains("ttl takes")),
+            }
+        }
     }
 }

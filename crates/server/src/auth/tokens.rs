@@ -155,6 +155,7 @@ fn unusable(path: &Path, cause: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
     use tidewire_engine::Code;
 
@@ -241,6 +242,43 @@ mod tests {
             let refused = signer.read(&token, NOW).unwrap_err();
             assert_eq!(refused.code, Code::Unauthenticated, "{token}");
             assert!(!refused.message.contains(&token), "{refused}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever a token says is read as it was signed, and with any byte changed it is none of ours.
+        #[test]
+        fn a_token_with_any_byte_changed_is_refused(
+            sub in ".{0,20}", key in ".{0,20}", seconds in 1_u64..1 << 40, at in any::<proptest::sample::Index>(), byte in "[A-Za-z0-9._=-]",
+        ) {
+            let (_folder, signer) = signer();
+            let claims = Claims::new(sub, key, None, NOW, seconds);
+            let token = signer.sign(&claims).unwrap();
+            prop_assert_eq!(signer.read(&token, NOW).unwrap(), claims);
+            let at = at.index(token.len());
+            let mut other = token.clone();
+            other.replace_range(at..=at, &byte);
+            // The last letter of a signature has bits that count for nothing.
+            if other != token && at + 1 < token.len() {
+                prop_assert_eq!(signer.read(&other, NOW).unwrap_err().code, Code::Unauthenticated);
+            }
+        }
+
+        /// Any text is refused as a token, and no secret is made of it.
+        #[test]
+        fn any_text_is_refused(text in prop_oneof![".{0,60}", "[A-Za-z0-9_-]{0,30}\\.[A-Za-z0-9_-]{0,30}\\.[A-Za-z0-9_-]{0,30}"]) {
+            let (_folder, signer) = signer();
+            prop_assert_eq!(signer.read(&text, NOW).unwrap_err().code, Code::Unauthenticated);
+            prop_assert_eq!(unhex(&text).is_some(), text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()));
+        }
+
+        /// 64 hex digits are 32 bytes and nothing else is.
+        #[test]
+        fn digests_are_hex(bytes in any::<[u8; 32]>(), text in "[0-9a-fA-F+ -]{63,65}") {
+            prop_assert_eq!(unhex(&crate::hex(&bytes)), Some(bytes));
+            prop_assert_eq!(unhex(&text).is_some(), text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()));
         }
     }
 }

@@ -247,7 +247,7 @@ impl OutputDev for Page {
         let (a, b) = (transform.m11.hypot(transform.m12), transform.m21.hypot(transform.m22));
         let size = size * (a * b).sqrt();
         let (x, y) = (transform.m31, self.height - transform.m32);
-        if [x, y, size, width].iter().all(|number| number.is_finite()) {
+        if [x, y, size, width].iter().all(|number| (*number as f32).is_finite()) {
             self.character(x, y, x + width * size, size, text);
         }
         Ok(())

@@ -11,18 +11,18 @@ use tidewire_engine::store::Store;
 use tidewire_engine::store::sqlite::{Settings, Sqlite};
 
 /// A folder with documents and a place for the data.
-struct Place {
+pub(crate) struct Place {
     dir: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
         std::fs::create_dir(place.dir.path().join("docs")).unwrap();
         place
     }
 
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir.path().join("docs").join(name);
         std::fs::write(&path, content).unwrap();
         path
@@ -37,7 +37,7 @@ impl Place {
         self.command().output().unwrap()
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = tidewire();
         command
             .current_dir(self.dir.path())
@@ -67,7 +67,7 @@ fn tidewire() -> Command {
 }
 
 /// A PDF with a page for each content stream; `more` goes into its trailer.
-fn pdf(pages: &[String], more: &str) -> Vec<u8> {
+pub(crate) fn pdf(pages: &[String], more: &str) -> Vec<u8> {
     let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
     let mut objects = vec![
         String::from("<< /Type /Catalog /Pages 2 0 R >>"),
@@ -102,7 +102,7 @@ fn pdf(pages: &[String], more: &str) -> Vec<u8> {
 }
 
 /// A heading and lines under it.
-fn content(heading: &str, lines: &[&str]) -> String {
+pub(crate) fn content(heading: &str, lines: &[&str]) -> String {
     let mut content = format!("BT /F1 18 Tf 72 700 Td ({heading}) Tj /F1 11 Tf 0 -30 Td ");
     lines.iter().for_each(|line| content += &format!("({line}) Tj 0 -13 Td "));
     content + "ET"

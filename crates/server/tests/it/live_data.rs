@@ -1,6 +1,6 @@
 //! What `live_data` promises of the socket itself, beside its written conversations.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::Client;
@@ -50,6 +50,29 @@ async fn edits_that_come_together_keep_their_order() {
         assert_eq!(reply["type"], if is_refused { "Error" } else { "Success" }, "{reply}");
     }
     assert_eq!(client.next().await["payload"]["data"]["n"]["value"], 99);
+}
+
+/// Replies without an id wait while a request with one is open. One who always has such a request open is owed ever more.
+#[tokio::test]
+async fn a_client_that_always_waits_for_something_else_gets_all_its_answers() {
+    const EACH: u64 = 2_000;
+    let house = House::open().await;
+    let mut client = Client::connect(house.address, "/api/ws").await;
+    let find =
+        |id: u64| json!({"type": "FindById", "messageId": id, "payload": {"collection": "c", "id": "r"}});
+    let (mut with_id, mut without) = (0, 0);
+    for number in 0..EACH {
+        client.send(find(number)).await;
+        client.send(json!({"type": "Nonsense"})).await;
+    }
+    while with_id + without < 2 * EACH {
+        let reply = client.next().await;
+        match reply.get("messageId").and_then(Value::as_u64) {
+            Some(id) => with_id += u64::from(id == with_id),
+            None => without += u64::from(reply["type"] == "Error"),
+        }
+    }
+    assert_eq!((with_id, without), (EACH, EACH));
 }
 
 /// A client of this dialect takes whatever comes first for the answer to its Hello.

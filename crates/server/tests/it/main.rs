@@ -28,6 +28,7 @@ mod matrix;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod operations;
+mod pdf;
 mod proxy;
 mod slow_readers;
 mod soak;

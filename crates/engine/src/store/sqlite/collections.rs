@@ -40,6 +40,17 @@ impl Schemas {
         known.insert(key, (text.to_owned(), Arc::clone(&rules)));
         Ok(rules)
     }
+
+    /// Forgets the rules of a collection that was dropped.
+    fn forget(&self, key: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    /// How many collections' rules are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 /// The rows of collections as the writer's last command left them, for the next command of the same transaction: it need
@@ -386,8 +397,9 @@ pub(super) fn drop(connection: &Connection, schemas: &Schemas, name: &str) -> Re
     Ok(version.unsigned_abs())
 }
 
-/// Removes a piece of what dropped collections have left. Whether there is more.
-pub(super) fn sweep(connection: &Connection) -> Result<bool> {
+/// Removes a piece of what dropped collections have left, and in the end what is kept of them in memory. Whether there
+/// is more.
+pub(super) fn sweep(connection: &Connection, schemas: &Schemas, vectors: &search::Cache) -> Result<bool> {
     const PIECE: i64 = 5_000;
     let key: Option<i64> = connection
         .prepare_cached("SELECT key FROM dropped LIMIT 1")?
@@ -407,6 +419,8 @@ pub(super) fn sweep(connection: &Connection) -> Result<bool> {
         .execute([key, PIECE])?;
     if records == 0 && changes == 0 {
         connection.execute("DELETE FROM dropped WHERE key = ?", [key])?;
+        schemas.forget(key);
+        vectors.forget(connection, key)?;
     }
     Ok(true)
 }

@@ -239,11 +239,13 @@ impl Sqlite {
         let keep = Keep { age: settings.keep_for, changes: settings.keep_changes };
         let (schemas, left, listeners) = (Schemas::default(), Left::default(), Listeners::default());
         let clock = Arc::clone(&settings.clock);
+        let vectors = Arc::<search::Cache>::default();
         let upkeep = RecordsUpkeep {
             keep,
             clock: Arc::clone(&clock),
             schemas: schemas.clone(),
             left: left.clone(),
+            vectors: Arc::clone(&vectors),
             listeners: listeners.clone(),
             round: 1,
         };
@@ -262,7 +264,7 @@ impl Sqlite {
             clock,
             epoch,
             folder: None,
-            vectors: Arc::default(),
+            vectors,
         })
     }
 
@@ -400,6 +402,7 @@ struct RecordsUpkeep {
     clock: Arc<dyn Clock>,
     schemas: Schemas,
     left: Left,
+    vectors: Arc<search::Cache>,
     listeners: Listeners,
     round: u32,
 }
@@ -413,7 +416,8 @@ impl Upkeep for RecordsUpkeep {
 
     fn chores(&mut self, connection: &Connection, news: &mut Vec<News>) -> Result<bool> {
         let now = self.clock.now();
-        let more = expire(connection, &self.schemas, now, news)? | collections::sweep(connection)?;
+        let more = expire(connection, &self.schemas, now, news)?
+            | collections::sweep(connection, &self.schemas, &self.vectors)?;
         if self.round == 0 {
             records::prune(connection, self.keep, now)?;
         }

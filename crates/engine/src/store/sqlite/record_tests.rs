@@ -12,7 +12,7 @@ use super::*;
 use crate::edit::{Action, FieldAction, Ttl};
 use crate::error::Code;
 use crate::id::ManualClock;
-use crate::query::{Body, Operator, Projection, Sort};
+use crate::query::{Body, Operator, Projection, Sort, VectorSearch};
 use crate::schema::{Field, FieldKind, Index as FieldIndex};
 use crate::store::Operation;
 
@@ -281,7 +281,7 @@ async fn what_a_dropped_collection_leaves_is_swept() {
     store.commit(&"ann".into(), Timestamp(1), (0..12_000).map(insert).collect()).await.unwrap();
     store.drop_collection("c", Timestamp(2)).await.unwrap();
     store.commit(&"ann".into(), Timestamp(3), vec![insert(1)]).await.unwrap();
-    while store.records.writer.call(|c, _| collections::sweep(c)).await.unwrap() {}
+    sweep_dropped(&store).await;
     let count = |c: &Connection| {
         Ok(c.query_row("SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM changes)", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
@@ -289,6 +289,79 @@ async fn what_a_dropped_collection_leaves_is_swept() {
     };
     assert_eq!(store.records.readers.call(count).await.unwrap(), (1, 1));
     assert_eq!(store.count("c", None).await.unwrap(), 1);
+}
+
+/// Removes all that dropped collections have left.
+async fn sweep_dropped(store: &Sqlite) {
+    let sweep = || {
+        let (schemas, vectors) = (store.schemas.clone(), Arc::clone(&store.vectors));
+        store.records.writer.call(move |c, _| collections::sweep(c, &schemas, &vectors))
+    };
+    while sweep().await.unwrap() {}
+}
+
+/// A search by nearness.
+fn near(collection: &str, field: &str) -> Search {
+    let vector = VectorSearch {
+        field: field.into(),
+        vector: vec![1.0, 0.0],
+        metric: None,
+        k: 9,
+        threshold: None,
+        weight: 1.0,
+    };
+    Search { text: None, vector: Some(vector), ..Search::words(collection, "", 9) }
+}
+
+#[tokio::test]
+async fn collections_that_come_and_go_leave_nothing_in_memory() {
+    let store = Sqlite::in_memory().unwrap();
+    for round in 0..20 {
+        store.create_collection("c", Some(indexed(&["n"])), Timestamp(round)).await.unwrap();
+        let insert = write("a", Operation::Insert(body(json!({"n": 1, "v": [1.0, 0.5]}))));
+        store.commit(&"ann".into(), Timestamp(round), vec![insert]).await.unwrap();
+        assert_eq!(store.search(&near("c", "v")).await.unwrap().len(), 1);
+        assert_eq!(store.count("c", Some(&Filter::eq("n", 1))).await.unwrap(), 1);
+        store.drop_collection("c", Timestamp(round)).await.unwrap();
+    }
+    sweep_dropped(&store).await;
+    assert_eq!((store.vectors.len(), store.schemas.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn searches_that_name_any_member_keep_few_tables_of_vectors() {
+    let store = Sqlite::in_memory().unwrap();
+    let insert = write("a", Operation::Insert(body(json!({"v": [1.0, 0.5], "n": 1}))));
+    store.commit(&"ann".into(), Timestamp(1), vec![insert]).await.unwrap();
+    assert_eq!(store.search(&near("c", "v")).await.unwrap().len(), 1);
+    for number in 0..200 {
+        assert_eq!(store.search(&near("c", &format!("member_{number}"))).await.unwrap().len(), 0);
+    }
+    let tables = |c: &Connection| {
+        let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name GLOB 'vectors_[0-9]*'";
+        Ok(c.query_row(count, [], |row| row.get::<_, i64>(0))?)
+    };
+    assert_eq!(store.records.readers.call(tables).await.unwrap(), 16);
+    assert_eq!(store.vectors.len(), 1, "members without vectors have nothing in memory");
+    assert_eq!(store.search(&near("c", "v")).await.unwrap().len(), 1, "one that has vectors stays");
+    // A member that made room is looked through anew, also for what was written meanwhile.
+    let update = write("a", Operation::Merge(body(json!({"member_0": [1.0, 0.0]}))));
+    store.commit(&"ann".into(), Timestamp(2), vec![update]).await.unwrap();
+    assert_eq!(store.search(&near("c", "member_0")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn beyond_the_most_members_with_vectors_a_search_says_so() {
+    let store = Sqlite::in_memory().unwrap();
+    let members = (0..17).map(|number| (format!("member_{number}"), json!([1.0, 0.5]))).collect();
+    let insert = write("a", Operation::Insert(members));
+    store.commit(&"ann".into(), Timestamp(1), vec![insert]).await.unwrap();
+    for number in 0..16 {
+        assert_eq!(store.search(&near("c", &format!("member_{number}"))).await.unwrap().len(), 1);
+    }
+    let refused = store.search(&near("c", "member_16")).await.unwrap_err();
+    assert_eq!(refused.code, Code::Invalid);
+    assert!(refused.message.contains("at most 16 members"), "{refused}");
 }
 
 /// What a random history of one collection is made of.

@@ -20,7 +20,7 @@ use tidewire_engine::{
 };
 
 use super::restart::reopen;
-use super::rig::{Client, House, SESSION, open, session, start};
+use super::rig::{Client, House, SESSION, counting, open, session, start};
 
 fn definition(name: &str) -> ToolDefinition {
     let parameters = json!({
@@ -450,4 +450,22 @@ async fn rounds_and_the_model_can_be_chosen_for_one_message() {
         expected,
         "the engine's own model set has another one"
     );
+}
+
+#[tokio::test]
+async fn one_connection_brings_tools_to_only_so_many_chats() {
+    let settings = Settings { follow_limit: 2, ..Settings::default() };
+    let house = House::with(counting(1), settings).await;
+    let connection = house.engine.connect(Identity::local());
+    let register = async |name: &str, tools: Vec<ToolDefinition>| {
+        let command = Command::RegisterTools { chat: session(name), tools };
+        house.engine.execute(&connection, command).await
+    };
+    for name in ["a", "b", "a"] {
+        register(name, vec![definition("look")]).await.unwrap();
+    }
+    let refused = register("c", vec![definition("look")]).await.unwrap_err();
+    assert!(refused.message.contains("at most 2 chats"), "{refused}");
+    register("a", Vec::new()).await.unwrap();
+    register("c", vec![definition("look")]).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidewire_engine::{AgentEvent, Epoch, Position, Seq, Settings};
+use tidewire_engine::{AgentEvent, Command, Epoch, Offset, Position, Seq, Settings};
 use tokio::sync::Semaphore;
 
 use super::rig::{
@@ -293,4 +293,27 @@ async fn a_waiting_that_is_dropped_loses_nothing() {
         witness.end_of(run).await;
     }
     assert_eq!(witness.page.seq, last);
+}
+
+/// What a client says of where it was is any number at all.
+#[tokio::test]
+async fn any_position_is_known_or_begins_anew() {
+    let house = House::new(counting(3)).await;
+    let mut client = house.client().await;
+    let run = client.send("hello").await;
+    client.end_of(run).await;
+    let (last, now) = (client.page.seq, client.epoch);
+    let edges = |near: u64| [0, 1, near - 1, near, near + 1, i64::MAX as u64, 1 << 63, u64::MAX];
+    for seq in edges(last.0).map(Seq) {
+        for epoch in edges(now.0).map(|epoch| Some(Epoch(epoch))).into_iter().chain([None]) {
+            let position = Position { epoch, seq };
+            let client = Client::resume(&house.engine, SESSION, Some(position), Page::default()).await;
+            let known = seq <= last && epoch.is_none_or(|epoch| epoch <= now);
+            assert_eq!(client.reset, !known, "{position:?} where the log ends at {last:?} of {now:?}");
+        }
+    }
+    for offset in edges(1).map(Offset) {
+        let watch = Command::Watch { collection: "none".into(), watch: 1, filter: None, after: Some(offset) };
+        assert_eq!(client.execute(watch).await.is_ok(), offset == Offset(0), "{offset:?}");
+    }
 }

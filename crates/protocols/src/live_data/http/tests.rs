@@ -1,5 +1,6 @@
 use std::time::Instant;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidewire_engine::query::{Query, Record};
 use tidewire_engine::{Code, Command, Detail, Error, Identity, Offset, RecordId, Reply, Timestamp};
@@ -335,5 +336,111 @@ fn a_subscription_filters_text_that_may_be_a_number() {
     for query in [[("filter_field", "a")], [("after_offset", "x")]] {
         let request = Asked { query: &query, ..asked("SubscribeToRecords", params, &Value::Null) };
         assert_eq!(request.refused().code, Code::Invalid);
+    }
+}
+
+/// The names of all parameters, of paths and of queries.
+const PARAMS: [&str; 8] = ["collection", "id", "chat_id", "message_id", "key", "field", "action", "provider"];
+const QUERY: [&str; 10] = [
+    "limit",
+    "skip",
+    "sort",
+    "after_offset",
+    "filter_field",
+    "filter_value",
+    "select_fields",
+    "exclude_fields",
+    "transaction_id",
+    "other",
+];
+
+fn any_word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z_.-]{0,8}",
+        ".{0,12}",
+        any::<u64>().prop_map(|number| number.to_string()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        Just("f".repeat(32)),
+    ]
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let members = [
+        "collection",
+        "filter",
+        "limit",
+        "sort",
+        "query",
+        "vector",
+        "vector_field",
+        "k",
+        "records",
+        "inserts",
+        "data",
+        "ttl",
+        "updates",
+        "ids",
+        "keys",
+        "value",
+        "pattern",
+        "message",
+        "messages",
+        "chat_ids",
+        "fields",
+        "text",
+        "texts",
+        "name",
+    ];
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        Just(json!(null)),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!([1.5, -1])),
+        Just(json!([{"data": {"a": 1}, "id": "x"}])),
+        Just(json!({"type": "Condition", "content": {"field": "a", "operator": "Eq", "value": 1}})),
+    ];
+    let object = proptest::collection::vec((proptest::sample::select(members.to_vec()), value), 0..6)
+        .prop_map(|members| {
+            let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+            Value::Object(members.collect()).to_string().into_bytes()
+        });
+    let packed = object.clone().prop_map(|json| pack::from_json(&json).unwrap());
+    prop_oneof![6 => object, 2 => packed, 1 => proptest::collection::vec(any::<u8>(), 0..60), 1 => Just(Vec::new())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever an address, a query and a body say, the request begins or one sentence says what is wrong with it.
+    #[test]
+    fn any_request_begins_or_is_refused_in_a_sentence(
+        route in 0..ROUTES.len(),
+        params in proptest::collection::vec(any_word(), PARAMS.len()),
+        query in proptest::collection::vec((proptest::sample::select(QUERY.to_vec()), any_word()), 0..4),
+        body in any_body(),
+        (content, accept) in any::<(bool, bool)>(),
+        last_event_id in proptest::option::of(any_word()),
+    ) {
+        let format = |packed| if packed { Format::MessagePack } else { Format::Json };
+        let params: Vec<(&str, &str)> = PARAMS.into_iter().zip(params.iter().map(String::as_str)).collect();
+        let query: Vec<(String, String)> = query.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let started = ROUTES[route].call(&Request {
+            params: &params,
+            query: &query,
+            content: format(content),
+            accept: format(accept),
+            body: &body,
+            last_event_id: last_event_id.as_deref(),
+            identity: &Identity::local(),
+            switches: &Switches::default(),
+            now: Instant::now(),
+        });
+        if let Err(error) = started.and_then(|mut call| call.begin()) {
+            prop_assert!(!error.message.is_empty() && !error.message.contains('\n'), "{error:?}");
+            prop_assert!(error.message.len() < 2_000, "{error:?}");
+        }
     }
 }

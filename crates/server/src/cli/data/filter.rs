@@ -43,6 +43,7 @@ fn value(written: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -72,6 +73,20 @@ mod tests {
     fn what_is_no_condition_is_refused_with_an_example() {
         for text in ["", "age", "=1", ">=", "{\"a\""] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// A condition is what stands around its first sign; any other text is refused.
+        #[test]
+        fn any_text_is_a_condition_or_refused(
+            field in "[a-z.]{1,8}", sign in proptest::sample::select(SIGNS.to_vec()), value in "[a-zé ]{0,8}", text in ".{0,30}",
+        ) {
+            let condition = Filter::condition(&field, sign.1, super::value(value.trim()));
+            prop_assert_eq!(parse(&format!("{field}{}{value}", sign.0)), Ok(condition));
+            if let Err(refused) = parse(&text) {
+                prop_assert!(!refused.contains('\n'), "{refused}");
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ const STEP: i64 = 1_000;
 const COMPLETE: i64 = i64::MAX;
 /// The longest vector.
 const MAX_DIMENSION: usize = 16_384;
+/// So many members of a collection have a table of vectors. Whoever searches names a member, each has a table of its
+/// own, and each write goes through all of them.
+const MAX_FIELDS: i64 = 16;
 
 /// The members of a collection whose vectors are kept in tables of their own.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +102,27 @@ impl Field {
             .query_row(params![collection, name], Self::read)
             .optional()?;
         Ok(found)
+    }
+
+    /// A table for this member: one of its own, or, where there are as many as there may be, that of a member which
+    /// has no vectors.
+    fn make(connection: &Connection, collection: i64, name: &str) -> Result<Self> {
+        let count: i64 = connection
+            .prepare_cached("SELECT count(*) FROM vector_fields WHERE collection = ?")?
+            .query_row([collection], |row| row.get(0))?;
+        if count < MAX_FIELDS {
+            return Self::create(connection, collection, name);
+        }
+        // One that is still being looked through stays: whoever asked for it would begin anew for ever.
+        let taken = connection
+            .prepare_cached(
+                "UPDATE vector_fields SET field = ?1, indexed = 0 WHERE number = (SELECT min(number) FROM \
+                 vector_fields WHERE collection = ?2 AND dimension IS NULL AND indexed = ?3) \
+                 RETURNING number, field, dimension, indexed",
+            )?
+            .query_row(params![name, collection, COMPLETE], Self::read)
+            .optional()?;
+        taken.ok_or_else(too_many)
     }
 
     fn create(connection: &Connection, collection: i64, name: &str) -> Result<Self> {
@@ -203,7 +227,7 @@ pub(in super::super) fn grow(connection: &Connection, collection: &str, name: &s
     let Some(key) = key_of(connection, collection)? else { return Ok(Index::Absent) };
     let field = match Field::find(connection, key, name)? {
         Some(field) => field,
-        None => Field::create(connection, key, name)?,
+        None => Field::make(connection, key, name)?,
     };
     if field.indexed == COMPLETE {
         return Ok(Index::Complete);
@@ -235,6 +259,13 @@ fn key_of(connection: &Connection, collection: &str) -> Result<Option<i64>> {
         .query_row([collection], |row| row.get(0))
         .optional()?;
     Ok(found)
+}
+
+fn too_many() -> Error {
+    Error::invalid(format!(
+        "a collection is searched by the vectors of at most {MAX_FIELDS} members; search one that has been searched before"
+    ))
+    .with(Detail::Field("vector_field".into()))
 }
 
 /// The members of a collection whose table of vectors is not that of its records, each with how many differ.
@@ -289,6 +320,20 @@ struct Row {
 }
 
 impl Cache {
+    /// Forgets the vectors of a collection that was dropped.
+    pub(in super::super) fn forget(&self, connection: &Connection, collection: i64) -> Result<()> {
+        let Fields(fields) = Fields::load(connection, -collection)?;
+        let mut matrices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        fields.iter().for_each(|field| drop(matrices.remove(&field.number)));
+        Ok(())
+    }
+
+    /// How many members' vectors are in memory.
+    #[cfg(test)]
+    pub(in super::super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn matrix(&self, field: &Field) -> Arc<RwLock<Matrix>> {
         let mut matrices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(matrices.entry(field.number).or_default())
@@ -526,7 +571,7 @@ pub(super) fn find(
     let metric = search.metric.or_else(|| collection.rules.metric(&search.field)).unwrap_or_default();
     let query = Query::new(&search.vector, metric);
     let k = limit.min(search.k);
-    if k == 0 {
+    if k == 0 || field.dimension.is_none() {
         return Ok(Vec::new());
     }
     let matrix = cache.refreshed(connection, &field)?;
