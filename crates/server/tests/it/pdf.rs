@@ -53,7 +53,8 @@ fn rich() -> Vec<u8> {
             "<< /Type /Font /Subtype /Type0 /BaseFont /Tea2 /Encoding /Identity-H /DescendantFonts [9 0 R] /ToUnicode 10 0 R >>",
         ),
         object(
-            "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Tea2 /DW 600 /W [1 [500 600] 16 32 700] \
+            "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Tea2 /FontDescriptor << /Type /FontDescriptor /FontName /Tea2 /Flags 4 >> \
+             /DW 600 /W [1 [500 600] 16 32 700] \
              /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> >>",
         ),
         stream("/Filter /FlateDecode", &packed(meanings)),
