@@ -348,10 +348,10 @@ impl Engine {
             return None;
         }
         let judged = access::check_at_once(connection.identity(), command);
-        Some(judged.and_then(|()| self.from_memory(connection, command)))
+        Some(judged.and_then(|()| self.answer_from_memory(connection, command)))
     }
 
-    fn from_memory(&self, connection: &Connection, command: &Command) -> Result<Reply> {
+    fn answer_from_memory(&self, connection: &Connection, command: &Command) -> Result<Reply> {
         match command {
             Command::ListModels => Ok(Reply::Models(self.core.models.list())),
             Command::ListTools => Ok(direct::tools(&self.core)),
@@ -407,7 +407,7 @@ impl Engine {
             }
             Command::Embed { texts, model } => direct::embed(core, texts, model.as_deref()).await,
             Command::ListModels | Command::ListTools | Command::Unwatch { .. } => {
-                self.from_memory(connection, &command)
+                self.answer_from_memory(connection, &command)
             }
             Command::CallTool { name, arguments } => {
                 direct::call_tool(core, connection.identity(), &name, arguments).await

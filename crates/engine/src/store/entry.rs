@@ -663,7 +663,7 @@ mod tests {
             sources: vec![Source {
                 id: "s".into(),
                 passage: "tea".into(),
-                highlights: vec![0..3],
+                highlights: vec![0..3, 5..6],
                 ..Source::default()
             }],
             diagram: Some("erDiagram".into()),
