@@ -662,8 +662,8 @@ mod tests {
             }],
             sources: vec![Source {
                 id: "s".into(),
-                passage: "tea".into(),
-                highlights: vec![0..3, 5..6],
+                passage: "a cup of tea".into(),
+                highlights: vec![2..5, 9..12],
                 ..Source::default()
             }],
             diagram: Some("erDiagram".into()),
