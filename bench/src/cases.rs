@@ -29,22 +29,52 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Measures it.
     pub(crate) run: for<'a> fn(&'a Settings) -> Running<'a>,
+    /// Where what it costs goes, as a profile showed; empty where nobody looked.
+    pub(crate) profile: &'static str,
 }
 
 const ALL: &[Case] = &[
-    Case { name: "tokens", run: |settings| Box::pin(tokens::run(settings)) },
-    Case { name: "partials", run: |settings| Box::pin(partials::run(settings)) },
-    Case { name: "latency", run: |settings| Box::pin(latency::run(settings)) },
-    Case { name: "idle", run: |settings| Box::pin(idle::run(settings)) },
-    Case { name: "records", run: |settings| Box::pin(records::run(settings)) },
-    Case { name: "notify", run: |settings| Box::pin(notify::run(settings)) },
-    Case { name: "fanout", run: |settings| Box::pin(fanout::run(settings)) },
-    Case { name: "recall", run: |settings| Box::pin(recall::run(settings)) },
-    Case { name: "retrieval", run: |settings| Box::pin(retrieval::run(settings)) },
-    Case { name: "ingest", run: |settings| Box::pin(ingest::run(settings)) },
-    Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)) },
-    Case { name: "slow", run: |settings| Box::pin(slow::run(settings)) },
-    Case { name: "echo", run: |settings| Box::pin(echo::run(settings)) },
+    Case {
+        name: "tokens",
+        run: |settings| Box::pin(tokens::run(settings)),
+        profile: include_str!("../profiles/tokens.md"),
+    },
+    Case { name: "partials", run: |settings| Box::pin(partials::run(settings)), profile: "" },
+    Case {
+        name: "latency",
+        run: |settings| Box::pin(latency::run(settings)),
+        profile: include_str!("../profiles/latency.md"),
+    },
+    Case { name: "idle", run: |settings| Box::pin(idle::run(settings)), profile: "" },
+    Case {
+        name: "records",
+        run: |settings| Box::pin(records::run(settings)),
+        profile: include_str!("../profiles/records.md"),
+    },
+    Case { name: "notify", run: |settings| Box::pin(notify::run(settings)), profile: "" },
+    Case {
+        name: "fanout",
+        run: |settings| Box::pin(fanout::run(settings)),
+        profile: include_str!("../profiles/fanout.md"),
+    },
+    Case {
+        name: "recall",
+        run: |settings| Box::pin(recall::run(settings)),
+        profile: include_str!("../profiles/recall.md"),
+    },
+    Case {
+        name: "retrieval",
+        run: |settings| Box::pin(retrieval::run(settings)),
+        profile: include_str!("../profiles/retrieval.md"),
+    },
+    Case { name: "ingest", run: |settings| Box::pin(ingest::run(settings)), profile: "" },
+    Case { name: "stalled", run: |settings| Box::pin(stalled::run(settings)), profile: "" },
+    Case { name: "slow", run: |settings| Box::pin(slow::run(settings)), profile: "" },
+    Case {
+        name: "echo",
+        run: |settings| Box::pin(echo::run(settings)),
+        profile: include_str!("../profiles/echo.md"),
+    },
 ];
 
 /// The cases that were asked for, or all.

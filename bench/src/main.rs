@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     /// Be the bare echo at this address instead, which the case `echo` compares with.
     #[arg(long)]
     serve_echo: Option<SocketAddr>,
-    /// Write all cases' report to this file.
+    /// Write the report to this page, in which other cases stay as they are.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -70,12 +70,12 @@ fn run(settings: &Settings) -> std::io::Result<()> {
     let mut sections = Vec::new();
     for case in cases::chosen(&settings.cases)? {
         eprintln!("── {}", case.name);
-        let section = runtime.block_on((case.run)(settings))?;
+        let section = report::told(&runtime.block_on((case.run)(settings))?, case.profile);
         eprintln!("{section}");
         sections.push(section);
     }
     match &settings.out {
-        Some(path) => report::write(path, &sections),
+        Some(path) => report::write(path, sections),
         None => Ok(()),
     }
 }

@@ -29,10 +29,30 @@ impl fmt::Display for Section {
     }
 }
 
-/// Writes all sections to one page.
-pub(crate) fn write(path: &Path, sections: &[Section]) -> io::Result<()> {
-    let body: Vec<_> = sections.iter().map(ToString::to_string).collect();
-    fs::write(path, format!("{}\n{}", head(), body.join("\n")))
+/// What stands on the page about one case: what was measured, and behind it what a profile says of the distance.
+pub(crate) fn told(section: &Section, profile: &str) -> String {
+    match profile.trim_end() {
+        "" => section.to_string(),
+        profile => format!("{section}\nWhat the profile says. {profile}\n"),
+    }
+}
+
+/// Writes the sections to the page. Those of cases that were not measured now stay as they are.
+pub(crate) fn write(path: &Path, sections: Vec<String>) -> io::Result<()> {
+    let page = fs::read_to_string(path).unwrap_or_default();
+    fs::write(path, format!("{}\n{}", head(), merged(&page, sections).join("\n")))
+}
+
+fn merged(page: &str, sections: Vec<String>) -> Vec<String> {
+    let known = page.split("\n## ").skip(1);
+    let mut all: Vec<String> = known.map(|section| format!("## {}\n", section.trim_end())).collect();
+    for section in sections {
+        match all.iter_mut().find(|known| known.lines().next() == section.lines().next()) {
+            Some(known) => *known = section,
+            None => all.push(section),
+        }
+    }
+    all
 }
 
 fn head() -> String {
@@ -76,4 +96,20 @@ pub(crate) fn spread(values: &[f64], digits: usize) -> String {
 pub(crate) fn verdict(target: &str, met: bool, figure: &str) -> String {
     let word = if met { "met" } else { "**missed**" };
     format!("Target: {target}. Measured: {figure}: {word}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_again_takes_its_place_and_the_rest_stays() {
+        let page = "# Benchmarks\n\nhead\n\n## A (`a`)\n\nold\n\n## B (`b`)\n\nkept\n";
+        let sections = vec!["## A (`a`)\n\nnew\n".to_owned(), "## C (`c`)\n\nfirst\n".to_owned()];
+        assert_eq!(
+            merged(page, sections),
+            ["## A (`a`)\n\nnew\n", "## B (`b`)\n\nkept\n", "## C (`c`)\n\nfirst\n"]
+        );
+        assert_eq!(merged("", vec!["## A\n".to_owned()]), ["## A\n"]);
+    }
 }

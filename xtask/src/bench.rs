@@ -9,8 +9,11 @@ const READING: [&str; 2] = ["recall", "ingest"];
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// Which cases; all if none is named, and only then docs/benchmarks.md is written.
+    /// Which cases; all if none is named.
     cases: Vec<String>,
+    /// Write the named cases to docs/benchmarks.md too, as is done when none is named; the others stay there as they are.
+    #[arg(long)]
+    write: bool,
     /// How many alternated pairs of runs are compared.
     #[arg(long, default_value_t = 5)]
     pairs: usize,
@@ -47,7 +50,7 @@ pub(crate) fn run_cases(args: &Args) -> Result {
     if reads {
         command.arg("--reader").arg(reader);
     }
-    if args.cases.is_empty() {
+    if args.write || args.cases.is_empty() {
         command.args(["--out", "docs/benchmarks.md"]);
     }
     run(&mut command)
