@@ -193,7 +193,8 @@ describe('a long answer', () => {
     await ask(page, 'a long one');
     const box = page.locator('main .overflow-y-auto').first();
     const belowEnd = () => box.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
-    await page.getByText('Part 6', { exact: true }).waitFor();
+    // Until it is held: what still came would be new below.
+    await expect.poll(async () => (await page.getByTestId('message-agent').innerText()).length).toBeGreaterThan(3_800);
     await expect.poll(belowEnd).toBeLessThan(100);
     await box.hover();
     await page.mouse.wheel(0, -600);
@@ -446,7 +447,9 @@ describe('keys', () => {
 
   it('reach the composer, stop, edit the last question, and find things', async () => {
     const page = await open();
-    await page.locator('body').click();
+    await page.getByTestId('suggestion').first().waitFor();
+    // A place where nothing is: the middle of the page has suggestions.
+    await page.locator('h1').first().click();
     await page.keyboard.press('/');
     await page.keyboard.type('slow one');
     await page.keyboard.press('Shift+Enter');
