@@ -7,15 +7,20 @@ use super::hubs::{self, Sample};
 use super::parts::{self, PARTS};
 use super::passage::{EMBEDDING, Passage};
 use super::words::Terms;
-use super::{Breadth, HUBS, WORDS};
+use super::{Breadth, HUBS, SENTENCE, WORDS};
 use crate::id::RecordId;
 use crate::query::{Body, Hit};
+
+/// What nearness, the nearest sentence and the words count together.
+const ALL: f64 = 1.0 + SENTENCE + WORDS;
 
 /// A passage with what is known of how well it fits.
 pub(super) struct Candidate {
     passage: Passage,
     /// How well its words fit beside the best of its collection, 0 to 1.
     words: f64,
+    /// Which share of the question's words it has; known if it came by words.
+    covered: f64,
     nearness: Option<Nearness>,
     /// Of its collection.
     sample: Option<Arc<Sample>>,
@@ -79,25 +84,37 @@ fn take_hubs_down(candidates: &mut [Candidate]) {
     let count = near.iter().flatten().count().max(1) as f64;
     let mean = near.iter().flatten().sum::<f64>() / count;
     for (candidate, near) in candidates.iter_mut().zip(near) {
-        candidate.passage.score -= HUBS * (near.unwrap_or(mean) - mean) / (2.0 + WORDS);
+        candidate.passage.score -= HUBS * (near.unwrap_or(mean) - mean) / ALL;
     }
 }
 
 impl Candidate {
     fn new(collection: &str, hit: Hit, words: f64, question: Option<&[f32]>) -> Option<Self> {
         let nearness = question.and_then(|question| Nearness::of(&hit.record.body, question));
-        Passage::read(collection, hit.record).map(|passage| Self { passage, words, nearness, sample: None })
+        Passage::read(collection, hit.record).map(|passage| Self {
+            passage,
+            words,
+            covered: 0.0,
+            nearness,
+            sample: None,
+        })
     }
 
-    pub(super) fn fits(&self, terms: &Terms, breadth: Breadth) -> bool {
+    /// Whether it fits at all; finds out how much of the question it covers, where that counts.
+    pub(super) fn fits(&mut self, terms: &Terms, breadth: Breadth) -> bool {
         let near = self.nearness.as_ref().map(|near| near.whole.max(near.sentence));
-        near.is_some_and(|near| near >= breadth.nearness())
-            || terms.coverage(&self.passage.everything(), breadth.edits().into()) >= breadth.coverage()
+        let is_near = near.is_some_and(|near| near >= breadth.nearness());
+        if is_near && self.words == 0.0 {
+            return true;
+        }
+        self.covered = terms.coverage(&self.passage.everything(), breadth.edits().into());
+        is_near || self.covered >= breadth.coverage()
     }
 
+    /// By nearness and words; words count as much as they cover of the question, because one rare word alone says little.
     fn by_nearness(&self) -> Option<f64> {
-        let nearness = self.nearness.as_ref();
-        nearness.map(|near| (near.whole + near.sentence + WORDS * self.words) / (2.0 + WORDS))
+        let words = WORDS * self.words * self.covered;
+        self.nearness.as_ref().map(|near| (near.whole + SENTENCE * near.sentence + words) / ALL)
     }
 
     /// How near it is to what else its collection has.
@@ -113,5 +130,42 @@ impl Nearness {
         let whole = (length > 0.0).then(|| f64::from(hubs::dot(&vector, question) / length))?;
         let sentence = body.get(PARTS).and_then(|parts| parts::nearest(parts, question));
         Some(Self { sentence: sentence.unwrap_or(whole), vector, whole })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::passage::TEXT;
+    use super::*;
+    use crate::id::{Offset, Timestamp};
+    use crate::query::Record;
+
+    fn hit(id: &str, text: &str, score: f64) -> Hit {
+        let body = json!({TEXT: text, EMBEDDING: [1.0, 0.0]}).as_object().unwrap().clone();
+        let at = Timestamp(0);
+        let record = Record {
+            id: RecordId(id.into()),
+            body,
+            version: Offset(1),
+            created_at: at,
+            updated_at: at,
+            expires_at: None,
+        };
+        Hit { record, score, matched_fields: Vec::new() }
+    }
+
+    #[test]
+    fn one_rare_word_counts_less_than_most_of_the_question() {
+        let hits = vec![
+            hit("rare", "A xylophone has bars.", 9.0),
+            hit("most", "The idle socket closes after a minute.", 7.0),
+        ];
+        let terms = Terms::of("Which xylophone closes an idle socket after a minute?");
+        let mut found = joined("documents", hits, Vec::new(), Some(&[1.0, 0.0]), None);
+        found.retain_mut(|candidate| candidate.fits(&terms, Breadth::Narrow));
+        let ids: Vec<String> = scored(found, 2).into_iter().map(|passage| passage.record.0).collect();
+        assert_eq!(ids, ["most", "rare"]);
     }
 }

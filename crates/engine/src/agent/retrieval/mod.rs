@@ -41,8 +41,9 @@ use words::Terms;
 
 /// So much of a question is looked at, in bytes.
 const MAX_QUESTION: usize = 2_000;
-/// What the words count beside the nearness of a passage and the nearness of its nearest sentence, which count 1 each:
-/// people ask in other words than documents use.
+/// What the nearness of a passage's nearest sentence counts beside that of the whole passage, which counts 1.
+const SENTENCE: f64 = 1.5;
+/// What the words count beside it: people ask in other words than documents use.
 const WORDS: f64 = 0.2;
 /// What is taken away for being near to everything (see [`hubs`]).
 const HUBS: f64 = 0.6;
@@ -161,7 +162,7 @@ impl Retriever {
         for collection in collections {
             candidates.extend(self.look_in(identity, collection, &terms, vector.as_deref(), breadth).await?);
         }
-        candidates.retain(|candidate| candidate.fits(&terms, breadth));
+        candidates.retain_mut(|candidate| candidate.fits(&terms, breadth));
         let passages = candidate::scored(candidates, breadth.depth());
         around::grown(&*self.records, identity, passages).await
     }
