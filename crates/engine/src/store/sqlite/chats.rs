@@ -1,12 +1,14 @@
 //! Chats and their logs: what the chat writer does inside its savepoints, and what readers read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
+use super::tails::{Moved, Tail, Tails, save, tail};
 use crate::command::ChatSummary;
+use crate::conversation::ChatSettings;
 use crate::error::{Code, Error, Result};
 use crate::id::{ChatId, Epoch, Position, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
@@ -16,8 +18,18 @@ use crate::store::{ChatHead, OpenRun};
 /// A session that nobody used for so long opens a new chat.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) const HEAD: &str = "id, owner, session, \
-     coalesce(json_extract(settings, '$.title'), title), last_seq, created_at, updated_at, settings, parent";
+/// Where a chat's log ends. Within a run the log knows better than the row.
+macro_rules! last {
+    () => {
+        "max(last_seq, coalesce((SELECT max(last) FROM entries WHERE chat = chats.key), 0))"
+    };
+}
+pub(super) const LAST: &str = last!();
+pub(super) const HEAD: &str = concat!(
+    "id, owner, session, coalesce(json_extract(settings, '$.title'), title), ",
+    last!(),
+    ", created_at, updated_at, settings, parent"
+);
 pub(super) const ENTRY: &str = "first, last, epoch, at, run, mark, message_id, title, body";
 
 /// Begins a new epoch unless the last owner closed in peace, and says that this one has not yet.
@@ -41,24 +53,56 @@ pub(super) fn open_session(
     session: &SessionId,
     at: Timestamp,
 ) -> Result<ChatHead> {
-    let expired = expired_before(at);
-    connection
-        .prepare_cached(
-            "UPDATE chats SET archived = 1 WHERE owner = ? AND session = ? AND archived = 0 AND used_at < ?",
-        )?
-        .execute(params![&*owner.0, session.as_str(), expired])?;
+    let known = connection
+        .prepare_cached("SELECT key, used_at FROM chats WHERE owner = ? AND session = ? AND archived = 0")?
+        .query_row([&*owner.0, session.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match known {
+        Some((key, used_at)) if used_at >= expired_before(at) => go_on(connection, key, used_at, at),
+        Some((key, _)) => {
+            connection.prepare_cached("UPDATE chats SET archived = 1 WHERE key = ?")?.execute([key])?;
+            begin(connection, epoch, owner, session, at)
+        }
+        None => begin(connection, epoch, owner, session, at),
+    }
+}
+
+/// The chat with this key, used now.
+fn go_on(connection: &Connection, key: i64, used_at: i64, at: Timestamp) -> Result<ChatHead> {
+    if at.0 > used_at {
+        connection.prepare_cached("UPDATE chats SET used_at = ? WHERE key = ?")?.execute([at.0, key])?;
+    }
+    let mut statement = connection.prepare_cached(&format!("SELECT {HEAD} FROM chats WHERE key = ?"))?;
+    let mut rows = statement.query([key])?;
+    rows.next()?.ok_or_else(|| broken("a session that was just found is gone")).and_then(head)
+}
+
+/// A new chat under a session's name, which no other has now.
+fn begin(
+    connection: &Connection,
+    epoch: Epoch,
+    owner: &Subject,
+    session: &SessionId,
+    at: Timestamp,
+) -> Result<ChatHead> {
+    let chat = ChatId::new();
     connection
         .prepare_cached(
             "INSERT INTO chats (id, owner, session, epoch, created_at, updated_at, used_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5) \
-             ON CONFLICT (owner, session) WHERE archived = 0 DO UPDATE SET used_at = max(used_at, excluded.used_at)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)",
         )?
-        .execute(params![ChatId::new().as_bytes(), &*owner.0, session.as_str(), epoch.0.cast_signed(), at.0])?;
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {HEAD} FROM chats WHERE owner = ? AND session = ? AND archived = 0"
-    ))?;
-    let mut rows = statement.query([&*owner.0, session.as_str()])?;
-    rows.next()?.ok_or_else(|| broken("a session that was just opened is gone")).and_then(head)
+        .execute(params![chat.as_bytes(), &*owner.0, session.as_str(), epoch.0.cast_signed(), at.0])?;
+    Ok(ChatHead {
+        chat,
+        owner: owner.clone(),
+        session: Some(session.clone()),
+        title: String::new(),
+        last_seq: Seq::START,
+        created_at: at,
+        updated_at: at,
+        settings: ChatSettings::default(),
+        parent: None,
+    })
 }
 
 /// The chat that `owner` knows under `session`, unless it expired.
@@ -108,75 +152,53 @@ pub(super) fn chats(connection: &Connection, owner: &Subject, limit: usize) -> R
     Ok(chats)
 }
 
-/// A chat while entries are appended. Saved once at the end.
-struct Tail {
-    key: i64,
-    title: String,
-    last_seq: u64,
-    epoch: Epoch,
-    at: Timestamp,
-    /// Something was appended that is more than a delta, so the row's other columns change too.
-    moved: bool,
-    /// Where the range begins of entries that go and are not written at all; the next one that stays covers it.
-    uncovered: Option<Seq>,
-}
-
 /// Appends entries; the caller's savepoint undoes them when one is refused.
-pub(super) fn append(connection: &Connection, entries: &[LogEntry]) -> Result<()> {
-    append_without(connection, entries, &HashMap::new())
+pub(super) fn append(connection: &Connection, tails: &Tails, entries: &[LogEntry]) -> Result<()> {
+    append_without(connection, tails, entries, &HashMap::new())
 }
 
 /// The same, and drops the deltas of the runs that end with them. Those that are among the entries are not even
 /// written.
-pub(super) fn append_and_collapse(connection: &Connection, entries: &[LogEntry]) -> Result<()> {
+pub(super) fn append_and_collapse(
+    connection: &Connection,
+    tails: &Tails,
+    entries: &[LogEntry],
+) -> Result<()> {
     let ends = entries.iter().filter_map(|entry| Some((entry.ended_run()?, entry.to)));
     let ends: HashMap<_, _> = ends.collect();
-    append_without(connection, entries, &ends)?;
+    append_without(connection, tails, entries, &ends)?;
     ends.keys().try_for_each(|(chat, run)| collapse(connection, *chat, *run))
 }
 
 /// Appends entries without the deltas of runs that end among them, there.
 fn append_without(
     connection: &Connection,
+    tails: &Tails,
     entries: &[LogEntry],
     ends: &HashMap<(ChatId, RunId), Seq>,
 ) -> Result<()> {
-    let mut tails: HashMap<ChatId, Tail> = HashMap::new();
+    let mut known = tails.take();
     let goes = |entry: &LogEntry| {
         let end =
             entry.run.filter(|_| entry.mark == Mark::Delta).and_then(|run| ends.get(&(entry.chat, run)));
         end.is_some_and(|end| entry.to < *end)
     };
     for entry in entries {
-        let tail = match tails.entry(entry.chat) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(unknown) => {
-                unknown.insert(tail(connection, entry.chat)?)
-            }
+        let tail = match known.entry(entry.chat) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(unknown) => unknown.insert(tail(connection, entry.chat)?),
         };
         push(connection, tail, entry, goes(entry))?;
     }
-    tails.values().try_for_each(|tail| save(connection, tail))
-}
-
-fn tail(connection: &Connection, chat: ChatId) -> Result<Tail> {
-    let found = connection
-        .prepare_cached(
-            "SELECT key, title, last_seq, epoch, updated_at FROM chats WHERE id = ? AND deleted = 0",
-        )?
-        .query_row([chat.as_bytes()], |row| {
-            Ok(Tail {
-                key: row.get(0)?,
-                title: row.get(1)?,
-                last_seq: unsigned(row, 2)?,
-                epoch: Epoch(unsigned(row, 3)?),
-                at: Timestamp(row.get(4)?),
-                moved: false,
-                uncovered: None,
-            })
-        })
-        .optional()?;
-    found.ok_or_else(|| unknown(chat))
+    for entry in entries {
+        let hash_map::Entry::Occupied(mut tail) = known.entry(entry.chat) else { continue };
+        save(connection, tail.get_mut())?;
+        if tail.get().rests {
+            tail.remove();
+        }
+    }
+    tails.keep(known);
+    Ok(())
 }
 
 fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry, goes: bool) -> Result<()> {
@@ -186,7 +208,8 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry, goes: bool) 
             "an entry {from}..={to} does not follow {last} in the log of chat {chat}"
         )));
     }
-    if entry.epoch > tail.epoch {
+    let is_cut = entry.epoch > tail.epoch;
+    if is_cut {
         cut(connection, tail.key, entry)?;
         tail.epoch = entry.epoch;
     }
@@ -199,15 +222,24 @@ fn push(connection: &Connection, tail: &mut Tail, entry: &LogEntry, goes: bool) 
     if let (Some(run), Mark::Message | Mark::End) = (entry.run, entry.mark) {
         extend_run(connection, tail.key, run, entry)?;
     }
-    if let (true, Mark::Message, Some(title)) = (tail.title.is_empty(), entry.mark, &entry.title) {
-        tail.title.clone_from(title);
-    }
     tail.last_seq = entry.to.0;
-    if entry.mark != Mark::Delta {
-        tail.moved = true;
-        tail.at = tail.at.max(entry.at);
+    tail.rests = entry.mark == Mark::End;
+    if is_cut || entry.mark != Mark::Delta {
+        note(tail, entry);
     }
     Ok(())
+}
+
+/// Notes what the chat's row is to say of an entry. A delta alone is no news, even where a new epoch begins with it.
+fn note(tail: &mut Tail, entry: &LogEntry) {
+    let moved = tail.moved.get_or_insert(Moved { at: Timestamp(0), title: None });
+    if entry.mark != Mark::Delta {
+        moved.at = moved.at.max(entry.at);
+    }
+    if let (false, Mark::Message, Some(title)) = (tail.titled, entry.mark, &entry.title) {
+        tail.titled = !title.is_empty();
+        moved.title = Some(title.clone());
+    }
 }
 
 fn insert(connection: &Connection, chat: i64, from: Seq, entry: &LogEntry) -> Result<()> {
@@ -262,31 +294,6 @@ fn cut(connection: &Connection, chat: i64, entry: &LogEntry) -> Result<()> {
         entry.epoch.0.cast_signed(),
         entry.from.0.cast_signed(),
     ])?;
-    Ok(())
-}
-
-/// Deltas alone leave the times as they are: two indexes are sorted by them, and would cost a token more than its entry.
-fn save(connection: &Connection, tail: &Tail) -> Result<()> {
-    if !tail.moved {
-        connection.prepare_cached("UPDATE chats SET last_seq = ?2, epoch = ?3 WHERE key = ?1")?.execute([
-            tail.key,
-            tail.last_seq.cast_signed(),
-            tail.epoch.0.cast_signed(),
-        ])?;
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "UPDATE chats SET title = ?2, last_seq = ?3, epoch = ?4, updated_at = ?5, used_at = max(used_at, ?5) \
-             WHERE key = ?1",
-        )?
-        .execute(params![
-            tail.key,
-            tail.title,
-            tail.last_seq.cast_signed(),
-            tail.epoch.0.cast_signed(),
-            tail.at.0
-        ])?;
     Ok(())
 }
 
@@ -425,7 +432,7 @@ pub(super) fn knows(
     position: Position,
 ) -> Result<bool> {
     let found: Option<(i64, i64)> = connection
-        .prepare_cached("SELECT key, last_seq FROM chats WHERE id = ? AND deleted = 0")?
+        .prepare_cached(&format!("SELECT key, {LAST} FROM chats WHERE id = ? AND deleted = 0"))?
         .query_row([chat.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((key, last)) = found else { return Ok(false) };
@@ -483,7 +490,7 @@ pub(super) fn entry(chat: ChatId, row: &Row<'_>) -> Result<LogEntry> {
     })
 }
 
-fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(index).map(i64::unsigned_abs)
 }
 

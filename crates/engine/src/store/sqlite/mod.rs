@@ -31,6 +31,7 @@ mod records;
 mod reply;
 mod schema;
 mod search;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -141,6 +142,7 @@ pub struct Sqlite {
     chats: Database<()>,
     schemas: Schemas,
     left: Left,
+    tails: tails::Tails,
     listeners: Listeners,
     clock: Arc<dyn Clock>,
     epoch: Epoch,
@@ -254,12 +256,15 @@ impl Sqlite {
         let chats = place.writer(schema::CHATS)?;
         chats.pragma_update(None, "synchronous", "FULL")?; // the epoch must not be lost
         let epoch = chats::start(&chats)?;
+        let tails = tails::Tails::default();
+        let chats_upkeep = tails::Upkeep(tails.clone());
         chats.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Self {
             records: place.database("records-writer", schema::RECORDS, records, upkeep, settings.readers)?,
-            chats: place.database("chats-writer", schema::CHATS, chats, ChatsUpkeep, settings.readers)?,
+            chats: place.database("chats-writer", schema::CHATS, chats, chats_upkeep, settings.readers)?,
             schemas,
             left,
+            tails,
             listeners,
             clock,
             epoch,
@@ -441,23 +446,6 @@ fn expire(connection: &Connection, schemas: &Schemas, now: Timestamp, news: &mut
     let more = batch.expire(EXPIRED)?;
     news.push(News::Changes(batch.changes));
     Ok(pairs::expire(connection, EXPIRED, now)? | more)
-}
-
-struct ChatsUpkeep;
-
-impl Upkeep for ChatsUpkeep {
-    type News = ();
-
-    fn chores(&mut self, _: &Connection, _: &mut Vec<()>) -> Result<bool> {
-        Ok(false)
-    }
-
-    fn committed(&mut self, _: Vec<()>) {}
-
-    fn finish(&self, connection: &Connection) -> Result<()> {
-        chats::finish(connection)?;
-        checkpoint(connection)
-    }
 }
 
 /// Brings everything from the write-ahead log into the file, synced.
@@ -716,11 +704,13 @@ impl Store for Sqlite {
     }
 
     async fn append(&self, entries: Vec<LogEntry>) -> Result<()> {
-        self.chats.writer.call(move |c, _| chats::append(c, &entries)).await
+        let tails = self.tails.clone();
+        self.chats.writer.call(move |c, _| chats::append(c, &tails, &entries)).await
     }
 
     async fn append_and_collapse(&self, entries: Vec<LogEntry>) -> Result<()> {
-        self.chats.writer.call(move |c, _| chats::append_and_collapse(c, &entries)).await
+        let tails = self.tails.clone();
+        self.chats.writer.call(move |c, _| chats::append_and_collapse(c, &tails, &entries)).await
     }
 
     async fn read(&self, chat: ChatId, after: Seq, limit: usize) -> Result<Vec<LogEntry>> {
@@ -770,7 +760,12 @@ impl Store for Sqlite {
     }
 
     async fn delete_chat(&self, chat: ChatId) -> Result<()> {
-        self.chats.writer.call(move |c, _| managed::delete(c, chat)).await
+        let tails = self.tails.clone();
+        let delete = move |c: &Connection, _: &mut Vec<()>| {
+            tails.forget();
+            managed::delete(c, chat)
+        };
+        self.chats.writer.call(delete).await
     }
 
     async fn message_entries(&self, chat: ChatId, up_to: Seq, limit: usize) -> Result<Vec<LogEntry>> {

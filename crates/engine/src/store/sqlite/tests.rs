@@ -106,6 +106,84 @@ async fn an_unclean_start_raises_the_epoch_and_old_positions_stay_known() {
     assert!(knows(2, 5).await && knows(2, 9).await && !knows(2, 10).await);
 }
 
+/// What the row of the only chat says of its log's end.
+fn row_ends_at(folder: &Path) -> i64 {
+    let raw = Connection::open(folder.join("chats.db")).unwrap();
+    raw.query_row("SELECT last_seq FROM chats", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn within_a_run_the_log_says_where_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, run) = (open(dir.path()), RunId::new());
+    let chat = open_chat(&first).await;
+    let ends_at = async |store: &Sqlite| store.chat(chat).await.unwrap().unwrap().last_seq;
+    let knows = async |store: &Sqlite, seq| {
+        store.knows(chat, Position { epoch: Some(Epoch(1)), seq: Seq(seq) }).await.unwrap()
+    };
+    first.append(vec![entry(chat, Epoch(1), run, Mark::Message, 1, 1)]).await.unwrap();
+    first.append(vec![entry(chat, Epoch(1), run, Mark::Coarse, 2, 3)]).await.unwrap();
+    for seq in 4..=6 {
+        first.append(vec![entry(chat, Epoch(1), run, Mark::Delta, seq, seq)]).await.unwrap();
+    }
+    assert_eq!((ends_at(&first).await, row_ends_at(dir.path())), (Seq(6), 3), "no token costs the row");
+    assert!(knows(&first, 6).await && !knows(&first, 7).await);
+    assert_eq!(first.inspect().await.unwrap().disagreements, Vec::<String>::new());
+    drop(first);
+
+    // As after a kill: who comes next goes on where the log ends.
+    let second = open(dir.path());
+    let again = second.open_session(&"ann".into(), &"s".parse().unwrap(), Timestamp(2)).await.unwrap();
+    assert_eq!((again.chat, again.last_seq), (chat, Seq(6)));
+    let overlaps = second.append(vec![entry(chat, Epoch(2), run, Mark::Delta, 6, 6)]).await;
+    assert_eq!(overlaps.unwrap_err().code, Code::Internal);
+    let end =
+        vec![entry(chat, Epoch(2), run, Mark::Delta, 7, 8), entry(chat, Epoch(2), run, Mark::End, 9, 9)];
+    second.append_and_collapse(end).await.unwrap();
+    assert_eq!((ends_at(&second).await, row_ends_at(dir.path())), (Seq(9), 9));
+    assert!(knows(&second, 6).await && !knows(&second, 7).await, "what followed was of another epoch");
+    assert_eq!(second.inspect().await.unwrap().disagreements, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_undone_or_deleted_is_not_appended_to() {
+    let (store, run) = (Sqlite::in_memory().unwrap(), RunId::new());
+    let chat = open_chat(&store).await;
+    let delta = |seq| entry(chat, Epoch(1), run, Mark::Delta, seq, seq);
+    store.append(vec![entry(chat, Epoch(1), run, Mark::Message, 1, 1), delta(2)]).await.unwrap();
+    // Its first entry is good, so it moves the log's end until the second is refused.
+    store.append(vec![delta(3), delta(9)]).await.unwrap_err();
+    store.append(vec![delta(4)]).await.unwrap_err();
+    store.append(vec![delta(3)]).await.unwrap();
+    let together = [vec![delta(4)], vec![delta(9)], vec![delta(5)]].map(|entries| store.append(entries));
+    let outcomes = futures_util::future::join_all(together).await;
+    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    let ranges = store.read(chat, Seq::START, 100).await.unwrap();
+    assert_eq!(ranges.iter().map(|entry| entry.to.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+
+    store.delete_chat(chat).await.unwrap();
+    assert_eq!(store.append(vec![delta(6)]).await.unwrap_err().code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn more_chats_than_are_remembered_go_on_all_the_same() {
+    let (store, run) = (Sqlite::in_memory().unwrap(), RunId::new());
+    let opening = |number| SessionOpening {
+        owner: "ann".into(),
+        session: format!("s{number}").parse().unwrap(),
+        at: Timestamp(1),
+    };
+    let heads = store.open_sessions((0..1_500).map(opening).collect()).await.unwrap();
+    for (seq, mark) in [(1, Mark::Message), (2, Mark::Delta), (3, Mark::Delta), (4, Mark::End)] {
+        let entries = heads.iter().map(|head| entry(head.chat, Epoch(1), run, mark, seq, seq)).collect();
+        store.append_and_collapse(entries).await.unwrap();
+    }
+    for head in [&heads[0], &heads[1_499]] {
+        assert_eq!(store.chat(head.chat).await.unwrap().unwrap().last_seq, Seq(4));
+        assert_eq!(store.read(head.chat, Seq::START, 10).await.unwrap().len(), 2, "its message and its end");
+    }
+}
+
 #[test]
 fn one_process_owns_a_folder() {
     let dir = tempfile::tempdir().unwrap();

@@ -39,6 +39,8 @@ pub(super) trait Upkeep: Send + 'static {
 
     /// A transaction, or a command in it, is about to begin, or one was undone.
     fn turn(&self) {}
+    /// A transaction, or a command in it, was undone: what was noted while it was done is not so.
+    fn undone(&self) {}
     /// Small work every second; it runs in a transaction of its own. Whether there is more to do.
     fn chores(&mut self, connection: &Connection, news: &mut Vec<Self::News>) -> Result<bool>;
     /// Tells what was committed, in order, after those who asked were answered.
@@ -351,8 +353,11 @@ impl<N: Send + 'static> Thread<N> {
     fn in_transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.upkeep.turn();
         let done = self.execute("BEGIN IMMEDIATE").and_then(|()| work(self));
-        if done.is_err() && !self.connection.is_autocommit() {
-            self.execute("ROLLBACK")?;
+        if done.is_err() {
+            self.upkeep.undone();
+            if !self.connection.is_autocommit() {
+                self.execute("ROLLBACK")?;
+            }
         }
         done
     }
@@ -363,8 +368,11 @@ impl<N: Send + 'static> Thread<N> {
         let done = group.iter_mut().all(|job| self.work(job.as_mut()));
         if done {
             self.commit_now()?;
-        } else if !self.connection.is_autocommit() {
-            self.execute("ROLLBACK")?;
+        } else {
+            self.upkeep.undone();
+            if !self.connection.is_autocommit() {
+                self.execute("ROLLBACK")?;
+            }
         }
         Ok(done)
     }
@@ -378,6 +386,7 @@ impl<N: Send + 'static> Thread<N> {
     fn in_savepoint(&self, job: &mut dyn Job<N>) -> Result<()> {
         self.execute("SAVEPOINT job")?;
         if !self.work(job) {
+            self.upkeep.undone();
             if self.connection.is_autocommit() {
                 return Err(Error::unavailable("the server could not write; try again"));
             }
