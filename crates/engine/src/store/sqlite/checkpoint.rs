@@ -85,7 +85,10 @@ impl Checkpoints {
         let copying = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(format!("{name}-log"))
-            .spawn(move || copying.serve(&rings))
+            .spawn(move || {
+                give_way();
+                copying.serve(&rings);
+            })
             .map_err(|e| {
                 Error::unavailable("the server cannot start a thread; raise its limits").caused_by(e)
             })?;
@@ -140,6 +143,15 @@ impl Drop for Checkpoints {
         if let Some(thread) = self.thread.take() {
             thread.join().ok(); // a panic was logged where it happened
         }
+    }
+}
+
+/// Lets all other threads go before this one: nobody waits for it, and a copy takes as long as hundreds of commits.
+fn give_way() {
+    // Of a thread, not of the process: so it is on Linux alone.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "a thread could not be given less of the processor");
     }
 }
 
