@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{StreamExt, poll};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::calls::Calls;
 use super::run_loop::{Cut, Limits, Said};
@@ -156,6 +157,8 @@ pub(super) struct Patience<'a> {
     phase: Phase,
     /// `None` until we wait for the first time in this phase, or again after we heard something.
     until: Option<Instant>,
+    /// Rings when it is over, once for all that is waited for: to move a timer to later costs much less than another one.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -167,13 +170,21 @@ enum Phase {
 
 impl<'a> Patience<'a> {
     pub(super) fn begin(limits: &'a Limits) -> Self {
-        Self { limits, phase: Phase::Beginning, until: None }
+        Self { limits, phase: Phase::Beginning, until: None, sleep: None }
     }
 
     pub(super) async fn wait<T>(&mut self, future: impl Future<Output = T>) -> Result<T> {
         let limit = self.limit();
         let until = *self.until.get_or_insert_with(|| Instant::now() + limit);
-        timeout_at(until, future).await.map_err(|_| self.lost())
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if sleep.deadline() != until {
+            sleep.as_mut().reset(until);
+        }
+        tokio::select! {
+            biased;
+            done = future => Ok(done),
+            () = sleep.as_mut() => Err(self.lost()),
+        }
     }
 
     fn heard(&mut self, event: &ModelEvent) {

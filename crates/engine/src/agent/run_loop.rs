@@ -63,6 +63,8 @@ pub struct Plan {
     pub model: Arc<dyn Model>,
     /// What can be called; names are unique.
     pub tools: Tools,
+    /// All of them as models see them, where that is known; it spares a copy a run.
+    pub shown: Option<Arc<[ToolDefinition]>>,
     /// What the model is and how it should behave.
     pub system: String,
     /// What the asker may speak of, for [`Request::names`].
@@ -119,7 +121,10 @@ pub(super) async fn rounds(
     let model = turn.wishes.model.as_ref().unwrap_or(&plan.model);
     let mut calls = calls_of(&plan.tools, turn, plan.limits);
     calls.recall(&messages);
-    let tools = calls.definitions();
+    let wishes = &turn.wishes;
+    let are_all = wishes.client_tools.is_empty() && wishes.exclude.is_empty();
+    let shown = plan.shown.as_ref().filter(|_| are_all).map(Arc::clone);
+    let tools = shown.unwrap_or_else(|| calls.definitions());
     let rounds = rounds_of(turn, &plan.limits);
     for left in (0..rounds).rev() {
         let steered = if left == 0 { turn.steering.close().await } else { turn.steering.take().await };

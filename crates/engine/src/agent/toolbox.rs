@@ -2,7 +2,7 @@
 //! bring. And what a call is bound to when a person agrees to it.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -19,17 +19,22 @@ pub(crate) const DEFINITION_MAX: usize = 64 * 1024;
 /// The longest name of a tool.
 pub(crate) const NAME_MAX: usize = 64;
 
+/// Tools, and what models see of them.
+type Shown = (Tools, Arc<[ToolDefinition]>);
+
 /// An agent's tools: those that it was made with, and those of its sources.
 #[derive(Clone, Default)]
 pub struct ToolSet {
     own: Tools,
     sources: Vec<Arc<dyn ToolSource>>,
+    /// The last tools that there were, as models see them: mostly the same for each run.
+    shown: Arc<Mutex<Option<Shown>>>,
 }
 
 impl ToolSet {
     /// With these tools, whose names are unique, and no sources yet.
     pub fn new(own: Vec<Arc<dyn Tool>>) -> Self {
-        Self { own: own.into(), sources: Vec::new() }
+        Self { own: own.into(), ..Self::default() }
     }
 
     /// One more tool. Its name must not be one that is there already.
@@ -40,6 +45,22 @@ impl ToolSet {
     /// One more source. Where two have a tool of the same name, what was added first counts.
     pub fn add_source(&mut self, source: Arc<dyn ToolSource>) {
         self.sources.push(source);
+    }
+
+    /// These tools of its, as models see them; a copy is made only when there are others than there were.
+    pub(super) fn shown(&self, tools: &Tools) -> Arc<[ToolDefinition]> {
+        let mut last = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_same = |known: &Tools| {
+            known.len() == tools.len() && known.iter().zip(&**tools).all(|(a, b)| Arc::ptr_eq(a, b))
+        };
+        match &*last {
+            Some((known, shown)) if are_same(known) => Arc::clone(shown),
+            _ => {
+                let shown: Arc<_> = tools.iter().map(|tool| tool.definition().clone()).collect();
+                *last = Some((Arc::clone(tools), Arc::clone(&shown)));
+                shown
+            }
+        }
     }
 
     /// What there is now.
@@ -257,6 +278,20 @@ mod tests {
         // As `printf '["t",{"a":1}]' | sha256sum` says.
         let known = "371d982e5c3a5e4d2d2e1ae0a4e02409a7f0ed6789881010acee40004f92e34f";
         assert_eq!(digest("t", &json!({"a": 1})), known);
+    }
+
+    #[test]
+    fn what_models_see_is_made_anew_only_for_other_tools() {
+        let tool = |name| super::super::tool::function(name, "", json!({}), |_, _| async { Ok(Value::Null) });
+        let mut tools = ToolSet::new(vec![tool("a")]);
+        tools.add_source(Arc::new(ToolSet::new(vec![tool("b")])));
+        let (shown, again) = (tools.shown(&tools.now()), tools.clone().shown(&tools.now()));
+        assert_eq!(shown.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Arc::ptr_eq(&shown, &again));
+        tools.add(tool("c"));
+        let more = tools.shown(&tools.now());
+        assert_eq!(more.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["a", "c", "b"]);
+        assert_eq!(tools.shown(&vec![tool("a")].into())[0].name, "a");
     }
 
     #[test]

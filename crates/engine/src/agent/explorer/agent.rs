@@ -66,9 +66,11 @@ impl Explorer {
     async fn plan(&self, identity: &Identity) -> Plan {
         let names = timeout(self.limits.tool, self.vocabulary.of(identity)).await;
         let names = names.map_or_else(|_| Arc::default(), |names| names.unwrap_or_else(|e| unreadable(&e)));
+        let tools = self.tools.now();
         Plan {
             model: Arc::clone(&self.model),
-            tools: self.tools.now(),
+            shown: Some(self.tools.shown(&tools)),
+            tools,
             system: instructions(&names),
             names,
             limits: self.limits,

@@ -68,6 +68,7 @@ impl GenerateAnswer {
         Plan {
             model: Arc::clone(stage.model()),
             tools: if has_called { self.tools.now() } else { Tools::default() },
+            shown: None,
             system: instructions(state),
             names: Arc::default(),
             limits: stage.limits,
