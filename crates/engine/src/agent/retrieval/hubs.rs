@@ -128,8 +128,8 @@ pub(super) fn dot(one: &[f32], other: &[f32]) -> f32 {
     let ((ones, one), (others, other)) = (one.as_chunks::<16>(), other.as_chunks::<16>());
     let mut sums = [0.0_f32; 16];
     for (a, b) in ones.iter().zip(others) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
+        for lane in 0..sums.len() {
+            sums[lane] += a[lane] * b[lane];
         }
     }
     sums.iter().sum::<f32>() + one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>()

@@ -6,7 +6,8 @@
 //! SQLite's own business (`PASSIVE`).
 //!
 //! The more is copied at once, the more pages are copied that changed several times since; so nothing is copied before
-//! the log is long.
+//! the log is long, or before nobody has written for a while. Who reads a file whose log is in it looks for no page in
+//! the log, and copies none out of it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,12 +31,14 @@ pub(super) struct Limits {
     pub(super) last: u32,
     /// When the log is so long, whoever writes waits for the copying.
     pub(super) longest: u32,
+    /// So many are worth being copied when nobody has written for a while.
+    pub(super) rest: u32,
 }
 
 impl Limits {
     /// The usual ones, with pages of 4 KiB: a log of 64 to 96 MiB, and at most 256 MiB and a group of commands unless
     /// somebody reads for so long.
-    pub(super) const USUAL: Self = Self { piece: 16_000, long: 16_000, last: 500, longest: 64_000 };
+    pub(super) const USUAL: Self = Self { piece: 16_000, long: 16_000, last: 500, longest: 64_000, rest: 64 };
 }
 
 /// The log of one file, and the thread that copies it. Dropping it ends the thread.
@@ -46,6 +49,8 @@ pub(super) struct Checkpoints {
     written: Arc<AtomicU32>,
     /// How many there were when somebody last began to copy.
     begun_at: u32,
+    /// How many there were when [`Checkpoints::look`] last looked.
+    looked_at: u32,
     /// `None` only while it is dropped.
     bell: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -92,12 +97,20 @@ impl Checkpoints {
             .map_err(|e| {
                 Error::unavailable("the server cannot start a thread; raise its limits").caused_by(e)
             })?;
-        Ok(Self { limits, shared, written, begun_at: 0, bell: Some(bell), thread: Some(thread) })
+        Ok(Self {
+            limits,
+            shared,
+            written,
+            begun_at: 0,
+            looked_at: 0,
+            bell: Some(bell),
+            thread: Some(thread),
+        })
     }
 
     /// To be called after each commit, by whoever writes: rings for the thread, or copies the last of a long log.
     pub(super) fn committed(&mut self) {
-        let Limits { piece, long, last, longest } = self.limits;
+        let Limits { piece, long, last, longest, rest: _ } = self.limits;
         let written = self.written.load(Ordering::Relaxed);
         if written < self.begun_at {
             self.begun_at = 0; // the log has begun anew
@@ -113,6 +126,15 @@ impl Checkpoints {
                 self.copy_if_free(written);
             }
         } else if since >= if written >= long { last } else { piece } {
+            self.ring(written);
+        }
+    }
+
+    /// To be called now and then, by whoever writes: if nothing was written since the last time, rings for the thread.
+    pub(super) fn look(&mut self) {
+        let written = self.written.load(Ordering::Relaxed);
+        let behind = written.saturating_sub(self.shared.copied.load(Ordering::Relaxed));
+        if std::mem::replace(&mut self.looked_at, written) == written && behind >= self.limits.rest {
             self.ring(written);
         }
     }
@@ -133,7 +155,7 @@ impl Checkpoints {
 
     fn copy_now(&mut self, written: u32) {
         self.begun_at = written;
-        self.shared.copy(&self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.copy_alone();
     }
 }
 
@@ -157,9 +179,16 @@ fn give_way() {
 
 impl Shared {
     fn serve(&self, rings: &Receiver<()>) {
+        // Whoever had the file before may have left a log. How much of it was copied tells nothing of what comes.
+        self.copy_alone();
+        self.copied.store(0, Ordering::Relaxed);
         while rings.recv().is_ok() {
-            self.copy(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
+            self.copy_alone();
         }
+    }
+
+    fn copy_alone(&self) {
+        self.copy(&self.connection.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Copies what no reader still needs to be left in the log.
@@ -183,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    const SMALL: Limits = Limits { piece: 20, long: 100, last: 10, longest: 400 };
+    const SMALL: Limits = Limits { piece: 20, long: 100, last: 10, longest: 400, rest: 5 };
 
     fn open(path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
@@ -250,11 +279,34 @@ mod tests {
         while length < SMALL.piece {
             length = write(&writer, &mut checkpoints);
         }
+        wait_for_the_copy(&checkpoints, length);
+        assert!(checkpoints.written.load(Ordering::Relaxed) == length, "the writer did nothing for it");
+    }
+
+    #[test]
+    fn a_short_log_is_copied_when_nobody_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, mut checkpoints) = begin(&dir.path().join("db"));
+        let mut length = 0;
+        while length < SMALL.rest {
+            length = write(&writer, &mut checkpoints);
+            checkpoints.look();
+        }
+        assert_eq!(checkpoints.begun_at, 0, "somebody wrote between two looks");
+        checkpoints.look();
+        wait_for_the_copy(&checkpoints, length);
+        checkpoints.begun_at = 0;
+        checkpoints.look();
+        assert_eq!(checkpoints.begun_at, 0, "all of it is in the file");
+        // Without readers the next commit begins the log anew, and what it says counts from there.
+        assert!(write(&writer, &mut checkpoints) < length);
+    }
+
+    fn wait_for_the_copy(checkpoints: &Checkpoints, length: u32) {
         let begun = Instant::now();
         while checkpoints.shared.copied.load(Ordering::Relaxed) < length {
             assert!(begun.elapsed() < Duration::from_secs(30), "nobody copies");
             std::thread::yield_now();
         }
-        assert!(checkpoints.written.load(Ordering::Relaxed) == length, "the writer did nothing for it");
     }
 }

@@ -45,8 +45,17 @@ pub(super) struct Scope {
 
 /// The records of a query, with [`COLUMNS`](super::records::COLUMNS).
 pub(super) fn select(query: &Query, scope: &Scope) -> Result<Sql> {
+    columns(super::records::COLUMNS, query, scope)
+}
+
+/// The same with [`RAW`](super::records::RAW).
+pub(super) fn select_raw(query: &Query, scope: &Scope) -> Result<Sql> {
+    columns(super::records::RAW, query, scope)
+}
+
+fn columns(columns: &'static str, query: &Query, scope: &Scope) -> Result<Sql> {
     let mut statement = sea_query::Query::select();
-    statement.expr(Expr::cust(super::records::COLUMNS)).from(Alias::new("records"));
+    statement.expr(Expr::cust(columns)).from(Alias::new("records"));
     restrict(&mut statement, scope, query.filter.as_ref())?;
     order(&mut statement, scope, query)?;
     statement.limit(within_i64(query.limit)).offset(within_i64(query.skip));

@@ -18,6 +18,7 @@ mod fulltext;
 mod hooks;
 mod indexes;
 mod inspect;
+mod jsonb;
 mod load;
 mod managed;
 mod news;
@@ -422,7 +423,8 @@ impl Upkeep for RecordsUpkeep {
     fn chores(&mut self, connection: &Connection, news: &mut Vec<News>) -> Result<bool> {
         let now = self.clock.now();
         let more = expire(connection, &self.schemas, now, news)?
-            | collections::sweep(connection, &self.schemas, &self.vectors)?;
+            | collections::sweep(connection, &self.schemas, &self.vectors)?
+            | self.vectors.sweep(connection)?;
         if self.round == 0 {
             records::prune(connection, self.keep, now)?;
         }

@@ -53,14 +53,15 @@ pub(super) fn query(
     now: Timestamp,
 ) -> Result<Vec<Record>> {
     let scope = collections::scope(connection, schemas, &query.collection, now)?;
-    let sql = filter::select(query, &scope)?;
     if let Some(join) = &query.join {
         check(join)?;
     }
     let mut budget = Budget::new();
+    if query.join.is_none() && query.projection != Projection::All {
+        return projected(connection, filter::select_raw(query, &scope)?, &query.projection, &mut budget);
+    }
     // A join may need a member that is not given.
-    let projection = if query.join.is_some() { &Projection::All } else { &query.projection };
-    let mut records = select(connection, sql, projection, &mut budget)?;
+    let mut records = select(connection, filter::select(query, &scope)?, &mut budget)?;
     if let Some(join) = &query.join {
         let joined = find_joined(connection, schemas, (join, &records), now, &mut budget)?;
         for record in &mut records {
@@ -111,7 +112,20 @@ fn is_short(query: &Query, scope: &Scope) -> bool {
         && query.filter.as_ref().is_some_and(finds)
 }
 
-fn select(
+fn select(connection: &Connection, sql: Sql, budget: &mut Budget) -> Result<Vec<Record>> {
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(params_from_iter::<Vec<Bound>>(sql.values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let record = records::record(row)?;
+        budget.spend(length(row)? + record.id.0.len())?;
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The same with the members that are given alone.
+fn projected(
     connection: &Connection,
     sql: Sql,
     projection: &Projection,
@@ -121,13 +135,8 @@ fn select(
     let mut rows = statement.query(params_from_iter::<Vec<Bound>>(sql.values))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut record = records::record(row)?;
-        let length = if *projection == Projection::All {
-            length(row)?
-        } else {
-            projection.apply(&mut record.body);
-            serde_json::to_string(&record.body).map_err(Error::internal)?.len()
-        };
+        let record = records::projected(row, projection)?;
+        let length = serde_json::to_string(&record.body).map_err(Error::internal)?.len();
         budget.spend(length + record.id.0.len())?;
         records.push(record);
     }
@@ -265,7 +274,7 @@ fn find_joined(
         for some in values.chunks(VALUES) {
             let of = Filter::compare(join.foreign_field.as_str(), Operator::In, Value::Array(some.to_vec()));
             let sql = filter::select(&Query::all(collection.as_str(), usize::MAX).filter(of), &scope)?;
-            for record in select(connection, sql, &Projection::All, budget)? {
+            for record in select(connection, sql, budget)? {
                 joined.add(record, &join.foreign_field)?;
             }
         }

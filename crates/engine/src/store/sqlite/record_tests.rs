@@ -314,6 +314,36 @@ fn near(collection: &str, field: &str) -> Search {
 }
 
 #[tokio::test]
+async fn vectors_that_are_gone_leave_no_rows() {
+    let store = Sqlite::in_memory().unwrap();
+    let with_vector = |id: &str| write(id, Operation::Put(body(json!({"v": [1.0, 0.5]}))));
+    let commit = async |writes| store.commit(&"ann".into(), Timestamp(1), writes).await.unwrap();
+    let found = async || store.search(&near("c", "v")).await.unwrap().len();
+    let rows = async || {
+        let vectors = || Arc::clone(&store.vectors);
+        let sweep = |vectors: Arc<search::Cache>| store.records.writer.call(move |c, _| vectors.sweep(c));
+        while sweep(vectors()).await.unwrap() {}
+        let count = |c: &Connection| {
+            Ok(c.query_row("SELECT count(*) FROM vectors_1", [], |row| row.get::<_, i64>(0))?)
+        };
+        store.records.readers.call(count).await.unwrap()
+    };
+    let many: Vec<String> = (0..2_500).map(|number| number.to_string()).collect();
+    commit(["a", "b"].into_iter().chain(many.iter().map(String::as_str)).map(with_vector).collect()).await;
+    assert_eq!((found().await, rows().await), (9, 2_502));
+    let gone = many.iter().map(|id| write(id, Operation::Delete));
+    let without = write("b", Operation::Put(body(json!({"n": 1}))));
+    commit(gone.chain([without]).collect()).await;
+    assert_eq!(rows().await, 2_502, "the copy in memory has yet to hear of it");
+    assert_eq!((found().await, rows().await), (1, 1));
+    commit(vec![with_vector("b"), with_vector("2")]).await;
+    assert_eq!((found().await, rows().await), (3, 3));
+    store.drop_collection("c", Timestamp(2)).await.unwrap();
+    commit(vec![with_vector("a")]).await;
+    assert_eq!(found().await, 1, "a table that went with its collection is in nobody's way");
+}
+
+#[tokio::test]
 async fn collections_that_come_and_go_leave_nothing_in_memory() {
     let store = Sqlite::in_memory().unwrap();
     for round in 0..20 {

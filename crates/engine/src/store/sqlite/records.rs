@@ -8,13 +8,17 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use crate::error::{Error, Result};
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::identity::Subject;
-use crate::query::{Body, Record, RecordText, RecordTexts};
+use crate::query::{Body, Projection, Record, RecordText, RecordTexts};
 use crate::store::{Change, ChangeKind};
 
 use super::filter::Sql;
+use super::jsonb;
 
 /// The columns that [`record`] reads.
 pub(super) const COLUMNS: &str = "id, json(body), version, created_at, updated_at, expires_at";
+
+/// The columns that [`projected`] reads.
+pub(super) const RAW: &str = "id, body, version, created_at, updated_at, expires_at";
 
 /// One record by its collection's name and its id: [`COLUMNS`], and what reading it adds to its life.
 const ONE: &str = "SELECT id, json(body), version, created_at, updated_at, expires_at, renewed_by FROM records \
@@ -243,9 +247,18 @@ fn change(collection: &str, row: &Row<'_>) -> Result<Change> {
 
 /// A record from a row of [`COLUMNS`].
 pub(super) fn record(row: &Row<'_>) -> Result<Record> {
+    with_body(row, parse(row.get_ref(1)?.as_str().map_err(Error::internal)?)?)
+}
+
+/// A record from a row of [`RAW`], with the members that are given.
+pub(super) fn projected(row: &Row<'_>, projection: &Projection) -> Result<Record> {
+    with_body(row, jsonb::body(row.get_ref(1)?.as_blob().map_err(Error::internal)?, projection)?)
+}
+
+fn with_body(row: &Row<'_>, body: Body) -> Result<Record> {
     Ok(Record {
         id: RecordId(row.get(0)?),
-        body: parse(row.get_ref(1)?.as_str().map_err(Error::internal)?)?,
+        body,
         version: Offset(row.get::<_, i64>(2)?.unsigned_abs()),
         created_at: Timestamp(row.get(3)?),
         updated_at: Timestamp(row.get(4)?),

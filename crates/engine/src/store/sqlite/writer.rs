@@ -420,6 +420,9 @@ impl<N: Send + 'static> Thread<N> {
             Ok(more)
         });
         self.next_chores = Instant::now() + if let Ok(true) = done { MORE_CHORES } else { CHORES };
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.look();
+        }
         match done {
             Ok(_) => self.tell(news),
             Err(error) => {

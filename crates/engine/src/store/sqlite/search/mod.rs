@@ -19,7 +19,7 @@ use crate::store::constraints::Rules;
 
 use super::collections::Schemas;
 use super::filter;
-use super::records::{self, COLUMNS};
+use super::records::{self, RAW};
 
 pub(super) use vectors::{Cache, Fields, disagreements, drop_collection, grow, index};
 
@@ -140,13 +140,10 @@ fn fuse(rankings: [(Vec<Found>, f64); 2]) -> Vec<Found> {
 
 fn read(connection: &Connection, found: Found, search: &Search, now: Timestamp) -> Result<Option<Hit>> {
     let record = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE key = ?"))?
-        .query_row([found.key], |row| Ok(records::record(row)))
+        .prepare_cached(&format!("SELECT {RAW} FROM records WHERE key = ?"))?
+        .query_row([found.key], |row| Ok(records::projected(row, &search.projection)))
         .optional()?
         .transpose()?
         .filter(|record| records::is_alive(record, now));
-    Ok(record.map(|mut record| {
-        search.projection.apply(&mut record.body);
-        Hit { record, score: found.score, matched_fields: found.fields }
-    }))
+    Ok(record.map(|record| Hit { record, score: found.score, matched_fields: found.fields }))
 }

@@ -6,17 +6,16 @@
 //! that was typed (stems, typing errors) come from the index's own vocabulary.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use rusqlite::types::Value as Bound;
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
-use crate::error::Result;
-use crate::query::{Body, TextSearch};
+use crate::error::{Error, Result};
+use crate::query::{Body, Projection, TextSearch};
 
-use super::super::records;
-use super::vectors::{self, Fields};
+use super::super::{jsonb, records};
+use super::vectors::Fields;
 use super::words::{self, Alternative, Stems};
 use super::{Collection, Found};
 
@@ -172,15 +171,14 @@ fn bodies(
     keys: impl Iterator<Item = i64>,
 ) -> Result<Vec<(i64, Body)>> {
     let searched = Fields::load(connection, collection.key)?;
-    let paths: BTreeSet<String> =
-        searched.paths().chain(collection.rules.vectors().map(vectors::path)).collect();
-    let marks = ", ?".repeat(paths.len());
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT json(jsonb_remove(body{marks})) FROM records WHERE key = ?"))?;
+    let vectors = searched.names().chain(collection.rules.vectors()).map(str::to_owned).collect();
+    let projection = Projection::Without(vectors);
+    let mut statement = connection.prepare_cached("SELECT body FROM records WHERE key = ?")?;
     let read = keys.map(|key| {
-        let values = paths.iter().map(|path| Bound::Text(path.clone())).chain([Bound::Integer(key)]);
-        let text: String = statement.query_row(params_from_iter(values), |row| row.get(0))?;
-        Ok((key, records::parse(&text)?))
+        let mut rows = statement.query([key])?;
+        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let body = row.get_ref(0)?.as_blob().map_err(Error::internal)?;
+        Ok((key, jsonb::body(body, &projection)?))
     });
     read.collect()
 }

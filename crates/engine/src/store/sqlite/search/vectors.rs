@@ -22,10 +22,14 @@ use super::{Collection, Found};
 
 /// So many records are looked at in one step; others write between two steps.
 const STEP: i64 = 1_000;
+/// So many marks of vectors that are gone are removed at once.
+const PIECE: usize = 1_000;
 /// What `vector_fields.indexed` says when every record is in the table, later ones too.
 const COMPLETE: i64 = i64::MAX;
 /// The longest vector.
 const MAX_DIMENSION: usize = 16_384;
+/// So many stretches of the vectors in memory are read side by side: one after the other, the processor waits for memory.
+const STREAMS: usize = 8;
 /// So many members of a collection have a table of vectors. Whoever searches names a member, each has a table of its
 /// own, and each write goes through all of them.
 const MAX_FIELDS: i64 = 16;
@@ -54,9 +58,9 @@ impl Fields {
         Ok(Self(rows.collect::<rusqlite::Result<_>>()?))
     }
 
-    /// Where the vectors are in a record, as SQLite's JSON functions want it.
-    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|field| path(&field.name))
+    /// The members' names; dots lead into nested records.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|field| field.name.as_str())
     }
 
     /// A record was written with this version.
@@ -80,11 +84,6 @@ impl Fields {
             .filter(|field| record <= field.indexed)
             .try_for_each(|field| field.clear(c, record, offset))
     }
-}
-
-/// Where a member is, as SQLite's JSON functions want it.
-pub(super) fn path(name: &str) -> String {
-    name.split('.').fold(String::from("$"), |path, step| format!("{path}.{}", Value::from(step)))
 }
 
 impl Field {
@@ -185,7 +184,7 @@ impl Field {
         Ok(differ + orphans.unsigned_abs())
     }
 
-    /// Leaves a mark that the vector is gone, for the copies in memory.
+    /// Leaves a mark that the vector is gone, for the copies in memory; [`Cache::sweep`] removes it when they know.
     fn clear(&self, c: &Connection, record: i64, stamp: i64) -> Result<()> {
         c.prepare_cached(&format!(
             "UPDATE vectors_{} SET vector = NULL, stamp = ? WHERE key = ? AND vector IS NOT NULL",
@@ -306,6 +305,8 @@ struct Matrix {
     places: HashMap<i64, usize>,
     bytes: Vec<i8>,
     rows: Vec<Row>,
+    /// Marks of vectors that are gone, by key and stamp: the table needs them no longer.
+    marks: Vec<(i64, i64)>,
 }
 
 /// What is known of a vector beside its bytes.
@@ -326,6 +327,22 @@ impl Cache {
         let mut matrices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         fields.iter().for_each(|field| drop(matrices.remove(&field.number)));
         Ok(())
+    }
+
+    /// Removes a piece of the marks that deleted vectors left for the copies in memory, which know of them now. Whether
+    /// there are more. What somebody reads right now is left for another time.
+    pub(in super::super) fn sweep(&self, connection: &Connection) -> Result<bool> {
+        let matrices: Vec<(i64, Arc<RwLock<Matrix>>)> = {
+            let matrices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            matrices.iter().map(|(number, matrix)| (*number, Arc::clone(matrix))).collect()
+        };
+        let mut more = false;
+        for (number, matrix) in matrices {
+            let marks = matrix.try_write().map(|mut matrix| matrix.some_marks()).unwrap_or_default();
+            remove_marks(connection, number, &marks)?;
+            more |= marks.len() == PIECE;
+        }
+        Ok(more)
     }
 
     /// How many members' vectors are in memory.
@@ -353,7 +370,25 @@ impl Cache {
     }
 }
 
+/// Removes marks from a table, unless it went with its collection.
+fn remove_marks(connection: &Connection, number: i64, marks: &[(i64, i64)]) -> Result<()> {
+    let is_there = "SELECT EXISTS (SELECT 1 FROM vector_fields WHERE number = ? AND collection > 0)";
+    if marks.is_empty() || !connection.prepare_cached(is_there)?.query_row([number], |row| row.get(0))? {
+        return Ok(());
+    }
+    let mut delete = connection.prepare_cached(&format!(
+        "DELETE FROM vectors_{number} WHERE key = ? AND stamp = ? AND vector IS NULL"
+    ))?;
+    marks.iter().try_for_each(|(key, stamp)| delete.execute([key, stamp]).map(drop))?;
+    Ok(())
+}
+
 impl Matrix {
+    /// Takes some of the marks out.
+    fn some_marks(&mut self) -> Vec<(i64, i64)> {
+        self.marks.split_off(self.marks.len().saturating_sub(PIECE))
+    }
+
     fn refresh(&mut self, connection: &Connection, field: &Field) -> Result<()> {
         self.dimension = field.dimension.unwrap_or(0);
         let mut statement = connection.prepare_cached(&format!(
@@ -362,12 +397,16 @@ impl Matrix {
         ))?;
         let mut rows = statement.query([self.stamp])?;
         while let Some(row) = rows.next()? {
-            let key = row.get(0)?;
+            let (key, stamp) = (row.get(0)?, row.get(1)?);
             match row.get_ref(2)?.as_blob_or_null().unwrap_or(None) {
                 Some(bytes) if bytes.len() == self.dimension * 4 => self.put(key, &numbers(bytes)),
-                Some(_) | None => self.remove(key),
+                Some(_) => self.remove(key),
+                None => {
+                    self.remove(key);
+                    self.marks.push((key, stamp));
+                }
             }
-            self.stamp = row.get(1)?;
+            self.stamp = stamp;
         }
         Ok(())
     }
@@ -392,13 +431,20 @@ impl Matrix {
         }
     }
 
+    /// The bytes of the vector at a place.
+    #[inline(always)]
+    fn vector(&self, place: usize) -> &[i8] {
+        &self.bytes[place * self.dimension..(place + 1) * self.dimension]
+    }
+
     /// The places of those that can be among the `k` nearest, by the widest instructions that this processor has.
     fn candidates(&self, query: &Query<'_>, k: usize, allowed: Option<&HashSet<i64>>) -> Vec<usize> {
         pulp::Arch::new().dispatch(Scan { matrix: self, query, k, allowed })
     }
 }
 
-/// Reads all vectors. It is no closure, because a closure is not always compiled for the instructions that were found.
+/// Reads all vectors. It is no closure, because a closure is not always compiled for the instructions that were found;
+/// for the same reason its loops go by numbers, not by iterators.
 struct Scan<'a> {
     matrix: &'a Matrix,
     query: &'a Query<'a>,
@@ -412,17 +458,24 @@ impl pulp::NullaryFnOnce for Scan<'_> {
     #[inline(always)]
     fn call(self) -> Vec<usize> {
         let Self { matrix, query, k, allowed } = self;
-        let mut least = Least::new(k);
-        let mut bounds = Vec::with_capacity(matrix.keys.len());
-        let vectors = matrix.bytes.chunks_exact(matrix.dimension.max(1));
-        let rows = vectors.zip(&matrix.rows).zip(&matrix.keys).enumerate();
-        for (place, ((bytes, row), key)) in rows {
-            if allowed.is_some_and(|allowed| !allowed.contains(key)) {
-                continue;
+        let (mut least, mut bounds) = (Least::new(k), Vec::new());
+        let length = matrix.rows.len().div_ceil(STREAMS);
+        let mut step = 0;
+        while step < length {
+            let mut place = step;
+            while let Some(row) = matrix.rows.get(place) {
+                let is_allowed = allowed.is_none_or(|allowed| allowed.contains(&matrix.keys[place]));
+                if is_allowed {
+                    let (low, high) = query.bounds(matrix.vector(place), row);
+                    // What is farther than the k-th so far is farther in the end.
+                    if high >= least.bound() {
+                        least.offer(low);
+                        bounds.push((place, high));
+                    }
+                }
+                place += length;
             }
-            let (low, high) = query.bounds(bytes, row);
-            least.offer(low);
-            bounds.push((place, high));
+            step += 1;
         }
         let least = least.bound();
         bounds.into_iter().filter(|(_, high)| *high >= least).map(|(place, _)| place).collect()
@@ -468,6 +521,7 @@ impl Least {
     }
 
     /// Minus infinity if there were fewer.
+    #[inline(always)]
     fn bound(&self) -> f32 {
         if self.largest.len() < self.k {
             return f32::NEG_INFINITY;
@@ -554,7 +608,14 @@ impl<'a> Query<'a> {
 /// A dot product of bytes. The longest vector's fits: 16,384 · 127 · 127 < 2³¹.
 #[inline(always)]
 fn dot(one: &[i16], other: &[i8]) -> i32 {
-    one.iter().zip(other).map(|(a, b)| i32::from(*a) * i32::from(i16::from(*b))).sum()
+    let length = one.len().min(other.len());
+    let (one, other) = (&one[..length], &other[..length]);
+    let (mut sum, mut place) = (0, 0);
+    while place < length {
+        sum += i32::from(one[place]) * i32::from(i16::from(other[place]));
+        place += 1;
+    }
+    sum
 }
 
 /// The nearest records, nearest first, at most `limit` and at most `search.k`.
