@@ -16,6 +16,8 @@ export interface ShownMessage {
   readonly sources: readonly Source[];
   /** The nodes of the graph that were entered for it, in order. */
   readonly steps: readonly string[];
+  /** What the model thought aloud for it, where it does. */
+  readonly thinking?: string;
   /** What an answer cost, as soon as it is over. */
   readonly final?: FinalData;
 }
@@ -139,6 +141,7 @@ function callbacks(setChat: (change: (chat: Chat) => Chat) => void, setError: (e
     onText: (content) => change(() => ({ content })),
     onSources: (sources) => change(() => ({ sources })),
     onWorkflowStep: (step) => change(({ steps }) => ({ steps: [...steps, step] })),
+    onThinking: (more) => change(({ thinking = "" }) => ({ thinking: thinking + more })),
     onFinal: (final) => change(() => ({ final })),
     onTool: (tool) => setChat((chat) => ({ ...chat, tools: waiting(chat.tools, tool) })),
     onApproval: (approval) => setChat((chat) => ({ ...chat, approvals: waiting(chat.approvals, approval) })),

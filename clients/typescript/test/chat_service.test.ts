@@ -66,6 +66,42 @@ describe("an answer", () => {
     expect(server.received.some(({ type }) => type === "stop")).toBe(true);
   });
 
+  it("brings what was thought aloud once, as it comes or when it is read again", async () => {
+    const { clock, server, client } = setUp(["~First ", "~this", "Hello"]);
+    const heard = async (asking: (callbacks: WebSocketCallbacks) => Promise<void>): Promise<string> => {
+      let thoughts = "";
+      const done = asking({ onThinking: (more) => (thoughts += more) });
+      await clock.advance(1_000);
+      await done;
+      return thoughts;
+    };
+    expect(await heard((callbacks) => client.generateChatResponse(QUESTION, callbacks))).toBe("First this");
+    const runId = client.runId ?? "";
+    server.collapse(runId);
+    expect(await heard((callbacks) => client.resumeChatSession({ runId }, callbacks))).toBe("First this");
+    expect(await heard((callbacks) => client.resumeChatSession({ runId, afterSeq: 4 }, callbacks))).toBe("");
+  });
+
+  it("brings the rest of what was thought aloud to who was cut off in the middle of it", async () => {
+    const { clock, server, client } = setUp(["~First ", "~this ", "~and that", "Hello"]);
+    let thoughts = "";
+    const done = client.generateChatResponse(QUESTION, {
+      onThinking: (more) => {
+        if (thoughts === "") {
+          server.cut();
+          server.offline = true;
+        }
+        thoughts += more;
+      },
+    });
+    await clock.advance(500);
+    server.collapse(client.runId ?? "");
+    server.offline = false;
+    await clock.advance(5_000);
+    await done;
+    expect(thoughts).toBe("First this and that");
+  });
+
   it("is followed by another on the same socket", async () => {
     const { clock, client } = setUp();
     const first = client.generateChatResponse(QUESTION, {});

@@ -182,6 +182,8 @@ pub struct Shown {
     pub canvas: Option<CanvasTrigger>,
     /// Figures about the catalogue.
     pub metrics: Option<CatalogMetrics>,
+    /// What the model reasoned, where it showed it.
+    pub reasoning: Option<String>,
     /// What it cost.
     pub usage: Usage,
 }

@@ -348,6 +348,16 @@ impl AgentEvent {
     pub fn is_end(&self) -> bool {
         matches!(self, Self::RunFinished { .. } | Self::RunFailed { .. } | Self::RunStopped { .. })
     }
+
+    /// What its run has to show, if it is its end.
+    pub fn answer_mut(&mut self) -> Option<&mut Answer> {
+        match self {
+            Self::RunFinished { answer, .. }
+            | Self::RunFailed { answer, .. }
+            | Self::RunStopped { answer, .. } => Some(answer),
+            _ => None,
+        }
+    }
 }
 
 /// What a run has to show, whole.
@@ -361,6 +371,9 @@ pub struct Answer {
     pub canvas: Option<CanvasTrigger>,
     /// Figures about the catalogue.
     pub metrics: Option<CatalogMetrics>,
+    /// What the model reasoned, where it showed it. The chat desk puts it together from the deltas as it writes the end;
+    /// agents leave it empty.
+    pub reasoning: Option<String>,
     /// Who gave it. The chat desk says so as it writes the end; agents leave it empty.
     pub by: Option<Answerer>,
 }

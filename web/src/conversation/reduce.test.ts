@@ -16,6 +16,7 @@ const agent = (seq: number, run_id: string, content: string, more: object = {}):
 const ready = (last_seq: number, more: Partial<FrameOf<'ready'>> = {}): ServerFrame => ({
   type: 'ready', session_id: 's', chat_id: 'c', epoch: 1, last_seq, reset: false, run: null, ...more,
 });
+const message = (seq: number, role: string, content: string): ServerFrame => ({ type: 'message', seq, role, content, timestamp: '2026-01-01T09:00:00Z' });
 
 /** One line a run: question, status, text. */
 const lines = (conversation: Conversation) => conversation.runs.map((run) => `${run.question} | ${run.status} | ${run.text}`);
@@ -166,8 +167,6 @@ describe('the work for an answer', () => {
 });
 
 describe('what came from elsewhere', () => {
-  const message = (seq: number, role: string, content: string): ServerFrame => ({ type: 'message', seq, role, content, timestamp: '2026-01-01T09:00:00Z' });
-
   test('messages of another chat are questions with their answers', () => {
     const branch = play(ready(3), message(1, 'user', 'a'), message(2, 'assistant', 'A'), message(3, 'user', 'b'));
     expect(lines(branch)).toEqual(['a | finished | A', 'b | finished | ']);
@@ -211,6 +210,25 @@ describe('what came from elsewhere', () => {
   test('the server names the chat, and says when it is gone', () => {
     const gone = play(ready(0), { type: 'deleted', by: 'ann' });
     expect([gone.chatId, gone.deletedBy]).toEqual(['c', 'ann']);
+  });
+});
+
+describe('what the model thought aloud', () => {
+  const thought = (seq: number, words: string): ServerFrame => ({ type: 'reasoning', delta: words, run_id: 'r1', seq });
+
+  test('is whole when the answer is read again', () => {
+    const live = play(ready(0), user(1, 'r1', 'a'), thought(2, 'First '), thought(3, 'this'), agent(4, 'r1', 'A', { reasoning: 'First this' }));
+    const again = play(ready(4), user(1, 'r1', 'a'), agent(4, 'r1', 'A', { reasoning: 'First this' }));
+    expect([live, again].map(({ runs }) => runs[0]?.reasoning)).toEqual(['First this', 'First this']);
+  });
+
+  test('stays where a server does not say it again', () => {
+    expect(play(ready(0), user(1, 'r1', 'a'), thought(2, 'First'), agent(3, 'r1', 'A')).runs[0]?.reasoning).toBe('First');
+  });
+
+  test('goes along to another chat', () => {
+    const brought: ServerFrame = { ...message(2, 'assistant', 'A'), status: 'finished', reasoning: 'First' } as ServerFrame;
+    expect(play(ready(2), message(1, 'user', 'a'), brought).runs[0]?.reasoning).toBe('First');
   });
 });
 

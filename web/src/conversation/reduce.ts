@@ -193,6 +193,7 @@ class Draft {
     run.live = this.isLive();
     run.status = asEnding(frame.status);
     run.text = frame.content;
+    run.reasoning = frame.reasoning ?? run.reasoning;
     run.tools = run.tools.map(endTool);
     run.approvals = run.approvals.map(endApproval);
     run.answerId = frame.seq;
@@ -266,6 +267,7 @@ function bring(run: Mutable<Run>, frame: FrameOf<'message'>): void {
   run.steps = (frame.steps ?? []).map((step) => ({ name: step.name, beganAt: Date.parse(step.timestamp) }));
   run.tools = (frame.tools ?? []).map(pastTool);
   run.approvals = (frame.approvals ?? []).map(pastApproval);
+  run.reasoning = frame.reasoning ?? '';
   if (frame.diagram) run.diagram = frame.diagram;
   if (frame.canvas_trigger) run.trigger = frame.canvas_trigger;
   if (frame.metrics?.is_stale) run.staleSince = frame.metrics.as_of ?? '';

@@ -29,6 +29,7 @@ export function toJson(conversation: Conversation, title: string, at: Date): str
   const runs = conversation.runs.map((run) => ({
     question: run.question,
     asked_at: run.askedAt,
+    reasoning: run.reasoning || undefined,
     answer: run.text,
     answered_at: run.answeredAt,
     status: run.status,

@@ -3,6 +3,7 @@
 import { Dialog } from 'radix-ui';
 import { IconButton } from './controls';
 import { CloseIcon } from './icons';
+import { OverPage } from './OverPage';
 
 /** Keys, and what they do. Of a step of keys, `+` holds them together. */
 type Key = readonly [keys: string, does: string];
@@ -43,30 +44,21 @@ interface KeysHelpProps {
 /** The dialog. */
 export function KeysHelp({ open, onOpenChange, keys }: KeysHelpProps) {
   return (
-    <Dialog.Root open={open} onOpenChange={onOpenChange}>
-      <Dialog.Portal>
-        <Dialog.Overlay className="appear fixed inset-0 z-20 bg-veil" />
-        <Dialog.Content
-          aria-describedby={undefined}
-          data-testid="keys-help"
-          className="appear fixed top-[12vh] left-1/2 z-30 max-h-[76vh] w-[min(28rem,calc(100vw-2rem))] -translate-x-1/2 overflow-y-auto rounded-xl border border-edge bg-page p-4"
-        >
-          <div className="mb-2 flex items-center justify-between">
-            <Dialog.Title className="font-medium">Keyboard</Dialog.Title>
-            <Dialog.Close asChild><IconButton label="Close"><CloseIcon /></IconButton></Dialog.Close>
+    <OverPage open={open} onOpenChange={onOpenChange} testId="keys-help" className="max-h-[76vh] w-[min(28rem,calc(100vw-2rem))] overflow-y-auto p-4">
+      <div className="mb-2 flex items-center justify-between">
+        <Dialog.Title className="font-medium">Keyboard</Dialog.Title>
+        <Dialog.Close asChild><IconButton label="Close"><CloseIcon /></IconButton></Dialog.Close>
+      </div>
+      <dl className="text-sm">
+        {keys.map(([pressed, does]) => (
+          <div key={does} className="flex min-h-9 items-center justify-between gap-4 border-t border-line py-1">
+            <dt className="order-last flex shrink-0 gap-1">
+              {pressed.split(' ').map((key) => <kbd key={key} className="rounded border border-edge bg-side px-2">{key}</kbd>)}
+            </dt>
+            <dd>{does}</dd>
           </div>
-          <dl className="text-sm">
-            {keys.map(([pressed, does]) => (
-              <div key={does} className="flex min-h-9 items-center justify-between gap-4 border-t border-line py-1">
-                <dt className="order-last flex shrink-0 gap-1">
-                  {pressed.split(' ').map((key) => <kbd key={key} className="rounded border border-edge bg-side px-2">{key}</kbd>)}
-                </dt>
-                <dd>{does}</dd>
-              </div>
-            ))}
-          </dl>
-        </Dialog.Content>
-      </Dialog.Portal>
-    </Dialog.Root>
+        ))}
+      </dl>
+    </OverPage>
   );
 }

@@ -4,6 +4,7 @@ import { Dialog } from 'radix-ui';
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { findEntries, type Entry } from './finding';
 import { SearchIcon } from './icons';
+import { OverPage } from './OverPage';
 
 interface PaletteProps {
   open: boolean;
@@ -16,18 +17,10 @@ interface PaletteProps {
 /** The dialog. Its list is made anew each time it opens. */
 export function Palette({ open, onOpenChange, entries, things = 'chats, tables, actions' }: PaletteProps) {
   return (
-    <Dialog.Root open={open} onOpenChange={onOpenChange}>
-      <Dialog.Portal>
-        <Dialog.Overlay className="appear fixed inset-0 z-20 bg-veil" />
-        <Dialog.Content
-          aria-describedby={undefined}
-          className="appear fixed top-[12vh] left-1/2 z-30 flex max-h-[70vh] w-[min(36rem,calc(100vw-2rem))] -translate-x-1/2 flex-col overflow-hidden rounded-xl border border-edge bg-page"
-        >
-          <Dialog.Title className="sr-only">Find {things}</Dialog.Title>
-          <Finder entries={entries} things={things} onDone={() => onOpenChange(false)} />
-        </Dialog.Content>
-      </Dialog.Portal>
-    </Dialog.Root>
+    <OverPage open={open} onOpenChange={onOpenChange} className="flex max-h-[70vh] w-[min(36rem,calc(100vw-2rem))] flex-col overflow-hidden">
+      <Dialog.Title className="sr-only">Find {things}</Dialog.Title>
+      <Finder entries={entries} things={things} onDone={() => onOpenChange(false)} />
+    </OverPage>
   );
 }
 

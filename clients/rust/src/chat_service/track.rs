@@ -6,7 +6,7 @@ use super::answer::{AnswerEvent, Queue};
 use crate::Error;
 use crate::generated::chat_service::wire::{
     ClientMessage, EndData, ErrorCode, ErrorData, FinalData, NewChat, ResumeChat, RunData, ServerMessage,
-    TextData,
+    TextData, ThinkingData,
 };
 
 /// What asks for the answer.
@@ -52,6 +52,8 @@ pub(super) struct Track {
     answer_id: Option<String>,
     /// The answer whose text grows, and that text.
     text: (String, String),
+    /// The answer that thinks aloud, and so many bytes of that.
+    thoughts: (String, usize),
     /// The answer of which the cost was told.
     costed: Option<String>,
     /// The server is going away and has refused it; the next one will not.
@@ -80,6 +82,7 @@ impl Track {
             last_seq: None,
             answer_id: None,
             text: Default::default(),
+            thoughts: Default::default(),
             costed: None,
             postponed: false,
         }
@@ -158,8 +161,7 @@ impl Track {
                 self.once(step.data.seq, &step.data.answer_id, || AnswerEvent::Step(step.data.step.clone()));
             }
             ServerMessage::Thinking(thinking) => {
-                let data = &thinking.data;
-                self.once(data.seq, &data.answer_id, || AnswerEvent::Thinking(data.thinking.clone()));
+                self.thought(&thinking.data);
             }
             ServerMessage::Tool(tool) => {
                 self.once(tool.data.seq, &tool.data.answer_id, || AnswerEvent::Tool(tool.data.clone()));
@@ -190,6 +192,7 @@ impl Track {
         if run.reset {
             self.seq = run.after_seq;
             self.text = Default::default();
+            self.thoughts = Default::default();
             self.costed = None;
             self.queue.push(AnswerEvent::Reset);
         }
@@ -224,7 +227,30 @@ impl Track {
         }
         self.costed = Some(data.answer_id.clone());
         self.saw(data.seq);
+        if let Some(rest) = self.rest_of_thoughts(data) {
+            self.tell(&data.answer_id, || AnswerEvent::Thinking(rest));
+        }
         self.tell(&data.answer_id, || AnswerEvent::Final(data.clone()));
+    }
+
+    fn thought(&mut self, data: &ThinkingData) {
+        if data.seq > self.seq {
+            if self.thoughts.0 != data.answer_id {
+                self.thoughts = (data.answer_id.clone(), 0);
+            }
+            self.thoughts.1 += data.thinking.len();
+        }
+        self.once(data.seq, &data.answer_id, || AnswerEvent::Thinking(data.thinking.clone()));
+    }
+
+    /// The server keeps thoughts with the end of their answer. Who says where it was may have had them before.
+    fn rest_of_thoughts(&self, data: &FinalData) -> Option<String> {
+        let (answer, heard) = &self.thoughts;
+        let heard = if *answer == data.answer_id { *heard } else { 0 };
+        let was_there =
+            matches!(&self.first, First::Resume(resume) if resume.after_seq.is_some_and(|seq| seq > 0));
+        let rest = data.thinking.as_deref().filter(|_| !was_there)?.get(heard..)?;
+        (!rest.is_empty()).then(|| rest.to_owned())
     }
 
     fn error(&mut self, data: &ErrorData) {

@@ -31,6 +31,8 @@ export class Answer {
   /** Its own answer, as soon as that is known. */
   #answerId: string | undefined;
   readonly #texts = new Map<string, string>();
+  /** How much each answer has thought aloud. */
+  readonly #thoughts = new Map<string, number>();
   /** Answers of which the cost was told. */
   readonly #costed = new Set<string>();
   /** The server is going away and has refused it; the next one will not. */
@@ -96,7 +98,7 @@ export class Answer {
       case "WorkflowStep":
         return this.#once(message.body.data, { type: "workflow_step", step: message.body.data.step });
       case "Thinking":
-        return this.#once(message.body.data, { type: "thinking", thinking: message.body.data.thinking });
+        return this.#thought(message.body.data);
       case "Tool":
         return this.#once(message.body.data, { type: "tool", tool: message.body.data });
       case "Approval":
@@ -118,6 +120,7 @@ export class Answer {
     if (run.reset) {
       this.#seq = run.afterSeq;
       this.#texts.clear();
+      this.#thoughts.clear();
       this.#costed.clear();
     }
     this.#tell({ type: "run", run });
@@ -138,7 +141,22 @@ export class Answer {
     if (this.#costed.has(data.answerId) || data.seq < this.#seq) return;
     this.#costed.add(data.answerId);
     this.#saw(data.seq);
-    if (this.#isMine(data.answerId)) this.#tell({ type: "final", final: data });
+    if (!this.#isMine(data.answerId)) return;
+    const rest = this.#restOfThoughts(data);
+    if (rest) this.#tell({ type: "thinking", thinking: rest });
+    this.#tell({ type: "final", final: data });
+  }
+
+  #thought(data: ServerMessageData<"Thinking">): void {
+    const { answerId, seq, thinking } = data;
+    if (seq > this.#seq) this.#thoughts.set(answerId, (this.#thoughts.get(answerId) ?? 0) + thinking.length);
+    this.#once(data, { type: "thinking", thinking });
+  }
+
+  /** The server keeps thoughts with the end of their answer. Who says where it was may have had them before. */
+  #restOfThoughts({ answerId, thinking }: ServerMessageData<"Final">): string | undefined {
+    const wasThere = "resume" in this.#first && (this.#first.resume.afterSeq ?? 0) > 0;
+    return wasThere ? undefined : thinking?.slice(this.#thoughts.get(answerId) ?? 0);
   }
 
   /** What comes with the end of an answer that was not streamed has the number before it. */
@@ -163,6 +181,7 @@ export class Answer {
     if (data.answerId !== undefined) {
       if (data.seq !== undefined && data.seq <= this.#seq) return;
       this.#texts.delete(data.answerId);
+      this.#thoughts.delete(data.answerId);
       this.#costed.delete(data.answerId);
     }
     if (data.seq !== undefined) this.#saw(data.seq);

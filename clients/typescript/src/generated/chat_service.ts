@@ -417,6 +417,8 @@ export interface FinalData {
   contextWindow?: number;
   /** How the answer ended */
   status: AnswerStatus;
+  /** All that the model thought aloud, if it did; replaces what came */
+  thinking?: string;
   /** The chat, as the client named it */
   runId: string;
   /** The answer; a chat may have several */
@@ -431,6 +433,7 @@ export const finalDataShape: runtime.Shape<FinalData> = shape.record({
   outputTokens: shape.unsigned,
   contextWindow: shape.optional(shape.unsigned),
   status: shape.ref(() => answerStatusShape),
+  thinking: shape.optional(shape.string),
   runId: shape.string,
   answerId: shape.string,
   seq: shape.unsigned,

@@ -161,6 +161,8 @@ export interface Agent {
   canvas_trigger?: CanvasTrigger;
   /** Figures of the catalogue */
   metrics?: Metrics;
+  /** With `partials: "delta"`: all that the model thought aloud, if it did; replaces what came */
+  reasoning?: string;
   /** When it was said */
   timestamp: string;
   /** How the run ended */
@@ -178,6 +180,7 @@ export const agentShape: runtime.Shape<Agent> = shape.record({
   diagram: shape.nullable(shape.string),
   canvas_trigger: shape.optional(shape.ref(() => canvasTriggerShape)),
   metrics: shape.optional(shape.ref(() => metricsShape)),
+  reasoning: shape.optional(shape.string),
   timestamp: shape.timestamp,
   status: shape.ref(() => agentStatusShape),
   usage: shape.optional(shape.ref(() => usageShape)),
@@ -411,6 +414,8 @@ export interface Message {
   approvals?: PastApproval[];
   /** A Mermaid diagram */
   diagram?: string;
+  /** What the model thought aloud, if it did */
+  reasoning?: string;
   /** What the page could show */
   canvas_trigger?: CanvasTrigger;
   /** Figures of the catalogue */
@@ -431,6 +436,7 @@ export const messageShape: runtime.Shape<Message> = shape.record({
   tools: shape.optional(shape.array(shape.ref(() => pastCallShape))),
   approvals: shape.optional(shape.array(shape.ref(() => pastApprovalShape))),
   diagram: shape.optional(shape.string),
+  reasoning: shape.optional(shape.string),
   canvas_trigger: shape.optional(shape.ref(() => canvasTriggerShape)),
   metrics: shape.optional(shape.ref(() => metricsShape)),
   usage: shape.optional(shape.ref(() => usageShape)),

@@ -11,6 +11,8 @@ interface Entry {
 }
 
 class Chat {
+  /** What was thought aloud; pieces that begin with `~` are. */
+  thoughts = "";
   readonly log: Entry[] = [];
   readonly messages = new Map<string, string>();
   readonly readers = new Map<MemoryPeer, number>();
@@ -74,6 +76,12 @@ export class ChatServer {
       peer.close(code);
       this.#leave(peer);
     }
+  }
+
+  /** The log without what was thought aloud, as it is kept when an answer has ended. */
+  collapse(runId: string): void {
+    const chat = this.chats.get(runId);
+    if (chat) chat.log.splice(0, chat.log.length, ...chat.log.filter(({ frames }) => frames[0]?.type !== "thinking"));
   }
 
   /** Sends a frame to everybody. */
@@ -148,6 +156,11 @@ export class ChatServer {
     this.clock.after(this.step_ms, () => {
       const piece = chat.stopped ? undefined : pieces.shift();
       if (piece === undefined) return this.#end(chat, answerId, text);
+      if (piece.startsWith("~")) {
+        chat.thoughts += piece.slice(1);
+        this.#tell(chat, answerId, (seq) => [frame("thinking", { thinking: piece.slice(1) }, chat, answerId, seq)]);
+        return this.#later(chat, answerId, pieces, text);
+      }
       this.#tell(chat, answerId, (seq) => [frame("text", { delta: piece }, chat, answerId, seq)]);
       this.#later(chat, answerId, pieces, text + piece);
     });
@@ -155,7 +168,7 @@ export class ChatServer {
 
   #end(chat: Chat, answerId: string, text: string): void {
     chat.running = undefined;
-    const cost = { executionTimeMs: 0, inputTokens: 0, outputTokens: 0, status: chat.stopped ? "stopped" : "finished" };
+    const cost = { executionTimeMs: 0, inputTokens: 0, outputTokens: 0, status: chat.stopped ? "stopped" : "finished", ...(chat.thoughts === "" ? {} : { thinking: chat.thoughts }) };
     this.#tell(chat, answerId, (seq) => [
       frame("final", cost, chat, answerId, seq - 1),
       frame("text", { text }, chat, answerId, seq - 1),

@@ -20,7 +20,9 @@ pub struct Left {
     pub started: bool,
     /// What it said, all in all.
     pub text: String,
-    /// So many bytes of that were said up to `passed`.
+    /// What its model reasoned, all in all.
+    pub reasoning: String,
+    /// So many bytes of `text` were said up to `passed`.
     pub said_before: usize,
     /// The last diagram that it drew.
     pub diagram: Option<String>,

@@ -1,9 +1,9 @@
 //! What the log tells of a run that has no end: who asked, and how far it came.
 
+use super::calls::{self, OfCall};
 use crate::agent::{Left, LeftCall};
 use crate::event::{AgentEvent, Begun, ChatBody, Checkpoint};
 use crate::id::Timestamp;
-use crate::model::ToolCall;
 use crate::store::entry::LogEntry;
 
 /// A run without an end, as its entries tell of it.
@@ -63,47 +63,37 @@ impl Account {
                 self.since = Some(at);
             }
             AgentEvent::TextDelta { text } => left.text.push_str(&text),
+            AgentEvent::ReasoningDelta { text } => left.reasoning.push_str(&text),
             AgentEvent::Diagram { mermaid } => left.diagram = Some(mermaid),
             AgentEvent::Step { name } => left.step = Some(name),
             AgentEvent::Sources(_) => left.sources = true,
-            event => self.take_call(event),
+            event => {
+                if let Some(call) = calls::of(event) {
+                    self.take_call(call);
+                }
+            }
         }
     }
 
-    fn take_call(&mut self, event: AgentEvent) {
+    fn take_call(&mut self, event: OfCall) {
         let calls = &mut self.left.calls;
         let mut change = |id: &str, change: &mut dyn FnMut(&mut LeftCall)| {
             calls.iter_mut().filter(|known| known.call.id == id).for_each(change);
         };
         match event {
-            AgentEvent::ToolCall { call_id, name, arguments } => {
-                let call = ToolCall { id: call_id, name, arguments };
+            OfCall::Called(call) => {
                 calls.push(LeftCall { call, client: false, asked: None, decided: None, result: None });
             }
-            AgentEvent::ClientToolRequested { call_id, .. } => {
-                change(&call_id, &mut |known| known.client = true);
-            }
-            AgentEvent::ApprovalRequested { call_id, digest, .. } => {
+            OfCall::Requested { call_id } => change(&call_id, &mut |known| known.client = true),
+            OfCall::Asked { call_id, digest, .. } => {
                 change(&call_id, &mut |known| known.asked = Some(digest.clone()));
             }
-            AgentEvent::ApprovalResolved { call_id, approved, by } => {
+            OfCall::Decided { call_id, approved, by } => {
                 change(&call_id, &mut |known| known.decided = Some((approved, by.clone())));
             }
-            AgentEvent::ToolResult { call_id, content, error, .. } => {
+            OfCall::Done { call_id, content, error, .. } => {
                 change(&call_id, &mut |known| known.result = Some((content.clone(), error.clone())));
             }
-            AgentEvent::RunQueued { .. }
-            | AgentEvent::RunStarted
-            | AgentEvent::TextDelta { .. }
-            | AgentEvent::ReasoningDelta { .. }
-            | AgentEvent::ToolCallArgs { .. }
-            | AgentEvent::Sources(_)
-            | AgentEvent::Step { .. }
-            | AgentEvent::Diagram { .. }
-            | AgentEvent::Checkpoint(_)
-            | AgentEvent::RunFinished { .. }
-            | AgentEvent::RunFailed { .. }
-            | AgentEvent::RunStopped { .. } => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 //! write under way; what its agent says meanwhile is merged and goes with the next one. So a busy server writes
 //! larger batches instead of longer queues.
 
+mod calls;
 pub(crate) mod combine;
 pub(crate) mod history;
 pub(crate) mod journal;
@@ -15,6 +16,7 @@ mod left;
 pub(crate) mod managed;
 mod messages;
 pub(crate) mod outside;
+mod reasoning;
 pub(crate) mod recovery;
 pub(crate) mod replay;
 pub(crate) mod run;

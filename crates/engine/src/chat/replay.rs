@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::journal::shown;
+use super::reasoning::Reasoning;
 use crate::engine::Core;
 use crate::error::Result;
 use crate::event::{AgentEvent, Answer, ChatBody, ChatEvent, Event, RunText, TextSpan};
@@ -73,16 +74,17 @@ async fn text_of(core: &Core, room: &Room, run: RunId, texts: &mut Vec<(RunId, R
 /// What a run has said, from its entries: its end says so, else its deltas do.
 pub(crate) fn said(entries: &[LogEntry]) -> Answer {
     let mut answer = Answer::default();
+    let mut reasoning = Reasoning::default();
     for event in events_of(entries) {
         match event {
             AgentEvent::TextDelta { text } => answer.text.push_str(&text),
+            AgentEvent::ReasoningDelta { text } => reasoning.take(&text),
             AgentEvent::Diagram { mermaid } => answer.diagram = Some(mermaid),
             AgentEvent::RunFinished { answer, .. }
             | AgentEvent::RunFailed { answer, .. }
             | AgentEvent::RunStopped { answer, .. } => return answer,
             AgentEvent::RunQueued { .. }
             | AgentEvent::RunStarted
-            | AgentEvent::ReasoningDelta { .. }
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolCallArgs { .. }
             | AgentEvent::ToolResult { .. }
@@ -94,7 +96,7 @@ pub(crate) fn said(entries: &[LogEntry]) -> Answer {
             | AgentEvent::Checkpoint(_) => {}
         }
     }
-    answer
+    Answer { reasoning: reasoning.whole(), ..answer }
 }
 
 /// What a run's entries say of it.

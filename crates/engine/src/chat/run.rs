@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::history::{self, Conversation};
 use super::journal::{Draft, Written};
+use super::reasoning::Reasoning;
 use super::{outside, recovery};
 use crate::agent::{Agent, Left, Outside, Steering, Told, Turn, Wishes, events};
 use crate::conversation::{ChatSettings, RunOptions};
@@ -45,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) steering: Arc<Steering>,
     /// The calls for which agreement was asked and is not decided, as far as the log knows.
     undecided: Mutex<Vec<String>>,
+    /// What its model has reasoned.
+    reasoning: Mutex<Reasoning>,
 }
 
 impl Run {
@@ -59,6 +62,7 @@ impl Run {
             outside: Arc::new(outside),
             steering: Arc::default(),
             undecided: Mutex::default(),
+            reasoning: Mutex::default(),
         }
     }
 
@@ -68,7 +72,8 @@ impl Run {
         run.text.push(&left.text);
         let waits = left.calls.iter().filter(|known| known.asked.is_some() && known.decided.is_none());
         let undecided = waits.map(|known| known.call.id.clone()).collect();
-        Self { undecided: Mutex::new(undecided), ..run }
+        let reasoning = Mutex::new(Reasoning::left(&left.reasoning));
+        Self { undecided: Mutex::new(undecided), reasoning, ..run }
     }
 }
 
@@ -343,7 +348,11 @@ impl Scene<'_> {
 
     fn body(&self, event: AgentEvent) -> ChatBody {
         self.core.counters.tally.note(&event);
-        let event = signed(event, &self.run.by);
+        let mut event = signed(event, &self.run.by);
+        let mut reasoning = self.run.reasoning();
+        reasoning.note(&mut event);
+        reasoning.complete(&mut event);
+        drop(reasoning);
         let text = match &event {
             AgentEvent::TextDelta { text } => {
                 Some(TextSpan { end: self.run.text.push(text), whole: self.run.text.clone() })
@@ -402,6 +411,10 @@ fn told_first(prompt: Option<&str>, summary: Option<&str>) -> Option<String> {
 }
 
 impl Run {
+    fn reasoning(&self) -> MutexGuard<'_, Reasoning> {
+        self.reasoning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is to be written so that no run ends with a call that still seems to wait for agreement: before an end,
     /// the system decides what nobody has.
     fn settle(&self, events: Vec<AgentEvent>) -> Vec<AgentEvent> {
@@ -448,10 +461,7 @@ pub(crate) fn interrupted(answer: Answer, error: Error) -> AgentEvent {
 
 /// An end with the name of who answered.
 pub(crate) fn signed(mut event: AgentEvent, by: &Answerer) -> AgentEvent {
-    if let AgentEvent::RunFinished { answer, .. }
-    | AgentEvent::RunFailed { answer, .. }
-    | AgentEvent::RunStopped { answer, .. } = &mut event
-    {
+    if let Some(answer) = event.answer_mut() {
         answer.by = Some(by.clone());
     }
     event

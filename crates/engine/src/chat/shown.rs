@@ -1,10 +1,12 @@
 //! What was shown of a run beside what was said, as its entries tell of it: so that it goes along when its messages are
 //! brought to another chat.
 
+use super::calls::{self, OfCall};
 use crate::conversation::{AnswerStatus, CallDecided, Shown, StepTaken, ToolUse};
 use crate::event::{AgentEvent, Answer, ChatBody, Source, Usage};
 use crate::id::Timestamp;
 use crate::identity::Subject;
+use crate::model::ToolCall;
 use crate::store::entry::LogEntry;
 
 /// Reads a run's entries; `None` while it goes on.
@@ -60,7 +62,11 @@ impl Reader {
                 let status = AnswerStatus::Failed;
                 self.end = Some(End { status, answer, usage, interrupted, failure });
             }
-            event => self.take_call(at, event),
+            event => {
+                if let Some(call) = calls::of(event) {
+                    self.take_call(at, call);
+                }
+            }
         }
     }
 
@@ -69,45 +75,33 @@ impl Reader {
     }
 
     /// A run that went on after a restart may have asked about the same call again.
-    fn take_call(&mut self, at: Timestamp, event: AgentEvent) {
+    fn take_call(&mut self, at: Timestamp, event: OfCall) {
         match event {
-            AgentEvent::ToolCall { call_id, name, arguments } => {
+            OfCall::Called(ToolCall { id: call_id, name, arguments }) => {
                 let call = ToolUse { call_id, name, arguments, result: None, error: None, duration: None };
                 self.tools.push(call);
             }
-            AgentEvent::ToolResult { call_id, content, error, duration, .. } => {
-                if let Some(call) = self.tools.iter_mut().find(|known| known.call_id == call_id) {
-                    call.result = Some(content);
-                    call.error = error.map(|error| error.message.into_owned());
-                    call.duration = Some(duration);
-                }
-            }
-            AgentEvent::ApprovalRequested { call_id, name, arguments, digest, .. } => {
+            OfCall::Requested { .. } => {}
+            OfCall::Asked { call_id, name, arguments, digest } => {
                 self.asked.retain(|(known, _)| known.call_id != call_id);
                 let by = Subject::SYSTEM.into();
                 let call = CallDecided { call_id, name, arguments, digest, approved: false, by, at };
                 self.asked.push((call, false));
             }
-            AgentEvent::ApprovalResolved { call_id, approved, by } => {
+            OfCall::Decided { call_id, approved, by } => {
                 if let Some((call, decided)) =
                     self.asked.iter_mut().find(|(known, _)| known.call_id == call_id)
                 {
                     (call.approved, call.by, call.at, *decided) = (approved, by, at, true);
                 }
             }
-            AgentEvent::RunQueued { .. }
-            | AgentEvent::RunStarted
-            | AgentEvent::TextDelta { .. }
-            | AgentEvent::ReasoningDelta { .. }
-            | AgentEvent::ToolCallArgs { .. }
-            | AgentEvent::ClientToolRequested { .. }
-            | AgentEvent::Sources(_)
-            | AgentEvent::Step { .. }
-            | AgentEvent::Diagram { .. }
-            | AgentEvent::Checkpoint(_)
-            | AgentEvent::RunFinished { .. }
-            | AgentEvent::RunFailed { .. }
-            | AgentEvent::RunStopped { .. } => {}
+            OfCall::Done { call_id, content, error, duration } => {
+                if let Some(call) = self.tools.iter_mut().find(|known| known.call_id == call_id) {
+                    call.result = Some(content);
+                    call.error = error.map(|error| error.message.into_owned());
+                    call.duration = Some(duration);
+                }
+            }
         }
     }
 
@@ -115,7 +109,7 @@ impl Reader {
         let Self { steps, tools, asked, sources, end } = self;
         let End { status, answer, usage, interrupted, failure } = end?;
         let approvals = asked.into_iter().filter_map(|(call, decided)| decided.then_some(call)).collect();
-        let Answer { diagram, canvas, metrics, .. } = answer;
+        let Answer { diagram, canvas, metrics, reasoning, .. } = answer;
         Some(Shown {
             status,
             interrupted,
@@ -127,6 +121,7 @@ impl Reader {
             diagram,
             canvas,
             metrics,
+            reasoning,
             usage,
         })
     }

@@ -19,7 +19,7 @@ use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use crate::command::ModelInfo;
-use crate::error::{Error, Result};
+use crate::error::{Detail, Error, Result};
 use crate::event::Usage;
 
 /// What a model streams.
@@ -119,6 +119,7 @@ impl Models {
     fn unknown(&self, name: &str) -> Error {
         let known: Vec<_> = self.iter().map(|model| model.name()).collect();
         Error::invalid(format!("there is no model {name:?}; there are {}", known.join(", ")))
+            .with(Detail::Field("model".into()))
     }
 }
 

@@ -537,6 +537,7 @@ mod tests {
                 is_stale: Some(false),
                 ..CatalogMetrics::default()
             }),
+            reasoning: Some("First the tables".into()),
             by: Some(Answerer { agent: "assistant".into(), model: Some("scripted".into()) }),
         }
     }
@@ -669,6 +670,7 @@ mod tests {
             diagram: Some("erDiagram".into()),
             canvas: answer().canvas,
             metrics: answer().metrics,
+            reasoning: Some("hm".into()),
             usage: Usage { input_tokens: 3, output_tokens: 4, context_window: None },
         }
     }

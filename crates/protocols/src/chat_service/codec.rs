@@ -36,8 +36,8 @@ enum Expected {
 
 /// What was asked, until it is answered.
 enum Asked {
-    /// To say something; then to follow under this ticket, if it was not followed.
-    Send { about: About, content: String, then: Option<Ticket> },
+    /// To say something.
+    Send(Sent),
     /// To follow.
     Follow { about: About, after: Seq, followed: Wanted },
     /// To stop.
@@ -46,6 +46,16 @@ enum Asked {
     Call(About),
     /// To follow no longer; nobody waits for it.
     Unfollow,
+}
+
+/// Something that was said, until it is accepted.
+struct Sent {
+    about: About,
+    content: String,
+    /// To follow under this ticket, if the chat was not followed.
+    then: Option<Ticket>,
+    /// How a chat that was followed already was told before.
+    before: Option<(SessionId, Style)>,
 }
 
 /// A chat as it is to be followed.
@@ -226,7 +236,8 @@ impl ChatService {
         };
         let about = About { run_id: Some(name.to_string()), ..About::default() };
         let follow = Wanted { name, style, from_message: Some(message_id) };
-        self.send_and_follow(step, about, content, command, Some((follow, None)));
+        let sent = Sent { about, content, then: None, before: None };
+        self.send_and_follow(step, sent, command, Some((follow, None)));
         Ok(())
     }
 
@@ -256,40 +267,42 @@ impl ChatService {
             while_running: manner.while_running(),
             options: manner.into_options(None),
         };
-        let follow = self.needs_following(&name, style, after.is_some()).then(|| {
-            // Who says where it was gets what was missed; anybody else the answer alone.
+        // Who says where it was gets what was missed.
+        let before = if after.is_none() { self.restyle(&name, style) } else { None };
+        let follow = before.is_none().then(|| {
+            // Anybody else gets the answer alone.
             let from_message = after.is_none().then_some(message_id);
-            (Wanted { name, style, from_message }, after)
+            (Wanted { name: name.clone(), style, from_message }, after)
         });
-        self.send_and_follow(step, about, message.content, command, follow);
+        let before = before.map(|before| (name, before));
+        self.send_and_follow(
+            step,
+            Sent { about, content: message.content, then: None, before },
+            command,
+            follow,
+        );
         Ok(())
     }
 
-    /// A chat that is followed goes on in the new style, unless the client says where it was.
-    fn needs_following(&mut self, name: &SessionId, style: Style, anew: bool) -> bool {
-        match self.chats.iter_mut().find(|chat| chat.name == *name && !anew) {
-            Some(chat) => {
-                chat.style = style;
-                false
-            }
-            None => true,
-        }
+    /// A chat that is followed goes on in another style. Gives the one that it had.
+    fn restyle(&mut self, name: &SessionId, style: Style) -> Option<Style> {
+        let chat = self.chats.iter_mut().find(|chat| chat.name == *name)?;
+        Some(std::mem::replace(&mut chat.style, style))
     }
 
     /// The message goes first, so that the following finds it in the log.
     fn send_and_follow(
         &mut self,
         step: &mut Step,
-        about: About,
-        content: String,
+        sent: Sent,
         command: Command,
         follow: Option<(Wanted, Option<Position>)>,
     ) {
-        let asked = Asked::Send { about: about.clone(), content, then: None };
-        let sent = self.ask(step, asked, command);
+        let about = sent.about.clone();
+        let sent = self.ask(step, Asked::Send(sent), command);
         if let Some((followed, after)) = follow {
             let following = self.follow(step, about, followed, after);
-            if let Some(Asked::Send { then, .. }) = self.asked.get_mut(&sent) {
+            if let Some(Asked::Send(Sent { then, .. })) = self.asked.get_mut(&sent) {
                 *then = Some(following);
             }
         }
@@ -316,37 +329,32 @@ impl ChatService {
     }
 
     /// The message was accepted, now or earlier.
-    fn accepted(
-        &mut self,
-        about: &About,
-        content: &str,
-        then: Option<Ticket>,
-        duplicate: Option<&ChatEvent>,
-        out: &mut Vec<Frame>,
-    ) {
+    fn accepted(&mut self, sent: Sent, duplicate: Option<&ChatEvent>, out: &mut Vec<Frame>) {
         let Some(ChatEvent { body: ChatBody::UserMessage { content: earlier, .. }, .. }) = duplicate else {
             return;
         };
-        if earlier == content {
+        if *earlier == sent.content {
             return;
         }
-        let (sentence, field) = match about.message_id {
+        let (sentence, field) = match sent.about.message_id {
             Some(_) => ("another message has this id; choose another id", "newMessage.id"),
             None => {
                 ("this runId names a chat that began otherwise; choose another runId, or resume it", "runId")
             }
         };
         let error = Error::new(Code::Conflict, sentence).with(Detail::Field(field.into()));
-        self.refuse(&error, about, then, out);
+        self.refuse_sent(&error, sent, out);
     }
 
-    /// A request that ends before it is answered. What would have been followed is not.
-    fn refuse(&mut self, error: &Error, about: &About, then: Option<Ticket>, out: &mut Vec<Frame>) {
-        if let Some(then) = then {
+    /// A message that is not taken. What would have been followed is not, and what is followed goes on as before.
+    fn refuse_sent(&mut self, error: &Error, sent: Sent, out: &mut Vec<Frame>) {
+        if let Some(then) = sent.then {
             self.asked.remove(&then);
         }
-        out.push(spell::refused(error, about));
-        out.push(spell::end_of(about, None));
+        if let Some((name, style)) = sent.before {
+            self.restyle(&name, style);
+        }
+        refuse(error, &sent.about, out);
     }
 
     fn following(&mut self, about: &About, after: Seq, wanted: Wanted, reply: Reply, out: &mut Vec<Frame>) {
@@ -385,21 +393,23 @@ impl Session for ChatService {
     fn reply(&mut self, ticket: Ticket, result: Result<Reply, Error>, _now: Instant, out: &mut Vec<Frame>) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         match (asked, result) {
-            (Asked::Send { about, content, then }, Ok(Reply::Accepted { duplicate, .. })) => {
-                self.accepted(&about, &content, then, duplicate.as_deref(), out);
+            (Asked::Send(sent), Ok(Reply::Accepted { duplicate, .. })) => {
+                self.accepted(sent, duplicate.as_deref(), out);
             }
-            (Asked::Send { about, then, .. }, Err(error)) => self.refuse(&error, &about, then, out),
+            (Asked::Send(sent), Err(error)) => self.refuse_sent(&named_here(error), sent, out),
             (Asked::Follow { about, after, followed }, Ok(reply)) => {
                 self.following(&about, after, followed, reply, out);
             }
-            (Asked::Follow { about, .. }, Err(error)) => self.refuse(&error, &about, None, out),
+            (Asked::Follow { about, .. }, Err(error)) => refuse(&named_here(error), &about, out),
             (Asked::Call(about), Ok(Reply::Answered(false))) => {
                 let sentence = "no call with this callId waits: it was answered, has expired, or never was";
                 let error = Error::new(Code::Conflict, sentence).with(Detail::Field("callId".into()));
                 out.push(spell::refused(&error, &about));
             }
-            (Asked::Stop(about) | Asked::Call(about), Err(error)) => out.push(spell::refused(&error, &about)),
-            (Asked::Send { .. } | Asked::Stop(_) | Asked::Call(_), Ok(_)) | (Asked::Unfollow, _) => {}
+            (Asked::Stop(about) | Asked::Call(about), Err(error)) => {
+                out.push(spell::refused(&named_here(error), &about));
+            }
+            (Asked::Send(_) | Asked::Stop(_) | Asked::Call(_), Ok(_)) | (Asked::Unfollow, _) => {}
         }
     }
 
@@ -424,6 +434,26 @@ impl Session for ChatService {
             chat.tick(now, out);
         }
     }
+}
+
+/// A request that ends before it is answered.
+fn refuse(error: &Error, about: &About, out: &mut Vec<Frame>) {
+    out.push(spell::refused(error, about));
+    out.push(spell::end_of(about, None));
+}
+
+/// The engine's names for what is wrong, as this dialect's requests have them.
+fn named_here(error: Error) -> Error {
+    let path = match &error.detail {
+        Detail::Field(field) => match &**field {
+            "agent" => "options.agent",
+            "model" => "options.modelId",
+            _ => return error,
+        },
+        Detail::None if error.code == Code::NotFound => "runId",
+        _ => return error,
+    };
+    error.with(Detail::Field(path.into()))
 }
 
 fn known(name: &str) -> Result<ChatRef, Error> {

@@ -55,6 +55,13 @@ impl Talk {
         shown(out)
     }
 
+    /// Says something that is not taken.
+    fn is_refused(&mut self, frame: &Value, error: Error) -> Vec<Value> {
+        let (commands, frames) = self.says(frame);
+        assert!(!commands.is_empty() && frames.is_empty(), "{frames:?}");
+        self.answered(Err(error))
+    }
+
     fn accepted(&mut self) -> Vec<Value> {
         self.answered(Ok(Reply::Accepted { chat: self.chat, run: self.run, duplicate: None }))
     }
@@ -240,6 +247,21 @@ fn an_answer_of_an_old_client_has_the_frames_that_it_knows() {
     assert_eq!(data(6)["seq"], json!(talk.seq));
     assert_eq!(data(5)["seq"], json!(talk.seq - 1), "who is cut off before the end gets it again");
     assert!(frames.iter().all(|frame| frame["data"]["runId"] == "c"));
+}
+
+#[test]
+fn thoughts_come_once_more_whole_with_the_cost() {
+    for manner in [json!({}), json!({"partials": "delta"}), json!({"stream": false})] {
+        let mut talk = Talk::new();
+        talk.asks(manner.clone());
+        let answer = Answer { reasoning: Some("First the guide".into()), ..answer("Hello") };
+        let frames = talk.happens(AgentEvent::RunFinished { answer, usage: Usage::default() });
+        let cost = frames.iter().find(|frame| frame["type"] == "final").expect("it has a cost");
+        assert_eq!(cost["data"]["thinking"], "First the guide", "{manner}");
+    }
+    let mut silent = Talk::new();
+    silent.asks(json!({}));
+    assert_eq!(silent.happens(finished("Hello"))[0]["data"].get("thinking"), None);
 }
 
 #[test]
@@ -616,4 +638,27 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         ".{0,20}".prop_map(Value::from),
     ]
+}
+
+#[test]
+fn a_message_that_is_refused_changes_nothing_about_how_the_answer_is_told() {
+    let mut talk = Talk::new();
+    talk.asks(json!({"partials": "delta"}));
+    assert_eq!(talk.happens(delta("He"))[0]["data"]["delta"], "He");
+    let frames = talk.is_refused(&further(json!({})), Error::new(Code::Conflict, "an answer is under way"));
+    assert_eq!(kinds(&frames), ["error", "end"]);
+    assert_eq!(talk.happens(delta("llo"))[0]["data"]["delta"], "llo");
+}
+
+#[test]
+fn what_the_engine_finds_wrong_is_named_as_the_request_has_it() {
+    let wrong = |error: Error| {
+        let frames = Talk::new().is_refused(&further(json!({})), error);
+        frames[0]["data"]["field"].clone()
+    };
+    let field = |name: &str| Error::invalid("there is no such").with(Detail::Field(name.into()));
+    assert_eq!(wrong(field("model")), "options.modelId");
+    assert_eq!(wrong(field("agent")), "options.agent");
+    assert_eq!(wrong(field("tools.0.name")), "tools.0.name");
+    assert_eq!(wrong(Error::not_found("there is no such chat")), "runId");
 }

@@ -214,6 +214,7 @@ impl<'a> Place<'a> {
             output_tokens: ended.usage.output_tokens,
             context_window: ended.usage.context_window,
             status: ended.status.clone(),
+            thinking: ended.answer.reasoning.clone(),
             run_id: self.run_id(),
             answer_id: self.answer_id(),
             seq: self.seq.0,

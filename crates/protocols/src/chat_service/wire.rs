@@ -697,6 +697,9 @@ pub struct FinalData {
     pub context_window: Option<u64>,
     /// How the answer ended
     pub status: AnswerStatus,
+    /// All that the model thought aloud, if it did; replaces what came
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
     /// The chat, as the client named it
     #[serde(rename = "runId")]
     pub run_id: String,

@@ -369,6 +369,7 @@ fn an_answer_from_another_chat_brings_what_was_shown_with_it() {
         diagram: Some("erDiagram".into()),
         canvas: None,
         metrics: None,
+        reasoning: Some("First the guide".into()),
         usage: Usage { input_tokens: 3, output_tokens: 4, context_window: None },
     };
     let amendment = Amendment::Imported {
@@ -393,9 +394,21 @@ fn an_answer_from_another_chat_brings_what_was_shown_with_it() {
                        "duration_ms": 84, "is_error": true}],
             "approvals": [{"call_id": "c1", "state": "approved", "tool_name": "git_commit", "arguments": arguments(),
                            "digest": "9f", "by": "ann", "timestamp": at}],
-            "diagram": "erDiagram", "usage": {"input_tokens": 3, "output_tokens": 4},
+            "diagram": "erDiagram", "reasoning": "First the guide", "usage": {"input_tokens": 3, "output_tokens": 4},
         })]
     );
+}
+
+#[test]
+fn an_answer_brings_what_was_thought_to_who_knows_it() {
+    let thought = Answer { reasoning: Some("First the tables".into()), ..answer("Two.") };
+    let end = || AgentEvent::RunFinished { answer: thought.clone(), usage: Usage::default() };
+    let mut ours = Talk::new();
+    ours.says(r#"{"after_seq":0,"partials":"delta"}"#);
+    assert_eq!(field(&ours.happens(end()), "reasoning"), ["First the tables"]);
+    let mut old = Talk::new();
+    old.says(r#"{"content":"x"}"#);
+    assert_eq!(old.happens(end())[0].get("reasoning"), None);
 }
 
 #[test]

@@ -212,6 +212,8 @@ fn server_types() -> Vec<TypeDef> {
                 Field::optional("canvas_trigger", Type::named("CanvasTrigger"))
                     .doc("What the page could show"),
                 Field::optional("metrics", Type::named("Metrics")).doc("Figures of the catalogue"),
+                Field::optional("reasoning", Type::String)
+                    .doc("With `partials: \"delta\"`: all that the model thought aloud, if it did; replaces what came"),
                 timestamp(),
                 Field::required("status", Type::named("AgentStatus")).doc("How the run ended"),
                 Field::optional("usage", Type::named("Usage")).doc("What it cost"),
@@ -306,6 +308,7 @@ fn message_fields() -> Vec<Field> {
         Field::optional("approvals", Type::array(Type::named("PastApproval")))
             .doc("The calls that a person was asked about, in order"),
         Field::optional("diagram", Type::String).doc("A Mermaid diagram"),
+        Field::optional("reasoning", Type::String).doc("What the model thought aloud, if it did"),
         Field::optional("canvas_trigger", Type::named("CanvasTrigger")).doc("What the page could show"),
         Field::optional("metrics", Type::named("Metrics")).doc("Figures of the catalogue"),
         Field::optional("usage", Type::named("Usage")).doc("What it cost"),

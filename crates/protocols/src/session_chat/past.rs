@@ -19,6 +19,7 @@ pub(super) fn bare() -> wire::Message {
         tools: None,
         approvals: None,
         diagram: None,
+        reasoning: None,
         canvas_trigger: None,
         metrics: None,
         usage: None,
@@ -35,6 +36,7 @@ pub(super) fn with_shown(message: wire::Message, shown: &Shown) -> wire::Message
         tools: list(&shown.tools, call),
         approvals: list(&shown.approvals, approval),
         diagram: shown.diagram.clone(),
+        reasoning: shown.reasoning.clone(),
         canvas_trigger: shown.canvas.as_ref().map(canvas_trigger),
         metrics: shown.metrics.as_ref().map(metrics),
         usage: Some(wire::Usage {

@@ -268,6 +268,7 @@ impl Spelling<'_> {
             diagram: answer.diagram.clone(),
             canvas_trigger: answer.canvas.as_ref().map(canvas_trigger),
             metrics: answer.metrics.as_ref().map(metrics),
+            reasoning: answer.reasoning.clone().filter(|_| !self.cumulative),
             timestamp: self.event.at.to_rfc3339(),
             status,
             usage: Some(wire::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens }),

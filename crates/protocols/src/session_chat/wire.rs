@@ -355,6 +355,9 @@ pub struct Agent {
     /// Figures of the catalogue
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// With `partials: "delta"`: all that the model thought aloud, if it did; replaces what came
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
     /// When it was said
     pub timestamp: String,
     /// How the run ended
@@ -554,6 +557,9 @@ pub struct Message {
     /// A Mermaid diagram
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagram: Option<String>,
+    /// What the model thought aloud, if it did
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
     /// What the page could show
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canvas_trigger: Option<CanvasTrigger>,

@@ -235,7 +235,7 @@ impl<'a> Guide<'a> {
         let brought = Brought { diagram: self.diagram.is_some(), tables: self.listed || !self.looked_up };
         let canvas = canvas::trigger(self.question, &text, entity, brought);
         let metrics = if self.looked_up || canvas.is_some() { self.metrics().await } else { None };
-        Answer { text, diagram: self.diagram, canvas, metrics, by: None }
+        Answer { text, diagram: self.diagram, canvas, metrics, ..Answer::default() }
     }
 
     /// An answer from memory has looked nothing up; it is drawn from the names in it.

@@ -140,6 +140,8 @@ pub(super) struct KeptAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metrics: Option<KeptMetrics>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<KeptAnswerer>,
 }
 
@@ -168,6 +170,7 @@ impl KeptAnswer {
             diagram: answer.diagram.clone(),
             canvas: answer.canvas.as_ref().map(KeptCanvas::of),
             metrics: answer.metrics.as_ref().map(KeptMetrics::of),
+            reasoning: answer.reasoning.clone(),
             by: answer.by.as_ref().map(KeptAnswerer::of),
         }
     }
@@ -178,6 +181,7 @@ impl KeptAnswer {
             diagram: self.diagram,
             canvas: self.canvas.map(KeptCanvas::into_canvas),
             metrics: self.metrics.map(KeptMetrics::into_metrics),
+            reasoning: self.reasoning,
             by: self.by.map(KeptAnswerer::into_answerer),
         }
     }

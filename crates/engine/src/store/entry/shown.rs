@@ -33,6 +33,8 @@ pub(super) struct KeptShown {
     canvas: Option<KeptCanvas>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metrics: Option<KeptMetrics>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<String>,
     usage: KeptUsage,
 }
 
@@ -89,6 +91,7 @@ impl KeptShown {
             diagram: shown.diagram.clone(),
             canvas: shown.canvas.as_ref().map(KeptCanvas::of),
             metrics: shown.metrics.as_ref().map(KeptMetrics::of),
+            reasoning: shown.reasoning.clone(),
             usage: KeptUsage::of(shown.usage),
         }
     }
@@ -105,6 +108,7 @@ impl KeptShown {
             diagram: self.diagram,
             canvas: self.canvas.map(KeptCanvas::into_canvas),
             metrics: self.metrics.map(KeptMetrics::into_metrics),
+            reasoning: self.reasoning,
             usage: self.usage.into_usage(),
         }
     }

@@ -29,7 +29,9 @@ fn thorough() -> Arc<dyn Agent> {
         let arguments = json!({"message": "Tidy"});
         for event in [
             AgentEvent::RunStarted,
+            AgentEvent::ReasoningDelta { text: "First the guide.".into() },
             AgentEvent::Step { name: "retrieve".into() },
+            AgentEvent::ReasoningDelta { text: "It says so.".into() },
             AgentEvent::ToolCall {
                 call_id: call_id.clone(),
                 name: name.clone(),
@@ -110,6 +112,7 @@ fn check_shown(shown: &Shown) {
     assert_eq!((decided.approved, &*decided.by.0, &*decided.digest), (true, "ann", "9f"));
     assert_eq!(decided.arguments, json!({"message": "Tidy"}));
     assert_eq!((&shown.sources[..], shown.diagram.as_deref()), (&[source()][..], Some("erDiagram")));
+    assert_eq!(shown.reasoning.as_deref(), Some("First the guide.\n\nIt says so."));
     assert_eq!(shown.usage.output_tokens, 7);
 }
 

@@ -8,6 +8,7 @@ mod managed;
 mod order;
 mod outside;
 mod owners;
+mod reasoning;
 pub(crate) mod restart;
 mod resume;
 pub(crate) mod rig;

@@ -1,14 +1,16 @@
 //! Whose chats are whose.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tidewire_engine::agent::Agents;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::id::ManualClock;
 use tidewire_engine::identity::Grants;
-use tidewire_engine::model::Models;
 use tidewire_engine::model::scripted::ScriptedModel;
+use tidewire_engine::model::{Models, ToolDefinition};
 use tidewire_engine::{
     ChatId, ChatRef, Clock, Code, Command, Connection, Engine, Identity, LocalBus, Parts, Reply, Settings,
     Timestamp,
@@ -130,23 +132,60 @@ async fn a_chats_id_is_a_name_for_it_to_who_may_read_it() {
     );
 }
 
-#[tokio::test]
-async fn who_followed_a_session_that_expired_follows_its_new_chat() {
-    let folder = tempfile::tempdir().unwrap();
+/// An engine whose time passes when it is told to.
+async fn aging(folder: &Path, settings: Settings) -> (Arc<Engine>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp(1_000_000_000_000_000)));
     let parts = Parts {
-        store: super::rig::open(folder.path()),
+        store: super::rig::open(folder),
         bus: Arc::new(LocalBus::default()),
         agents: Agents::new(counting(2)),
         models: Models::new(Arc::new(ScriptedModel::new())),
         embedder: None,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        settings: Settings::default(),
+        settings,
     };
-    let engine = Engine::start(parts).await.unwrap();
+    (Engine::start(parts).await.unwrap(), clock)
+}
+
+/// Longer than a session rests before its name opens a new chat.
+const A_DAY_AND_MORE: Duration = Duration::from_secs(25 * 60 * 60);
+
+#[tokio::test]
+async fn tools_that_move_to_the_new_chat_of_a_session_count_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { follow_limit: 2, ..Settings::default() };
+    let (engine, clock) = aging(folder.path(), settings).await;
+    let connection = engine.connect(Identity::local());
+    let register = async |name: &str, tools: &[&str]| {
+        let tools = tools.iter().map(|name| tool(name)).collect();
+        engine.execute(&connection, Command::RegisterTools { chat: session(name), tools }).await
+    };
+    let old = open(&engine, &connection).await;
+    register("s1", &["look"]).await.unwrap();
+    register("s2", &["look"]).await.unwrap();
+    for _ in 0..3 {
+        clock.advance(A_DAY_AND_MORE);
+        assert_ne!(open(&engine, &connection).await, old);
+        let refused = register("s3", &["look"]).await.unwrap_err();
+        assert!(refused.message.contains("at most 2 chats"), "what was moved is counted: {refused}");
+    }
+    register("s1", &[]).await.unwrap();
+    register("s3", &["look"]).await.expect("what was moved is counted once");
+    let refused = register("s1", &["look"]).await.unwrap_err();
+    assert!(refused.message.contains("at most 2 chats"), "{refused}");
+}
+
+fn tool(name: &str) -> ToolDefinition {
+    ToolDefinition { name: name.into(), description: "Looks.".into(), parameters: json!({"type": "object"}) }
+}
+
+#[tokio::test]
+async fn who_followed_a_session_that_expired_follows_its_new_chat() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, clock) = aging(folder.path(), Settings::default()).await;
     let connection = engine.connect(Identity::local());
     let old = open(&engine, &connection).await;
-    clock.advance(Duration::from_secs(25 * 60 * 60));
+    clock.advance(A_DAY_AND_MORE);
     let send = Command::SendMessage {
         chat: session("s1"),
         message_id: None,

@@ -90,6 +90,7 @@ fn cost() -> Vec<Field> {
         Field::required("outputTokens", Type::Unsigned).doc("Tokens written"),
         maybe("contextWindow", Type::Unsigned, "The model's context window in tokens, where it is known"),
         Field::required("status", Type::named("AnswerStatus")).doc("How the answer ended"),
+        maybe("thinking", Type::String, "All that the model thought aloud, if it did; replaces what came"),
     ])
 }
 
