@@ -83,6 +83,21 @@ describe('sources', () => {
     await expect.poll(() => focused(page)).toBe('Source 1: Keys');
   });
 
+  it('move only their own list, however long it is', async () => {
+    const page = await open({}, { viewport: { width: 1280, height: 420 } });
+    await ask(page, 'What does revoking a key do?');
+    await settled(page, 1);
+    await page.getByTestId('citation').last().focus();
+    await page.keyboard.press('Enter');
+    for (const number of [1, 2, 3]) {
+      if ((await source(page, number).getAttribute('data-open')) === 'false') await source(page, number).getByRole('button').first().click();
+      await source(page, number).getByTestId('passage').waitFor();
+    }
+    await source(page, 3).getByRole('button').first().focus();
+    expect(await page.getByTestId('sources').evaluate((list) => list.scrollHeight > list.clientHeight)).toBe(true);
+    expect(await page.evaluate(() => [document.documentElement.scrollTop, document.documentElement.scrollHeight - innerHeight])).toEqual([0, 0]);
+  });
+
   it('are kept over a reload, and offered below the answer', async () => {
     const page = await open();
     await ask(page, 'What does revoking a key do?');

@@ -445,6 +445,37 @@ describe('keys', () => {
     await expect.poll(() => page.getByTestId('composer').inputValue()).toBe('why?');
   });
 
+  it('leave the focus where it was when what they opened is closed', async () => {
+    const page = await open();
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+    await page.getByTestId('suggestion').first().waitFor();
+    for (const key of ['?', 'Control+k']) {
+      await page.getByRole('button', { name: 'Open the canvas' }).focus();
+      await page.keyboard.press(key);
+      await page.getByRole('dialog').waitFor();
+      await page.keyboard.press('Escape');
+      await expect.poll(focused).toBe('Open the canvas');
+    }
+    await page.getByRole('button', { name: 'More' }).press('Enter');
+    await page.getByRole('menuitem', { name: 'Keyboard shortcuts' }).press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await expect.poll(focused).toBe('More');
+    await ask(page, 'hello');
+    await settled(page, 1);
+    await page.getByRole('button', { name: 'More' }).press('Enter');
+    await page.getByRole('menuitem', { name: 'Rename' }).press('Enter');
+    // Its field, and not the menu's button, has the focus while it is open.
+    await expect.poll(focused).toBe('Title');
+    await page.keyboard.press('Escape');
+    await expect.poll(focused).toBe('More');
+    // What an action focuses itself stays so.
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('new chat');
+    await page.keyboard.press('Enter');
+    await expect.poll(focused).toBe('Your question');
+  });
+
   it('reach the composer, stop, edit the last question, and find things', async () => {
     const page = await open();
     await page.getByTestId('suggestion').first().waitFor();

@@ -4,6 +4,7 @@ import { Dialog } from 'radix-ui';
 import { useState, type FormEvent, type ReactNode } from 'react';
 import type { ChatSummary } from '../server/resources';
 import { TextButton } from '../shell/controls';
+import { useFocusBack } from '../shell/focus';
 
 /** Which question is open, and about which chat. */
 export interface ChatQuestion {
@@ -25,16 +26,24 @@ export function ChatDialogs({ question, onClose, onRename, onDelete }: ChatDialo
     <Dialog.Root open={question !== undefined} onOpenChange={(open) => open || onClose()}>
       <Dialog.Portal>
         <Dialog.Overlay className="appear fixed inset-0 z-40 bg-veil" />
-        <Dialog.Content
-          role={question?.kind === 'delete' ? 'alertdialog' : 'dialog'}
-          data-testid="chat-dialog"
-          className="appear fixed top-[18vh] left-1/2 z-50 w-[min(26rem,calc(100vw-2rem))] -translate-x-1/2 rounded-xl border border-edge bg-page p-4"
-        >
-          {question?.kind === 'rename' && <Rename chat={question.chat} onClose={onClose} onRename={onRename} />}
-          {question?.kind === 'delete' && <Delete chat={question.chat} onClose={onClose} onDelete={onDelete} />}
-        </Dialog.Content>
+        <Content question={question} onClose={onClose} onRename={onRename} onDelete={onDelete} />
       </Dialog.Portal>
     </Dialog.Root>
+  );
+}
+
+function Content({ question, onClose, onRename, onDelete }: ChatDialogsProps) {
+  const focusBack = useFocusBack();
+  return (
+    <Dialog.Content
+      role={question?.kind === 'delete' ? 'alertdialog' : 'dialog'}
+      data-testid="chat-dialog"
+      onCloseAutoFocus={focusBack}
+      className="appear fixed top-[18vh] left-1/2 z-50 w-[min(26rem,calc(100vw-2rem))] -translate-x-1/2 rounded-xl border border-edge bg-page p-4"
+    >
+      {question?.kind === 'rename' && <Rename chat={question.chat} onClose={onClose} onRename={onRename} />}
+      {question?.kind === 'delete' && <Delete chat={question.chat} onClose={onClose} onDelete={onDelete} />}
+    </Dialog.Content>
   );
 }
 
@@ -53,7 +62,7 @@ function Rename({ chat, onClose, onRename }: Pick<ChatDialogsProps, 'onClose' | 
       <Dialog.Title className="font-medium">Rename the chat</Dialog.Title>
       <Dialog.Description className="sr-only">Write its new title</Dialog.Description>
       <input
-        autoFocus
+        // The dialog focuses its first field. With `autoFocus` it would not know of it, and the menu would take the focus back.
         aria-label="Title"
         maxLength={TITLE_MAX}
         value={title}

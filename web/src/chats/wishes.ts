@@ -24,8 +24,7 @@ export function useChatWishes({ store, refresh }: { store: ConversationStore; re
   const [question, setQuestion] = useState<ChatQuestion>();
   const isOpen = (chat: ChatSummary) => chat.session_id === store.sessionId;
   const wish = useHandler((wanted: ChatWish, chat: ChatSummary) => {
-    // After the menu has given the focus back to where it came from.
-    if (wanted === 'rename' || wanted === 'delete') return void setTimeout(() => setQuestion({ kind: wanted, chat }));
+    if (wanted === 'rename' || wanted === 'delete') return setQuestion({ kind: wanted, chat });
     const work = wanted === 'branch' ? branchFrom(chat).then(refresh) : saveChat(chat, wanted, isOpen(chat) ? store.getView().conversation : undefined);
     work.catch((error: Error) => say(error.message, 'bad'));
   });

@@ -32,8 +32,7 @@ export function HeaderMenu({ chat, conversation, onWish, onKeys }: HeaderMenuPro
         <MenuItem onSelect={() => copy(location.href, 'The link is copied')}>Copy the link</MenuItem>
         <MenuItem disabled={isEmpty} onSelect={() => copy(toMarkdown(conversation), 'The chat is copied')}>Copy as Markdown</MenuItem>
         <ChatItems chat={chat} isEmpty={isEmpty} onWish={onWish} />
-        {/* After the menu has given the focus back to where it came from. */}
-        <MenuItem onSelect={() => void setTimeout(onKeys)}>Keyboard shortcuts</MenuItem>
+        <MenuItem onSelect={onKeys}>Keyboard shortcuts</MenuItem>
         {currentKey() !== null && <MenuItem onSelect={signOut}>Sign out</MenuItem>}
       </MenuBox>
     </DropdownMenu.Root>

@@ -1,7 +1,9 @@
-//! A dialog that lies over the page near its top: what is below is veiled, Esc and a click beside it close it.
+//! A dialog that lies over the page near its top: what is below is veiled, Esc and a click beside it close it, and the focus
+//! goes back to where it was.
 
 import { Dialog } from 'radix-ui';
 import type { ReactNode } from 'react';
+import { useFocusBack } from './focus';
 
 interface OverPageProps {
   open: boolean;
@@ -13,19 +15,27 @@ interface OverPageProps {
 }
 
 /** The frame. What is in it is made anew each time it opens. */
-export function OverPage({ open, onOpenChange, className, testId, children }: OverPageProps) {
+export function OverPage({ open, onOpenChange, ...content }: OverPageProps) {
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="appear fixed inset-0 z-20 bg-veil" />
-        <Dialog.Content
-          aria-describedby={undefined}
-          data-testid={testId}
-          className={`appear fixed top-[12vh] left-1/2 z-30 -translate-x-1/2 rounded-xl border border-edge bg-page ${className}`}
-        >
-          {children}
-        </Dialog.Content>
+        <Content {...content} />
       </Dialog.Portal>
     </Dialog.Root>
+  );
+}
+
+function Content({ className, testId, children }: Pick<OverPageProps, 'className' | 'testId' | 'children'>) {
+  const focusBack = useFocusBack();
+  return (
+    <Dialog.Content
+      aria-describedby={undefined}
+      data-testid={testId}
+      onCloseAutoFocus={focusBack}
+      className={`appear fixed top-[12vh] left-1/2 z-30 -translate-x-1/2 rounded-xl border border-edge bg-page ${className}`}
+    >
+      {children}
+    </Dialog.Content>
   );
 }

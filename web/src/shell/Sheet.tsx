@@ -2,6 +2,7 @@
 
 import { Dialog } from 'radix-ui';
 import type { ReactNode } from 'react';
+import { useFocusBack } from './focus';
 
 interface SheetProps {
   open: boolean;
@@ -19,16 +20,23 @@ const SIDE = {
 } as const;
 
 /** Esc, a tap beside it, and its own buttons close it. */
-export function Sheet({ open, onOpenChange, title, side, children }: SheetProps) {
+export function Sheet({ open, onOpenChange, ...content }: SheetProps) {
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
         <Dialog.Overlay className="appear fixed inset-0 z-20 bg-veil" />
-        <Dialog.Content aria-describedby={undefined} className={`glide fixed inset-y-0 z-30 border-line bg-page outline-none ${SIDE[side]}`}>
-          <Dialog.Title className="sr-only">{title}</Dialog.Title>
-          {children}
-        </Dialog.Content>
+        <Content {...content} />
       </Dialog.Portal>
     </Dialog.Root>
+  );
+}
+
+function Content({ title, side, children }: Pick<SheetProps, 'title' | 'side' | 'children'>) {
+  const focusBack = useFocusBack();
+  return (
+    <Dialog.Content aria-describedby={undefined} onCloseAutoFocus={focusBack} className={`glide fixed inset-y-0 z-30 border-line bg-page outline-none ${SIDE[side]}`}>
+      <Dialog.Title className="sr-only">{title}</Dialog.Title>
+      {children}
+    </Dialog.Content>
   );
 }
