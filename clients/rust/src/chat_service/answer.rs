@@ -75,7 +75,7 @@ impl Queue {
     }
 
     /// `Err` if nothing waits: whether something may still come.
-    fn take(&self) -> Result<AnswerEvent, bool> {
+    pub(super) fn take(&self) -> Result<AnswerEvent, bool> {
         let mut state = self.lock();
         let over = state.over;
         state.events.pop_front().ok_or(!over)

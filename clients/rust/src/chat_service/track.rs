@@ -319,3 +319,50 @@ impl Track {
         self.seq = self.seq.max(seq);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is told of thoughts by a chat that is asked for in this way, of which these frames are heard.
+    fn thoughts(after_seq: Option<u64>, frames: &[serde_json::Value]) -> String {
+        let queue = Arc::new(Queue::default());
+        let resume = ResumeChat { run_id: "c".into(), after_seq, ..ResumeChat::default() };
+        let mut track = Track::new(0, First::Resume(resume), Arc::clone(&queue));
+        for frame in frames {
+            track.hear(&ServerMessage::decode(&frame.to_string()).unwrap());
+        }
+        let told = std::iter::from_fn(|| queue.take().ok());
+        told.filter_map(|event| match event {
+            AnswerEvent::Thinking(more) => Some(more),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn thought(words: &str, seq: u64) -> serde_json::Value {
+        json!({"type": "thinking", "data": {"thinking": words, "runId": "c", "answerId": "a", "seq": seq}})
+    }
+
+    fn cost(thinking: &str, seq: u64) -> serde_json::Value {
+        json!({"type": "final", "data": {"executionTimeMs": 1, "inputTokens": 1, "outputTokens": 1, "status": "finished",
+               "thinking": thinking, "runId": "c", "answerId": "a", "seq": seq}})
+    }
+
+    #[test]
+    fn each_thought_is_told_once_as_it_comes_or_with_the_end() {
+        assert_eq!(
+            thoughts(None, &[thought("First ", 2), thought("this", 3), cost("First this", 4)]),
+            "First this"
+        );
+        assert_eq!(thoughts(None, &[cost("First this", 4)]), "First this", "the pieces are not kept");
+        assert_eq!(
+            thoughts(None, &[thought("First ", 2), cost("First this", 4)]),
+            "First this",
+            "cut off between"
+        );
+        assert_eq!(thoughts(Some(2), &[cost("First this", 4)]), "", "who was there may have had them");
+    }
+}

@@ -137,8 +137,9 @@ pub trait Agent: Send + Sync + 'static {
         Err(Error::unavailable("the server ended before the answer was complete; ask again"))
     }
 
-    /// Waits until its tools are those of before the restart, as far as they come back; see [`ToolSource::settled`].
-    async fn settled(&self) {}
+    /// Waits until its tools are those of before the restart, and those are back that the run still wants to call; see
+    /// [`ToolSource::settled`] and [`ToolSource::returned`]. Whoever waits sets the limit.
+    async fn settled(&self, _left: &Left) {}
 
     /// Answers. The first event is `RunStarted` unless the turn has [`left`](Turn::left) that told it, the last one `RunFinished`, `RunFailed` or `RunStopped`, and exactly
     /// one of these is sent whatever happens, unless the receiver is gone.
@@ -192,6 +193,10 @@ pub trait ToolSource: Send + Sync + 'static {
     /// Waits until whatever was being started at the server's own start has come up or failed to. A run that an
     /// earlier process began waits for it, as it knew these tools; others do not.
     async fn settled(&self) {}
+
+    /// Waits until a tool of this name, which an earlier process knew, can be called again, also where the first start
+    /// has failed. Returns at once if no such tool can come from here. Whoever waits sets the limit.
+    async fn returned(&self, _tool: &str) {}
 }
 
 /// In whose name and for what a tool works.

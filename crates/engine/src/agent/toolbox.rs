@@ -89,6 +89,15 @@ impl ToolSource for ToolSet {
             source.settled().await;
         }
     }
+
+    async fn returned(&self, tool: &str) {
+        for source in &self.sources {
+            if self.now().iter().any(|known| known.definition().name == tool) {
+                return;
+            }
+            source.returned(tool).await;
+        }
+    }
 }
 
 /// In a list of tools to be agreed to: each tool of the server.

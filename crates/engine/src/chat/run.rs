@@ -273,7 +273,7 @@ impl Scene<'_> {
         tokio::select! {
             () = self.core.interrupt.cancelled() => {}
             () = self.run.cancel.cancelled() => {}
-            () = agent.settled() => {}
+            () = agent.settled(left) => {}
             () = tokio::time::sleep(TOOLS_COME_BACK) => {}
         }
         agent.check_left(left)

@@ -92,6 +92,11 @@ impl Server {
         let _ = self.state.subscribe().wait_for(|state| state.settled).await;
     }
 
+    /// Waits until it is there; then it has said what it offers.
+    pub(super) async fn up(&self) {
+        let _ = self.state.subscribe().wait_for(|state| state.line.is_some()).await;
+    }
+
     pub(super) fn offers(&self) -> Vec<Arc<Offer>> {
         self.state.borrow().offers.clone()
     }

@@ -216,4 +216,11 @@ impl ToolSource for Mcp {
             server.settled().await;
         }
     }
+
+    async fn returned(&self, tool: &str) {
+        let Some((name, _)) = tool.split_once("__") else { return };
+        if let Some(server) = self.servers.iter().find(|server| server.settings.name == name) {
+            server.up().await;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The agent that walks a graph.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::agent::run_loop::{Cut, Limits, Said, differs};
 use crate::agent::{Agent, Events, Left, Passed, ToolSet, ToolSource as _, Tools, Turn};
 use crate::error::{Error, Result};
 use crate::event::{AgentEvent, Answer, Checkpoint, Usage};
-use crate::model::{Message, Model};
+use crate::model::{Message, Model, ToolCall};
 
 /// So many nodes are entered in one run; a graph that goes round more often is ended.
 const MOST_STEPS: usize = 256;
@@ -68,6 +69,15 @@ impl GraphAgent {
         }
     }
 
+    /// The tools of the server that a run still wants to call, by their names.
+    fn still_wanted(&self, left: &Left) -> BTreeSet<String> {
+        let told = left.calls.iter().filter(|known| known.result.is_none() && !known.client);
+        let told = told.map(|known| known.call.name.clone());
+        let chosen = self.find_place(left).map(|(_, state)| state.calls).unwrap_or_default();
+        let is_open = |call: &ToolCall| left.call(&call.id).is_none_or(|known| known.result.is_none());
+        told.chain(chosen.into_iter().filter(is_open).map(|call| call.name)).collect()
+    }
+
     fn begin<'g>(&'g self, turn: &Turn) -> Option<(&'g Node, State)> {
         match &turn.left {
             Some(left) if left.passed.is_some() => self.find_place(left),
@@ -120,8 +130,11 @@ impl Agent for GraphAgent {
         if may_be_entered && may_speak { Ok(()) } else { Err(differs()) }
     }
 
-    async fn settled(&self) {
+    async fn settled(&self, left: &Left) {
         self.tools.settled().await;
+        for tool in self.still_wanted(left) {
+            self.tools.returned(&tool).await;
+        }
     }
 
     async fn run(&self, turn: Turn, events: Events) {

@@ -267,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_question_is_kept_by_its_beginning() {
+        let state = State::new(&"täglich ".repeat(100_000));
+        assert!(state.question.starts_with("täglich täglich "));
+        assert!((16_000..=16 * 1024).contains(&state.question.len()), "{}", state.question.len());
+        assert_eq!(read(&keep(&state)), Some(state));
+    }
+
+    #[test]
     fn what_another_version_kept_is_refused() {
         assert_eq!(read(&json!({"v": 2, "question": "tea?"})), None);
         assert_eq!(read(&json!({"v": 1})), None);

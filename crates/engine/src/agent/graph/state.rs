@@ -9,11 +9,15 @@ use crate::agent::retrieval::Passage;
 use crate::event::{Answer, Usage};
 use crate::model::{Message, ToolCall};
 
+/// So many bytes of a question are kept.
+const MAX_QUESTION: usize = 16 * 1024;
+
 /// What a run through a graph knows: nodes read and change it, edges decide by it. It is kept after each node, so that
 /// another process can go on with it; the conversation itself is not in it, because the log has that.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
-    /// The question as it was asked.
+    /// The question as it was asked, or the beginning of one that is longer than 16 KiB: it is kept after each node. The
+    /// conversation has all of it.
     pub question: String,
     /// The question as it is looked for: understood without what was said before. Empty until somebody wrote it.
     pub search: String,
@@ -60,8 +64,9 @@ pub enum Route {
 
 impl State {
     /// As a run begins.
-    pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), ..Self::default() }
+    pub fn new(question: &str) -> Self {
+        let question = &question[..question.floor_char_boundary(MAX_QUESTION)];
+        Self { question: question.to_owned(), ..Self::default() }
     }
 
     /// What is looked for: the question as it was rewritten, or as it was asked.

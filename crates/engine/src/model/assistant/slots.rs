@@ -21,6 +21,14 @@ pub(super) struct Mentions<'a> {
     found: Vec<Mention<'a>>,
 }
 
+/// So many bytes of a question are looked at. What comes behind them is material, and reading it would take the longer
+/// the more names are in it.
+const LOOKED_AT: usize = 8_000;
+
+fn words_of(question: &str) -> Vec<String> {
+    tokens(&question[..question.floor_char_boundary(LOOKED_AT)])
+}
+
 impl<'a> Mentions<'a> {
     /// Finds names by the words that people have for them. A longer name hides a shorter one in it; what is only
     /// near is taken where nothing is exact.
@@ -29,14 +37,14 @@ impl<'a> Mentions<'a> {
         if !exact.is_empty() {
             return exact;
         }
-        let words = tokens(question);
+        let words = words_of(question);
         let found = all(&stems(&words), names, is_near);
         Self::of_longest(words, found)
     }
 
     /// The same without what is only near.
     pub(super) fn exact(question: &str, names: &'a [Name]) -> Self {
-        let words = tokens(question);
+        let words = words_of(question);
         let found = all(&stems(&words), names, |a, b| a == b);
         Self::of_longest(words, found)
     }

@@ -78,6 +78,16 @@ async fn said(request: Request) -> String {
     texts.collect()
 }
 
+#[test]
+fn of_an_endless_question_the_beginning_is_looked_at() {
+    let names = names();
+    let endless = format!("Show me all orders. {}", "orders ".repeat(140_000));
+    let mentions = Mentions::find(&endless, &names);
+    assert!(mentions.words().len() < 1_200, "{}", mentions.words().len());
+    assert_eq!(mentions.words()[..4], ["show", "me", "all", "orders"]);
+    assert!(!Mentions::exact(&"ä".repeat(500_000), &names).words().is_empty());
+}
+
 /// How many of the questions are routed rightly; the wrong ones are printed.
 async fn score(router: &Router, questions: &[Labelled]) -> usize {
     let names = names();

@@ -111,6 +111,8 @@ struct Plan {
 struct Late {
     tools: Tools,
     has_come: watch::Sender<bool>,
+    /// Its first start fails, and it is started again.
+    fails_first: bool,
 }
 
 #[async_trait]
@@ -120,6 +122,12 @@ impl ToolSource for Late {
     }
 
     async fn settled(&self) {
+        if !self.fails_first {
+            self.returned("").await;
+        }
+    }
+
+    async fn returned(&self, _: &str) {
         self.has_come.subscribe().wait_for(|has_come| *has_come).await.unwrap();
     }
 }
@@ -446,13 +454,24 @@ fn two_approvals_at_once_are_asked_again_after_a_restart_and_decided_apart() {
 
 #[test]
 fn a_run_waits_for_tools_that_are_being_started() {
+    goes_on_when_its_tools_come(false);
+}
+
+#[test]
+fn a_run_waits_for_tools_whose_first_start_fails() {
+    goes_on_when_its_tools_come(true);
+}
+
+/// A run with open questions, in a process whose tools come after it has begun.
+fn goes_on_when_its_tools_come(fails_first: bool) {
     let folder = tempfile::tempdir().unwrap();
     let mut plan = Plan::new(paying_twice);
     let process = runtime();
     let (run, page, asked) =
         process.block_on(async { two_approvals(&plan.start(open(folder.path())).await).await });
     drop(process);
-    let late = Arc::new(Late { tools: plan.world.tools().into(), has_come: watch::Sender::new(false) });
+    let late =
+        Arc::new(Late { tools: plan.world.tools().into(), has_come: watch::Sender::new(false), fails_first });
     plan.source = Some(Arc::clone(&late));
     runtime().block_on(async {
         let engine = plan.start(reopen(folder.path()).await).await;

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tidewire_engine::agent::ToolSource;
 use tidewire_engine::mcp::{Mcp, Place, ServerSettings, Standing};
 use tidewire_engine::{Code, Error};
+use tokio::time::timeout;
 
 use super::rig::{Odd, PATIENCE, call, foreign, lives, names, program, server, started, until};
 
@@ -38,6 +40,27 @@ async fn one_that_cannot_be_started_says_why_to_those_who_run_us() {
     assert!(why.starts_with("\"/no/such/program\" cannot be started: No such file"), "{why}");
     assert_eq!(status[2].standing, Standing::Down("ended (exit status: 0)".into()));
     until("it is tried again", || broken.count("start") >= 3).await;
+    mcp.close().await;
+}
+
+#[tokio::test]
+async fn who_wants_a_tool_of_one_whose_first_start_fails_can_wait_for_the_next_one() {
+    let odd = Odd::new("usual");
+    let Place::Program { program, mut arguments, .. } = odd.settings.place.clone() else {
+        panic!("it is a program")
+    };
+    let fails_once = r#"test -e "$0" && exec "$@"; touch "$0"; exit 1"#;
+    let mark = odd.folder().join("was-started").display().to_string();
+    arguments.splice(..0, [String::from("-c"), fails_once.into(), mark, program]);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let settings = server("odd", super::rig::program("sh".into(), &arguments));
+    let mcp = started(vec![settings]).await;
+    timeout(PATIENCE, mcp.returned("odd__echo")).await.expect("it is started again");
+    assert!(names(&mcp).contains(&String::from("odd__echo")));
+    // What no server has is waited for by nobody.
+    for other in ["other__echo", "echo", "odd__none"] {
+        timeout(PATIENCE, mcp.returned(other)).await.expect("it will not come");
+    }
     mcp.close().await;
 }
 
