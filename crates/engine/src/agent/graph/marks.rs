@@ -46,7 +46,8 @@ impl Marks {
     fn undecided(&self) -> usize {
         let may_be_mark = |at: &usize| {
             let begun = &self.held[at + 1..];
-            let after = begun.trim_start_matches(|c: char| c.is_ascii_digit());
+            let after =
+                begun.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ',' | ';' | ' '));
             begun.len() < LONGEST && (after.is_empty() || after == "]")
         };
         let decided = self.held.rfind('[').filter(may_be_mark).unwrap_or(self.held.len());
@@ -60,8 +61,10 @@ impl Marks {
         let whole = format!("{opened}{text}");
         let mut clean = String::with_capacity(text.len());
         let mut from = opened.len();
-        for mark in unknown_citations(&whole, self.sources) {
-            clean.push_str(whole[from..mark.at.start].trim_end_matches(' '));
+        for (mark, stays) in unknown_citations(&whole, self.sources) {
+            let before = &whole[from..mark.at.start];
+            clean.push_str(if stays.is_empty() { before.trim_end_matches(' ') } else { before });
+            clean.push_str(&stays);
             from = mark.at.end;
             self.removed += 1;
         }
@@ -93,6 +96,11 @@ mod tests {
         let clean = "Tea [1] is green or black [2]; see `list[7]`, [9](https://example.com), [x] and [4";
         for size in 1..=answer.chars().count() {
             assert_eq!(said(answer, 2, size), clean, "in pieces of {size}");
+        }
+        let several = "Tea [1, 9] or coffee [7; 2, 8], from [10, 20] cups; see `list[1, 9]` and [1, 2]";
+        let clean = "Tea [1] or coffee [2], from [10, 20] cups; see `list[1, 9]` and [1, 2]";
+        for size in 1..=several.chars().count() {
+            assert_eq!(said(several, 2, size), clean, "in pieces of {size}");
         }
         assert_eq!(said("No sources [1] at all [2].", 0, 3), "No sources at all.");
     }
