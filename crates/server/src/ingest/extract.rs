@@ -15,6 +15,8 @@ use pdf_extract::{
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
+use super::quotes::spell_out;
+
 /// What the child may use.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Limits {
@@ -106,6 +108,8 @@ fn read(path: &Path) -> Vec<Said> {
     if pages.is_empty() {
         return vec![if is_encrypted(path) { Said::Encrypted } else { Said::Broken }];
     }
+    // What it stumbles over is left to the reading, which costs a page at most.
+    catch_unwind(AssertUnwindSafe(|| spell_out(&mut document))).ok();
     let mut said = vec![Said::Opened { title: title(&document), pages: pages.len() }];
     let mut page = Page::default();
     let whole = catch_unwind(AssertUnwindSafe(|| output_doc(&document, &mut page)));
@@ -197,7 +201,9 @@ impl Page {
             y,
         });
         let gap = x - open.end;
-        if !open.line.text.is_empty() && (gap > size * 0.18 || (is_begin && gap > size * 0.1)) {
+        // Where words are set apart, the space between them is there already.
+        let has_space = open.line.text.is_empty() || open.line.text.ends_with(' ') || text.starts_with(' ');
+        if !has_space && (gap > size * 0.18 || (is_begin && gap > size * 0.1)) {
             open.line.text.push(' ');
         }
         open.line.text.push_str(&plain(text));

@@ -12,6 +12,7 @@ mod markdown;
 mod parts;
 pub(crate) mod paths;
 pub(crate) mod pdf;
+mod quotes;
 mod rows;
 mod target;
 pub(crate) mod text;

@@ -151,6 +151,18 @@ async fn all_kinds_of_documents_become_passages_with_their_places() {
 }
 
 #[tokio::test]
+async fn text_that_begins_its_line_itself_is_read() {
+    let place = Place::new();
+    let lines =
+        "BT /F1 11 Tf 13 TL 72 700 Td (A shell) Tj (reads commands,) ' 2 0.5 (one by) \" <6F6E652E> ' ET";
+    place.file("manual.pdf", pdf(&[lines.into(), content("Last", &["page."])], ""));
+    place.ingested();
+    let passages = place.passages().await;
+    let texts: Vec<_> = passages.iter().map(|passage| text(passage, "text")).collect();
+    assert_eq!(texts, ["A shell reads commands, one by one.", "page."]);
+}
+
+#[tokio::test]
 async fn a_changed_document_replaces_its_passages_and_others_are_left_alone() {
     let place = Place::new();
     place.file("a.md", "# A\n\nOne.\n\n## B\n\nTwo.\n");
