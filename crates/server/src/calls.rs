@@ -2,7 +2,7 @@
 //!
 //! One request has one connection to the engine. Its commands are executed one after the other while what it listens
 //! to is delivered; the first server-sent event makes the answer a stream. When the client hangs up, the call and its
-//! connection are dropped. A stream ends when its key is revoked or the server ends.
+//! connection are dropped. A stream ends when its key is revoked or may less than before, or the server ends.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -313,7 +313,7 @@ impl Pump {
         if self.app.is_draining() {
             return Error::new(Code::Draining, "the server is restarting; ask again in a moment");
         }
-        crate::auth::unauthenticated("the key was revoked; ask for another")
+        self.app.auth.why_sent_away(self.connection.identity())
     }
 
     /// The answer as a stream that begins with these bytes.

@@ -48,7 +48,7 @@ pub(crate) struct Conversation {
     pub(crate) limited: Option<Limited>,
     /// Its place among all connections, given back at the end.
     pub(crate) slot: Slot,
-    /// Cancelled when it may stay no longer: its key was revoked, or the server closes.
+    /// Cancelled when it may stay no longer: see `Auth::leave_to_stay`.
     pub(crate) stay: CancellationToken,
 }
 
@@ -163,7 +163,7 @@ impl Shared {
             // Many small messages come with one read; others have their turn between them.
             tokio::task::coop::consume_budget().await;
             if asker.stay.is_cancelled() {
-                return self.lock().sent_away();
+                return self.lock().sent_away(asker.connection.identity());
             }
             let prepared = self.lock().prepare(sleep.as_mut());
             let takes_events = match prepared {
@@ -300,11 +300,11 @@ impl Talk {
     }
 
     /// Why it may stay no longer.
-    fn sent_away(&self) -> End {
+    fn sent_away(&self, identity: &Identity) -> End {
         if self.app.closing.is_cancelled() {
             return End::Close(1012, "the server restarts; come back in a moment".into());
         }
-        End::Close(1008, "the key was revoked; ask for another".into())
+        End::Close(1008, self.app.auth.why_sent_away(identity).message)
     }
 
     /// Writes what waits, then reads what has come, executes it and writes the answers: all that is possible at once. It

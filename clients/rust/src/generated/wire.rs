@@ -1973,8 +1973,8 @@ pub struct Permissions {
     pub admin: bool,
     /// By collection
     pub collections: BTreeMap<String, Grant>,
-    /// `{prefix, read, write}` each
-    pub kv: Vec<serde_json::Value>,
+    /// Of the key-value store
+    pub kv: Vec<KvGrant>,
 }
 
 /// What may be done with a collection
@@ -1984,6 +1984,79 @@ pub struct Grant {
     pub read: bool,
     /// Write it
     pub write: bool,
+}
+
+/// What may be done with the key-value store
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KvGrant {
+    /// Always `*`: all keys
+    pub prefix: String,
+    /// Read them
+    pub read: bool,
+    /// Write them
+    pub write: bool,
+}
+
+/// Grants by collection
+pub type CollectionGrants = BTreeMap<String, Grant>;
+
+/// Grants of the key-value store
+pub type KvGrants = Vec<KvGrant>;
+
+/// What is granted; nothing takes it away
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GrantRequest {
+    /// Read it
+    pub read: bool,
+    /// Write it; who writes may read
+    pub write: bool,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select_fields: Option<Vec<String>>,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_fields: Option<Vec<String>>,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable_fields: Option<Vec<String>>,
+}
+
+/// What changes about a grant
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GrantPatch {
+    /// Read it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<bool>,
+    /// Write it; who writes may read
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<bool>,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select_fields: Option<Vec<String>>,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_fields: Option<Vec<String>>,
+    /// Answered with 501 unless null: all members are granted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable_fields: Option<Vec<String>>,
+}
+
+/// A grant that was changed; `null` is none
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GrantChange {
+    /// What it was
+    pub before: Option<Grant>,
+    /// What it is from now on
+    pub after: Option<Grant>,
+}
+
+/// A grant that was changed; `null` is none
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KvGrantChange {
+    /// What it was
+    pub before: Option<KvGrant>,
+    /// What it is from now on
+    pub after: Option<KvGrant>,
 }
 
 /// Which records, in which order, how many

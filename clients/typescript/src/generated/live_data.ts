@@ -1045,14 +1045,14 @@ export interface Permissions {
   admin: boolean;
   /** By collection */
   collections: Record<string, Grant>;
-  /** `{prefix, read, write}` each */
-  kv: unknown[];
+  /** Of the key-value store */
+  kv: KvGrant[];
 }
 
 export const permissionsShape: runtime.Shape<Permissions> = shape.record({
   admin: shape.boolean,
   collections: shape.map(shape.ref(() => grantShape)),
-  kv: shape.array(shape.json),
+  kv: shape.array(shape.ref(() => kvGrantShape)),
 });
 
 /** What may be done with a collection */
@@ -1066,6 +1066,102 @@ export interface Grant {
 export const grantShape: runtime.Shape<Grant> = shape.record({
   read: shape.boolean,
   write: shape.boolean,
+});
+
+/** What may be done with the key-value store */
+export interface KvGrant {
+  /** Always `*`: all keys */
+  prefix: string;
+  /** Read them */
+  read: boolean;
+  /** Write them */
+  write: boolean;
+}
+
+export const kvGrantShape: runtime.Shape<KvGrant> = shape.record({
+  prefix: shape.string,
+  read: shape.boolean,
+  write: shape.boolean,
+});
+
+/** Grants by collection */
+export type CollectionGrants = Record<string, Grant>;
+
+export const collectionGrantsShape: runtime.Shape<CollectionGrants> = shape.map(shape.ref(() => grantShape));
+
+/** Grants of the key-value store */
+export type KvGrants = KvGrant[];
+
+export const kvGrantsShape: runtime.Shape<KvGrants> = shape.array(shape.ref(() => kvGrantShape));
+
+/** What is granted; nothing takes it away */
+export interface GrantRequest {
+  /** Read it */
+  read: boolean;
+  /** Write it; who writes may read */
+  write: boolean;
+  /** Answered with 501 unless null: all members are granted */
+  select_fields?: string[];
+  /** Answered with 501 unless null: all members are granted */
+  exclude_fields?: string[];
+  /** Answered with 501 unless null: all members are granted */
+  writable_fields?: string[];
+}
+
+export const grantRequestShape: runtime.Shape<GrantRequest> = shape.record({
+  read: shape.boolean,
+  write: shape.boolean,
+  select_fields: shape.optional(shape.array(shape.string)),
+  exclude_fields: shape.optional(shape.array(shape.string)),
+  writable_fields: shape.optional(shape.array(shape.string)),
+});
+
+/** What changes about a grant */
+export interface GrantPatch {
+  /** Read it */
+  read?: boolean;
+  /** Write it; who writes may read */
+  write?: boolean;
+  /** Answered with 501 unless null: all members are granted */
+  select_fields?: string[];
+  /** Answered with 501 unless null: all members are granted */
+  exclude_fields?: string[];
+  /** Answered with 501 unless null: all members are granted */
+  writable_fields?: string[];
+}
+
+export const grantPatchShape: runtime.Shape<GrantPatch> = shape.record({
+  read: shape.optional(shape.boolean),
+  write: shape.optional(shape.boolean),
+  select_fields: shape.optional(shape.array(shape.string)),
+  exclude_fields: shape.optional(shape.array(shape.string)),
+  writable_fields: shape.optional(shape.array(shape.string)),
+});
+
+/** A grant that was changed; `null` is none */
+export interface GrantChange {
+  /** What it was */
+  before: Grant | null;
+  /** What it is from now on */
+  after: Grant | null;
+}
+
+export const grantChangeShape: runtime.Shape<GrantChange> = shape.record({
+  before: shape.nullable(shape.ref(() => grantShape)),
+  after: shape.nullable(shape.ref(() => grantShape)),
+});
+
+/** A grant that was changed; `null` is none */
+export interface KvGrantChange {
+  /** What it was */
+  before: KvGrant | null;
+  /** What it is from now on */
+  after: KvGrant | null;
+}
+
+export const kvGrantChangeShape: runtime.Shape<KvGrantChange> = shape.record({
+  before: shape.nullable(shape.ref(() => kvGrantShape)),
+  after: shape.nullable(shape.ref(() => kvGrantShape)),
 });
 
 /** Which records, in which order, how many */

@@ -2,11 +2,12 @@
 //!
 //! Errors are flat here, as the clients of the live-data dialect read them: `{"code", "message", "error"}`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json, Response};
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 use tidewire_engine::identity::KV;
 use tidewire_engine::{Detail, Error, Identity, Result};
 
+use super::grants::{self, Place, Wanted};
 use super::wire::{Access, KeyInfo, Permissions, check_permissions, check_subject};
 use super::{Claims, NewKey};
 use crate::http::fail_flat;
@@ -36,6 +38,11 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/api/auth/keys", get(list))
         .route("/api/auth/keys/{key}", delete(revoke))
         .route("/api/auth/keys/{key}/permissions", get(permissions))
+        .route("/api/auth/keys/{key}/permissions/{facet}", get(list_grants))
+        .route(
+            "/api/auth/keys/{key}/permissions/{facet}/{name}",
+            get(get_grant).put(set_grant).patch(change_grant).delete(remove_grant),
+        )
 }
 
 type Answer = crate::http::Answer<Response>;
@@ -53,7 +60,7 @@ fn read<T: DeserializeOwned>(body: &[u8], shape: &str) -> Result<T> {
         .map_err(|error| Error::invalid(format!("send {shape} as JSON: {error}")).caused_by(error))
 }
 
-fn admin(app: &App, headers: &HeaderMap) -> Result<Identity> {
+pub(super) fn admin(app: &App, headers: &HeaderMap) -> Result<Identity> {
     let identity = app.door.require_bearer(headers)?;
     identity.check_admin().map(|()| identity)
 }
@@ -216,8 +223,49 @@ async fn permissions(State(app): State<Arc<App>>, headers: HeaderMap, Path(key):
     answer(&app, show_permissions(&app, &headers, &key))
 }
 
+async fn list_grants(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path((key, facet)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Answer {
+    let prefix = query.get("prefix").map(String::as_str);
+    answer(&app, grants::list(&app, &headers, &key, &facet, prefix))
+}
+
+async fn get_grant(State(app): State<Arc<App>>, headers: HeaderMap, Path(place): Path<Place>) -> Answer {
+    answer(&app, grants::one(&app, &headers, &place))
+}
+
+async fn set_grant(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(place): Path<Place>,
+    body: Bytes,
+) -> Answer {
+    let wanted = wanted(&body).and_then(Wanted::in_full);
+    answer(&app, grants::change(&app, &headers, &place, wanted).await)
+}
+
+async fn change_grant(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(place): Path<Place>,
+    body: Bytes,
+) -> Answer {
+    answer(&app, grants::change(&app, &headers, &place, wanted(&body)).await)
+}
+
+async fn remove_grant(State(app): State<Arc<App>>, headers: HeaderMap, Path(place): Path<Place>) -> Answer {
+    answer(&app, grants::remove(&app, &headers, &place).await)
+}
+
+fn wanted(body: &[u8]) -> Result<Wanted> {
+    read(body, "{\"read\", \"write\"}")
+}
+
 /// Everybody may look at their own.
-fn show_permissions(app: &App, headers: &HeaderMap, key: &str) -> Result<Value> {
+pub(super) fn show_permissions(app: &App, headers: &HeaderMap, key: &str) -> Result<Value> {
     let identity = app.door.require_bearer(headers)?;
     if key == "me" {
         return Ok(shown(&identity));
@@ -229,23 +277,18 @@ fn show_permissions(app: &App, headers: &HeaderMap, key: &str) -> Result<Value> 
 
 fn shown(identity: &Identity) -> Value {
     use tidewire_engine::identity::Grants;
-    let grants = match &identity.grants {
+    let granted = match &identity.grants {
         Grants::Admin => &[][..],
         Grants::Collections(list) => list,
     };
     let mut collections = Map::new();
     let mut kv = Vec::new();
-    for grant in grants {
-        let write = grant.write;
+    for grant in granted {
         if grant.collection == KV {
-            kv.push(json!({"prefix": "", "read": true, "write": write}));
-            continue;
+            kv.push(grants::shown_kv(grant.write));
+        } else {
+            collections.insert(grant.collection.clone(), grants::shown_collection(grant.write));
         }
-        let fields = json!({
-            "read": true, "write": write,
-            "select_fields": null, "exclude_fields": null, "writable_fields": null,
-        });
-        collections.insert(grant.collection.clone(), fields);
     }
     json!({"admin": identity.is_admin(), "collections": collections, "kv": kv})
 }

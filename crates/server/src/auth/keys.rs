@@ -18,7 +18,7 @@ use tidewire_engine::store::{Operation, Store, Write};
 use tidewire_engine::{Clock, Error, Identity, RecordId, Result, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{KeyInfo, Permissions, check_label, check_permissions, check_subject, granted};
+use super::wire::{Access, KeyInfo, Permissions, check_label, check_permissions, check_subject, granted};
 use super::{Claims, unauthenticated};
 
 /// Where keys are kept; no client reads a collection that begins with `_`.
@@ -54,6 +54,8 @@ pub(crate) struct Keyring {
     /// Who came in without a key stays until there is one.
     local: CancellationToken,
     table: RwLock<Table>,
+    /// Who changes grants reads them, writes them down and then lets them count; this is done one after the other.
+    regranting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -85,7 +87,8 @@ impl Keyring {
             table.insert(Key::new(info, digest, false, &closing));
         }
         let local = closing.child_token();
-        Self { store, clock, closing, local, table: RwLock::new(table) }
+        let (table, regranting) = (RwLock::new(table), tokio::sync::Mutex::default());
+        Self { store, clock, closing, local, table, regranting }
     }
 
     /// Adds those of the data folder.
@@ -139,14 +142,18 @@ impl Keyring {
     }
 
     /// See [`Auth::leave_to_stay`](super::Auth::leave_to_stay).
-    pub(crate) fn leave_to_stay(&self, key: Option<&str>) -> Result<CancellationToken> {
+    pub(crate) fn leave_to_stay(&self, identity: &Identity) -> Result<CancellationToken> {
         let table = self.read();
-        let Some(id) = key else {
+        let Some(id) = identity.key.as_deref() else {
             let keyless = table.keys.is_empty();
             return if keyless { Ok(self.local.clone()) } else { Err(unknown()) };
         };
         let key = table.keys.get(id).ok_or_else(unknown)?;
-        if key.is_alive() { Ok(key.stay.clone()) } else { Err(revoked()) }
+        if !key.is_alive() {
+            return Err(revoked());
+        }
+        // It was looked up before; since then a grant may have been taken away.
+        if covers(&key.info.grants(), &identity.grants) { Ok(key.stay.clone()) } else { Err(regranted()) }
     }
 
     /// Makes a key. It is given once and never again.
@@ -178,6 +185,40 @@ impl Keyring {
             key.stay.cancel();
         }
         Ok(info)
+    }
+
+    /// Makes what a key may do with one collection what `change` says, given what it might until now; answers both.
+    ///
+    /// Whoever holds something open with the key is told to go if it may less than before.
+    pub(crate) async fn regrant(
+        &self,
+        id: &str,
+        collection: &str,
+        change: impl FnOnce(Option<Access>) -> Result<Option<Access>>,
+    ) -> Result<(Option<Access>, Option<Access>)> {
+        let _one_after_the_other = self.regranting.lock().await;
+        let mut info = self.named(id)?;
+        info.check_grantable()?;
+        let before = info.access(collection);
+        let after = change(before)?;
+        if before != after {
+            info.grant(collection, after);
+            let grants = json!(info.collection_permissions);
+            let change = Body::from_iter([(String::from("collection_permissions"), grants)]);
+            self.put(&info, Operation::Merge(change)).await?;
+            self.let_count(info, after < before);
+        }
+        Ok((before, after))
+    }
+
+    /// From here on a key may what was written down.
+    fn let_count(&self, info: KeyInfo, is_less: bool) {
+        let mut table = self.write();
+        let Some(key) = table.keys.get_mut(info.id.as_str()) else { return };
+        key.info.collection_permissions = info.collection_permissions;
+        if is_less && key.is_alive() {
+            std::mem::replace(&mut key.stay, self.closing.child_token()).cancel();
+        }
     }
 
     /// All keys, oldest first; those of the configuration come last.
@@ -303,6 +344,17 @@ impl Key {
     }
 }
 
+/// Whether these grants allow all that those do.
+fn covers(wider: &Grants, narrower: &Grants) -> bool {
+    match (wider, narrower) {
+        (Grants::Admin, _) => true,
+        (Grants::Collections(_), Grants::Admin) => false,
+        (Grants::Collections(wider), Grants::Collections(narrower)) => narrower.iter().all(|grant| {
+            wider.iter().any(|wide| wide.collection == grant.collection && (wide.write || !grant.write))
+        }),
+    }
+}
+
 /// What both allow.
 fn narrow(grants: Grants, narrower: Vec<Grant>) -> Grants {
     let wider = match grants {
@@ -384,6 +436,11 @@ fn revoked() -> Error {
     unauthenticated("the key was revoked; ask for another")
 }
 
+/// A key may less than it might.
+pub(super) fn regranted() -> Error {
+    unauthenticated("what the key may do was changed; come again")
+}
+
 fn no_such_key() -> Error {
     Error::not_found("there is no key with this id; `tidewire keys list` shows those that there are")
 }
@@ -452,10 +509,11 @@ mod tests {
         let house = House::new();
         let keyring = house.keyring().await;
         let (key, info) = keyring.add(reader()).await.unwrap();
-        let stay = keyring.leave_to_stay(Some(&info.id)).unwrap();
+        let identity = keyring.by_key(&key).unwrap();
+        let stay = keyring.leave_to_stay(&identity).unwrap();
         keyring.revoke(&info.id).await.unwrap();
         assert!(stay.is_cancelled());
-        assert!(keyring.leave_to_stay(Some(&info.id)).is_err());
+        assert!(keyring.leave_to_stay(&identity).is_err());
         for keyring in [keyring, house.keyring().await] {
             assert!(keyring.by_key(&key).unwrap_err().message.contains("revoked"));
             assert!(keyring.by_claims(claims("ann", &info.id, None)).is_err());
@@ -477,10 +535,12 @@ mod tests {
     async fn the_first_key_sends_away_who_came_without_and_revoking_it_lets_nobody_in() {
         let house = House::new();
         let keyring = Keyring::new(Arc::clone(&house.store) as _, Arc::clone(&house.clock) as _, &[]);
-        let stay = keyring.leave_to_stay(None).unwrap();
+        let stay = keyring.leave_to_stay(&Identity::local()).unwrap();
         assert!(!keyring.is_keyed());
         let (_, info) = keyring.add(NewKey { is_admin: true, ..NewKey::default() }).await.unwrap();
-        assert!(keyring.is_keyed() && stay.is_cancelled() && keyring.leave_to_stay(None).is_err());
+        assert!(
+            keyring.is_keyed() && stay.is_cancelled() && keyring.leave_to_stay(&Identity::local()).is_err()
+        );
         keyring.revoke(&info.id).await.unwrap();
         assert!(keyring.is_keyed());
         assert_eq!(keyring.living(), 0);
@@ -502,6 +562,43 @@ mod tests {
         let admin = keyring.by_key("0123456789abcdef").unwrap().key.unwrap();
         let bob = keyring.by_claims(claims("bob", &admin, Some(wide))).unwrap();
         assert!(!bob.is_admin() && bob.check_write("orders").is_ok() && bob.check_write("salaries").is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_away_ends_what_is_open_and_what_is_given_does_not() {
+        let house = House::new();
+        let keyring = house.keyring().await;
+        let (key, info) = keyring.add(reader()).await.unwrap();
+        let before = keyring.by_key(&key).unwrap();
+        let stay = keyring.leave_to_stay(&before).unwrap();
+        let given = keyring.regrant(&info.id, "orders", |_| Ok(Some(Access::Write))).await.unwrap();
+        assert_eq!(given, (Some(Access::Read), Some(Access::Write)));
+        assert!(!stay.is_cancelled() && keyring.by_key(&key).unwrap().check_write("orders").is_ok());
+        let taken = keyring.regrant(&info.id, "orders", |_| Ok(None)).await.unwrap();
+        assert_eq!(taken, (Some(Access::Write), None));
+        assert!(stay.is_cancelled() && keyring.leave_to_stay(&before).is_err());
+        for keyring in [keyring, house.keyring().await] {
+            let now = keyring.by_key(&key).unwrap();
+            assert!(now.check_read("orders").is_err() && keyring.leave_to_stay(&now).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_admin_a_revoked_key_and_the_configurations_are_granted_nothing() {
+        let keyring = House::new().keyring().await;
+        let (_, admin) = keyring.add(NewKey { is_admin: true, ..NewKey::default() }).await.unwrap();
+        let (_, revoked) = keyring.add(reader()).await.unwrap();
+        keyring.revoke(&revoked.id).await.unwrap();
+        let configured = keyring.by_key("0123456789abcdef").unwrap().key.unwrap();
+        for (id, code) in [
+            (&*admin.id, Code::Invalid),
+            (&*revoked.id, Code::Invalid),
+            (&*configured, Code::Forbidden),
+            ("nothing", Code::NotFound),
+        ] {
+            let refused = keyring.regrant(id, "orders", |_| Ok(Some(Access::Read))).await;
+            assert_eq!(refused.unwrap_err().code, code);
+        }
     }
 
     #[tokio::test]

@@ -2,10 +2,11 @@
 //!
 //! `keys` holds the keys, of the configuration and of the data folder. `tokens` signs and reads JWTs; a token only
 //! names a key, and what that key may is looked up at each use, so that revoking a key ends its tokens too.
-//! `attempts` slows down whoever guesses, `http` is what programs ask, `remote` asks it on behalf of `tidewire keys`.
+//! `attempts` slows down whoever guesses, `http` is what programs ask, `grants` what of it is about single grants, `remote` asks it on behalf of `tidewire keys`.
 //! What an identity may do is the engine's (`tidewire_engine::identity`).
 
 mod attempts;
+mod grants;
 pub(crate) mod http;
 mod keys;
 pub(crate) mod remote;
@@ -64,11 +65,17 @@ impl Auth {
         self.keys.by_key(credential)
     }
 
-    /// What is cancelled when this identity may stay no longer: its key was revoked, or the server ends.
+    /// What is cancelled when this identity may stay no longer: its key was revoked or may less than before, or the
+    /// server ends.
     ///
     /// Fails if that has happened already. Whoever holds something open for an identity holds this too.
     pub(crate) fn leave_to_stay(&self, identity: &Identity) -> Result<CancellationToken> {
-        self.keys.leave_to_stay(identity.key.as_deref())
+        self.keys.leave_to_stay(identity)
+    }
+
+    /// What is said to one whose leave to stay was cancelled while the server goes on.
+    pub(crate) fn why_sent_away(&self, identity: &Identity) -> Error {
+        self.leave_to_stay(identity).err().unwrap_or_else(keys::regranted)
     }
 
     /// Seconds since 1970.

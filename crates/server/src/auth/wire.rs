@@ -13,7 +13,7 @@ const MAX_SUBJECT: usize = 128;
 const MAX_LABEL: usize = 256;
 
 /// What may be done with a collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Access {
     /// Records may be read.
@@ -55,6 +55,34 @@ impl KeyInfo {
     /// What it may, as the engine judges it.
     pub(crate) fn grants(&self) -> Grants {
         if self.is_admin { Grants::Admin } else { Grants::Collections(granted(&self.collection_permissions)) }
+    }
+
+    /// What it may do with a collection.
+    pub(crate) fn access(&self, collection: &str) -> Option<Access> {
+        self.collection_permissions.get(collection)?.iter().copied().max()
+    }
+
+    /// Grants this and nothing else of a collection.
+    pub(crate) fn grant(&mut self, collection: &str, access: Option<Access>) {
+        let all: Vec<Access> =
+            [Access::Read, Access::Write].into_iter().filter(|one| Some(*one) <= access).collect();
+        if all.is_empty() {
+            self.collection_permissions.remove(collection);
+        } else {
+            self.collection_permissions.insert(collection.to_owned(), all);
+        }
+    }
+
+    /// Fails unless single grants of this key mean anything.
+    pub(crate) fn check_grantable(&self) -> Result<()> {
+        if self.revoked_at.is_some() {
+            return Err(Error::invalid("this key was revoked and opens nothing; make another"));
+        }
+        if self.is_admin {
+            let sentence = "an admin key may do everything; grant collections to a key that is none";
+            return Err(Error::invalid(sentence));
+        }
+        Ok(())
     }
 
     /// How it is shown: `admin`, or `orders:write salaries:read`.

@@ -159,6 +159,73 @@ async fn a_revoked_key_opens_nothing_and_its_sockets_are_closed() {
 }
 
 #[tokio::test]
+async fn grants_are_given_and_taken_away_one_by_one() {
+    let house = keyed().await;
+    let (key, id) = register(&house, json!({"subject": "ann"})).await;
+    let at = |name: &str| format!("/api/auth/keys/{id}/permissions/{name}");
+    let orders = at("collections/orders");
+    let (status, _) = ask(&house, "POST", "/api/insert/orders", Some(KEY), json!({"id": "a"})).await;
+    assert_eq!(status, 200);
+    let find = || ask(&house, "GET", "/api/find/orders/a", Some(&key), Value::Null);
+    assert_eq!(find().await.0, 403);
+
+    let shown = |write: bool| json!({"read": true, "write": write, "select_fields": null, "exclude_fields": null, "writable_fields": null});
+    let (_, given) = ask(&house, "PUT", &orders, Some(KEY), json!({"read": true, "write": false})).await;
+    assert_eq!(given, json!({"before": null, "after": shown(false)}));
+    assert_eq!(find().await.0, 200);
+    let (_, more) = ask(&house, "PATCH", &orders, Some(KEY), json!({"write": true})).await;
+    assert_eq!(more, json!({"before": shown(false), "after": shown(true)}));
+    let mine = "/api/auth/keys/me/permissions/collections";
+    assert_eq!(ask(&house, "GET", mine, Some(&key), Value::Null).await.1, json!({"orders": shown(true)}));
+    assert_eq!(ask(&house, "GET", &orders, Some(KEY), Value::Null).await.1, shown(true));
+
+    let mut open = socket(&house, &key).await.unwrap();
+    let (_, taken) = ask(&house, "DELETE", &orders, Some(KEY), Value::Null).await;
+    assert_eq!(taken, json!({"before": shown(true), "after": null}));
+    assert_eq!(open.closed().await, (1008, "what the key may do was changed; come again".into()));
+    assert_eq!(find().await.0, 403);
+    assert!(socket(&house, &key).await.is_ok(), "the key itself is good");
+    for method in ["GET", "DELETE"] {
+        assert_eq!(ask(&house, method, &orders, Some(KEY), Value::Null).await.0, 404);
+    }
+
+    let (kv, read) = (at("kv/*"), json!({"read": true, "write": false}));
+    let all = json!({"prefix": "*", "read": true, "write": false});
+    assert_eq!(ask(&house, "PUT", &kv, Some(KEY), read.clone()).await.1["after"], all);
+    assert_eq!(ask(&house, "GET", &kv, Some(KEY), Value::Null).await.1, all);
+    for (query, expected) in [("", json!([all])), ("?prefix=*", json!([all])), ("?prefix=tea:", json!([]))] {
+        let list = at(&format!("kv{query}"));
+        assert_eq!(ask(&house, "GET", &list, Some(KEY), Value::Null).await.1, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_means_nothing_is_refused() {
+    let house = keyed().await;
+    let (key, id) = register(&house, json!({})).await;
+    let read = json!({"read": true, "write": false});
+    let collection = "collections/orders";
+    for (status, method, key, path, body) in [
+        (400, "PUT", &*id, collection, json!({"read": true})),
+        (400, "PUT", &id, collection, json!({"read": false, "write": true})),
+        (400, "PUT", &id, collection, json!({"read": true, "write": true, "reed": true})),
+        (400, "PATCH", &id, "collections/_keys", read.clone()),
+        (501, "PATCH", &id, collection, json!({"select_fields": ["name"]})),
+        (501, "PUT", &id, "kv/tea:", read.clone()),
+        (404, "PUT", &id, "rooms/orders", read.clone()),
+        (404, "PUT", "00000000000000000000000000000000", collection, read.clone()),
+        (403, "PUT", "me", collection, read.clone()),
+    ] {
+        let path = format!("/api/auth/keys/{key}/permissions/{path}");
+        let (refused, said) = ask(&house, method, &path, Some(KEY), body.clone()).await;
+        assert_eq!((refused, said["code"].as_u64()), (status, Some(status.into())), "{path} {body}: {said}");
+    }
+    let path = format!("/api/auth/keys/{id}/permissions/collections/orders");
+    assert_eq!(ask(&house, "PUT", &path, Some(&key), read).await.0, 403, "nobody grants to himself");
+    assert_eq!(ask(&house, "GET", &path, Some(&key), Value::Null).await.0, 403);
+}
+
+#[tokio::test]
 async fn the_first_key_closes_the_door_behind_those_who_came_without() {
     let house = House::open().await;
     let mut local = house.client("a").await;

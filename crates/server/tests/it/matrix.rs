@@ -210,6 +210,9 @@ fn asked(route: &Route, chat: &str) -> Ask {
     Ask { method: written(route.method), path: path.replace(['{', '}'], ""), body, rule }
 }
 
+const NAMED_GRANT: &str = "\"/api/auth/keys/{key}/permissions/{facet}/{name}\"";
+const ORDERS_OF_NOBODY: &str = "/api/auth/keys/nothing/permissions/collections/orders";
+
 /// The server's own addresses, as the routers write them, with what is asked there.
 fn own(credential: &str) -> Vec<(&'static str, Ask)> {
     let ask = |method, path: &str, body, rule| Ask { method, path: path.into(), body, rule };
@@ -259,6 +262,18 @@ fn own(credential: &str) -> Vec<(&'static str, Ask)> {
             "\"/api/auth/keys/{key}/permissions\"",
             ask("GET", "/api/auth/keys/nothing/permissions", none.clone(), Rule::Admin),
         ),
+        (
+            "\"/api/auth/keys/{key}/permissions/{facet}\"",
+            ask("GET", "/api/auth/keys/me/permissions/kv", none.clone(), Rule::LetIn),
+        ),
+        (
+            "\"/api/auth/keys/{key}/permissions/{facet}\"",
+            ask("GET", "/api/auth/keys/nothing/permissions/collections", none.clone(), Rule::Admin),
+        ),
+        (NAMED_GRANT, ask("GET", "/api/auth/keys/nothing/permissions/kv/*", none.clone(), Rule::Admin)),
+        (NAMED_GRANT, ask("PUT", ORDERS_OF_NOBODY, json!({"read": true, "write": true}), Rule::Admin)),
+        (NAMED_GRANT, ask("PATCH", ORDERS_OF_NOBODY, json!({"read": true}), Rule::Admin)),
+        (NAMED_GRANT, ask("DELETE", ORDERS_OF_NOBODY, none.clone(), Rule::Admin)),
         ("\"/api/openapi.json\"", ask("GET", "/api/openapi.json", none.clone(), Rule::Open)),
         ("\"/api/{*rest}\"", ask("GET", "/api/nothing", none, Rule::Open)),
     ]

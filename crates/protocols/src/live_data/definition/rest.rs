@@ -18,6 +18,7 @@ pub(super) fn rest() -> RestApi {
         headers: vec![],
         endpoints: [
             access(),
+            grants(),
             records(),
             batches(),
             collections(),
@@ -50,6 +51,10 @@ fn post(id: &str, path: &str, description: &str, body: &str, answer: &str) -> En
 
 fn put(id: &str, path: &str, description: &str, body: &str, answer: &str) -> Endpoint {
     with_body(endpoint(id, RestMethod::Put, path, description, json(answer)), body)
+}
+
+fn patch(id: &str, path: &str, description: &str, body: &str, answer: &str) -> Endpoint {
+    with_body(endpoint(id, RestMethod::Patch, path, description, json(answer)), body)
 }
 
 fn with_body(endpoint: Endpoint, body: &str) -> Endpoint {
@@ -162,6 +167,42 @@ fn access() -> Vec<Endpoint> {
             "What a key may do; `me` is the asker's own",
             "Permissions",
         ),
+    ]
+}
+
+/// Single grants of a key.
+fn grants() -> Vec<Endpoint> {
+    let collections = "/api/auth/keys/{key}/permissions/collections";
+    let collection = "/api/auth/keys/{key}/permissions/collections/{collection}";
+    let (kv, prefix) =
+        ("/api/auth/keys/{key}/permissions/kv", "/api/auth/keys/{key}/permissions/kv/{prefix}");
+    let listed = || text("prefix", "Only the grant of this prefix");
+    vec![
+        get("ListCollectionGrants", collections, "What a key may do, by collection", "CollectionGrants"),
+        get("GetCollectionGrant", collection, "What a key may do with a collection", "Grant"),
+        put("SetCollectionGrant", collection, "Grants it; takes an admin key", "GrantRequest", "GrantChange"),
+        patch(
+            "ChangeCollectionGrant",
+            collection,
+            "Changes the grant, what is left out stays; takes an admin key",
+            "GrantPatch",
+            "GrantChange",
+        ),
+        delete("RemoveCollectionGrant", collection, "Takes it away; takes an admin key", "GrantChange"),
+        with_params(
+            get("ListKvGrants", kv, "What a key may do with the key-value store", "KvGrants"),
+            [listed()],
+        ),
+        get("GetKvGrant", prefix, "The same for all keys; the prefix is `*`", "KvGrant"),
+        put("SetKvGrant", prefix, "Grants it; takes an admin key", "GrantRequest", "KvGrantChange"),
+        patch(
+            "ChangeKvGrant",
+            prefix,
+            "Changes the grant, what is left out stays; takes an admin key",
+            "GrantPatch",
+            "KvGrantChange",
+        ),
+        delete("RemoveKvGrant", prefix, "Takes it away; takes an admin key", "KvGrantChange"),
     ]
 }
 
@@ -475,22 +516,12 @@ fn unbuilt(area: &str, id: &str, method: RestMethod, path: &str) -> Endpoint {
 
 type Route = (&'static str, RestMethod, &'static str);
 
-use RestMethod::{Delete, Get, Patch, Post, Put};
+use RestMethod::{Delete, Get, Post, Put};
 
 const NOT_BUILT: &[(&str, &[Route])] = &[
     (
-        "Single permissions of a key",
+        "Permissions at their old address",
         &[
-            ("ListCollectionGrants", Get, "/api/auth/keys/{key}/permissions/collections"),
-            ("GetCollectionGrant", Get, "/api/auth/keys/{key}/permissions/collections/{collection}"),
-            ("SetCollectionGrant", Put, "/api/auth/keys/{key}/permissions/collections/{collection}"),
-            ("ChangeCollectionGrant", Patch, "/api/auth/keys/{key}/permissions/collections/{collection}"),
-            ("RemoveCollectionGrant", Delete, "/api/auth/keys/{key}/permissions/collections/{collection}"),
-            ("ListKvGrants", Get, "/api/auth/keys/{key}/permissions/kv"),
-            ("GetKvGrant", Get, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
-            ("SetKvGrant", Put, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
-            ("ChangeKvGrant", Patch, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
-            ("RemoveKvGrant", Delete, "/api/auth/keys/{key}/permissions/kv/{prefix}"),
             ("GetPermissionsOld", Get, "/api/auth/permissions"),
             ("SetPermissionsOld", Put, "/api/auth/permissions"),
         ],

@@ -7,8 +7,19 @@ use super::data_types::{bypass_ripple, find, maybe, named, projection, string};
 
 /// All of them.
 pub(super) fn types() -> Vec<TypeDef> {
-    [access(), records(), batches(), search(), collections(), key_values(), models(), chats(), chat_answers()]
-        .concat()
+    [
+        access(),
+        grants(),
+        records(),
+        batches(),
+        search(),
+        collections(),
+        key_values(),
+        models(),
+        chats(),
+        chat_answers(),
+    ]
+    .concat()
 }
 
 fn list(name: &str, doc: &str, item: &str) -> TypeDef {
@@ -105,14 +116,54 @@ fn access() -> Vec<TypeDef> {
             vec![
                 boolean("admin", "Everything"),
                 Field::required("collections", Type::map(Type::named("Grant"))).doc("By collection"),
-                Field::required("kv", Type::array(Type::Json)).doc("`{prefix, read, write}` each"),
+                Field::required("kv", Type::array(Type::named("KvGrant"))).doc("Of the key-value store"),
             ],
         ),
+    ]
+}
+
+fn grants() -> Vec<TypeDef> {
+    let change = |name: &str, grant: &str| {
+        let nullable =
+            |field: &str, doc: &str| Field::required(field, Type::named(grant)).nullable().doc(doc);
+        let (before, after) =
+            (nullable("before", "What it was"), nullable("after", "What it is from now on"));
+        TypeDef::record(name, "A grant that was changed; `null` is none", vec![before, after])
+    };
+    let fields = |name: &str| {
+        maybe(name, Type::array(Type::String), "Answered with 501 unless null: all members are granted")
+    };
+    let lists = || [fields("select_fields"), fields("exclude_fields"), fields("writable_fields")];
+    let request = vec![boolean("read", "Read it"), boolean("write", "Write it; who writes may read")];
+    let patch = vec![
+        maybe("read", Type::Boolean, "Read it"),
+        maybe("write", Type::Boolean, "Write it; who writes may read"),
+    ];
+    vec![
         TypeDef::record(
             "Grant",
             "What may be done with a collection",
             vec![boolean("read", "Read it"), boolean("write", "Write it")],
         ),
+        TypeDef::record(
+            "KvGrant",
+            "What may be done with the key-value store",
+            vec![
+                string("prefix", "Always `*`: all keys"),
+                boolean("read", "Read them"),
+                boolean("write", "Write them"),
+            ],
+        ),
+        TypeDef::alias("CollectionGrants", "Grants by collection", Type::map(Type::named("Grant"))),
+        list("KvGrants", "Grants of the key-value store", "KvGrant"),
+        TypeDef::record(
+            "GrantRequest",
+            "What is granted; nothing takes it away",
+            [request, lists().into()].concat(),
+        ),
+        TypeDef::record("GrantPatch", "What changes about a grant", [patch, lists().into()].concat()),
+        change("GrantChange", "Grant"),
+        change("KvGrantChange", "KvGrant"),
     ]
 }
 

@@ -21,8 +21,7 @@ async fn what_is_not_built_says_so() {
         ("GET", "/api/chat/agents/by-name/x", "Stored agents"),
         ("GET", "/api/chat/goal-templates", "Goal templates"),
         ("PUT", "/api/schedules/x", "Schedules"),
-        ("PATCH", "/api/auth/keys/k/permissions/collections/c", "Single permissions of a key"),
-        ("GET", "/api/auth/permissions", "Single permissions of a key"),
+        ("GET", "/api/auth/permissions", "Permissions at their old address"),
     ] {
         assert_eq!(api.refused(501, method, path, json!({})).await, format!("{area} are not built"));
     }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, from_value, json};
 
-use super::ekodb::admin::{AdminClient, ApiKey, ApiKeyAction, CreateApiKeyRequest};
+use super::ekodb::admin::{AdminClient, ApiKey, ApiKeyAction, CollectionPermissions, CreateApiKeyRequest};
 use super::seat::{client, record};
 use super::{Refused, Seat, refused};
 use crate::rig::{KEY, PATIENCE};
@@ -19,6 +20,17 @@ rows! { AdminClient {
     uses_key_permission_routes => ["Authentication error"],
     get_permissions => ["Authentication error"],
     get_api_key_permissions => ["API error (404)"],
+    list_api_key_collection_permissions => ["API error (404)"],
+    get_api_key_collection_permissions => ["API error (404)"],
+    put_api_key_collection_permissions => ["API error (501)"],
+    update_api_key_collection_permissions => ["API error (400)"],
+    patch_api_key_collection_permissions => ["API error (404)"],
+    delete_api_key_collection_permissions => ["API error (404)"],
+    list_api_key_kv_permissions => ["API error (404)"],
+    get_api_key_kv_permissions => ["API error (404)"],
+    put_api_key_kv_permissions => ["API error (501)"],
+    patch_api_key_kv_permissions => ["API error (404)"],
+    delete_api_key_kv_permissions => ["API error (404)"],
     legacy_update_api_key_collection_permissions => ["Legacy permission edits are unavailable"],
 }}
 
@@ -114,36 +126,128 @@ async fn legacy_update_api_key_collection_permissions(seat: Seat) -> Refused {
     refused(admin(&seat).legacy_update_api_key_collection_permissions(&request).await.map(|_| ()))
 }
 
-/// Grants are given when a key is made; the calls that change them one by one are answered with 501.
-pub(crate) mod changes {
-    use crate::table::unbuilt;
-    use serde_json::{Value, from_value, json};
+/// What is asked for a collection's grant.
+fn people<T: DeserializeOwned>(key: &str, body: Value) -> T {
+    request(key, "collection", "people", body)
+}
 
-    use super::super::Seat;
-    use super::{NOBODY, admin};
+/// What is asked for the grant of the key-value store.
+fn kv<T: DeserializeOwned>(key: &str, prefix: &str, body: Value) -> T {
+    request(key, "prefix", prefix, body)
+}
 
-    fn grant() -> Value {
-        json!({"key_id": NOBODY, "collection": "people", "read": true, "write": true})
-    }
+fn request<T: DeserializeOwned>(key: &str, named: &str, name: &str, mut body: Value) -> T {
+    body["key_id"] = json!(key);
+    body[named] = json!(name);
+    from_value(body).unwrap()
+}
 
-    fn kv() -> Value {
-        json!({"key_id": NOBODY, "prefix": "tea:", "read": true, "write": true})
-    }
+fn rights(grant: Option<&CollectionPermissions>) -> Option<(bool, bool)> {
+    grant.map(|grant| (grant.read, grant.write))
+}
 
-    unbuilt! { AdminClient = |seat| admin(seat);
-        // Of these the crate keeps the status and drops the sentence.
-        "admin request failed" {
-            list_api_key_collection_permissions(NOBODY),
-            get_api_key_collection_permissions(NOBODY, "people"),
-            list_api_key_kv_permissions(NOBODY, None),
-            get_api_key_kv_permissions(NOBODY, "tea:"),
-            put_api_key_collection_permissions(&from_value(grant()).unwrap()),
-            update_api_key_collection_permissions(&from_value(grant()).unwrap()),
-            patch_api_key_collection_permissions(&from_value(grant()).unwrap()),
-            delete_api_key_collection_permissions(NOBODY, "people"),
-            put_api_key_kv_permissions(&from_value(kv()).unwrap()),
-            patch_api_key_kv_permissions(&from_value(kv()).unwrap()),
-            delete_api_key_kv_permissions(NOBODY, "tea:"),
-        }
-    }
+const READ: Option<(bool, bool)> = Some((true, false));
+const WRITE: Option<(bool, bool)> = Some((true, true));
+
+async fn list_api_key_collection_permissions(seat: Seat) -> Refused {
+    let id = reader(&seat).await.id.unwrap();
+    let grants = admin(&seat).list_api_key_collection_permissions(&id).await.unwrap();
+    assert_eq!(rights(grants.get("people")), READ);
+    refused(admin(&seat).list_api_key_collection_permissions(NOBODY).await.map(|_| ()))
+}
+
+async fn get_api_key_collection_permissions(seat: Seat) -> Refused {
+    let id = reader(&seat).await.id.unwrap();
+    let grant = admin(&seat).get_api_key_collection_permissions(&id, "people").await.unwrap();
+    assert_eq!(rights(Some(&grant)), READ);
+    refused(admin(&seat).get_api_key_collection_permissions(&id, "secrets").await.map(|_| ()))
+}
+
+/// The key may do from now on what is granted.
+async fn put_api_key_collection_permissions(seat: Seat) -> Refused {
+    seat.people().await;
+    let made = reader(&seat).await;
+    let (id, admin) = (made.id.unwrap(), admin(&seat));
+    let request = people(&id, json!({"read": true, "write": true}));
+    let change = admin.put_api_key_collection_permissions(&request).await.unwrap();
+    assert_eq!((rights(change.before.as_ref()), rights(change.after.as_ref())), (READ, WRITE));
+    client(&seat.rig, &made.key).insert("people", record(json!({"id": "x"})), None).await.unwrap();
+    let request = people(&id, json!({"read": true, "write": true, "select_fields": ["name"]}));
+    refused(admin.put_api_key_collection_permissions(&request).await.map(|_| ()))
+}
+
+async fn update_api_key_collection_permissions(seat: Seat) -> Refused {
+    let (id, admin) = (reader(&seat).await.id.unwrap(), admin(&seat));
+    let request = people(&id, json!({"read": false, "write": false}));
+    let change = admin.update_api_key_collection_permissions(&request).await.unwrap();
+    assert_eq!((rights(change.before.as_ref()), rights(change.after.as_ref())), (READ, None));
+    let request = people(&id, json!({"read": false, "write": true}));
+    refused(admin.update_api_key_collection_permissions(&request).await.map(|_| ()))
+}
+
+async fn patch_api_key_collection_permissions(seat: Seat) -> Refused {
+    let (id, admin) = (reader(&seat).await.id.unwrap(), admin(&seat));
+    let request = people(&id, json!({"write": true}));
+    let change = admin.patch_api_key_collection_permissions(&request).await.unwrap();
+    assert_eq!((rights(change.before.as_ref()), rights(change.after.as_ref())), (READ, WRITE));
+    let request = people(NOBODY, json!({"write": true, "read": true}));
+    refused(admin.patch_api_key_collection_permissions(&request).await.map(|_| ()))
+}
+
+async fn delete_api_key_collection_permissions(seat: Seat) -> Refused {
+    let (id, admin) = (reader(&seat).await.id.unwrap(), admin(&seat));
+    let change = admin.delete_api_key_collection_permissions(&id, "people").await.unwrap();
+    assert_eq!((rights(change.before.as_ref()), rights(change.after.as_ref())), (READ, None));
+    refused(admin.delete_api_key_collection_permissions(&id, "people").await.map(|_| ()))
+}
+
+/// A key that may read the key-value store, and its id.
+async fn kv_reader(seat: &Seat) -> (ApiKey, String) {
+    let made = reader(seat).await;
+    let id = made.id.clone().unwrap();
+    let request = kv(&id, "*", json!({"read": true, "write": false}));
+    let change = admin(seat).put_api_key_kv_permissions(&request).await.unwrap();
+    assert!(change.before.is_none() && change.after.is_some_and(|grant| grant.read && !grant.write));
+    (made, id)
+}
+
+async fn list_api_key_kv_permissions(seat: Seat) -> Refused {
+    let (_, id) = kv_reader(&seat).await;
+    let grants = admin(&seat).list_api_key_kv_permissions(&id, None).await.unwrap();
+    assert_eq!(grants.iter().map(|grant| grant.prefix.as_deref()).collect::<Vec<_>>(), [Some("*")]);
+    assert!(admin(&seat).list_api_key_kv_permissions(&id, Some("tea:")).await.unwrap().is_empty());
+    let all = admin(&seat).get_api_key_permissions(&id).await.unwrap();
+    assert_eq!(all.kv_permissions.len(), 1);
+    refused(admin(&seat).list_api_key_kv_permissions(NOBODY, None).await.map(|_| ()))
+}
+
+async fn get_api_key_kv_permissions(seat: Seat) -> Refused {
+    let (_, id) = kv_reader(&seat).await;
+    assert!(admin(&seat).get_api_key_kv_permissions(&id, "*").await.unwrap().read);
+    refused(admin(&seat).get_api_key_kv_permissions(&id, "tea:").await.map(|_| ()))
+}
+
+/// The store is granted as a whole.
+async fn put_api_key_kv_permissions(seat: Seat) -> Refused {
+    let (made, id) = kv_reader(&seat).await;
+    let reader = client(&seat.rig, &made.key);
+    assert!(!reader.kv_exists("tea:green").await.unwrap());
+    let request = kv(&id, "tea:", json!({"read": true, "write": true}));
+    refused(admin(&seat).put_api_key_kv_permissions(&request).await.map(|_| ()))
+}
+
+async fn patch_api_key_kv_permissions(seat: Seat) -> Refused {
+    let (_, id) = kv_reader(&seat).await;
+    let request = kv(&id, "*", json!({"write": true}));
+    let change = admin(&seat).patch_api_key_kv_permissions(&request).await.unwrap();
+    assert!(change.before.is_some_and(|grant| !grant.write) && change.after.is_some_and(|grant| grant.write));
+    let request = kv(NOBODY, "*", json!({"read": true, "write": true}));
+    refused(admin(&seat).patch_api_key_kv_permissions(&request).await.map(|_| ()))
+}
+
+async fn delete_api_key_kv_permissions(seat: Seat) -> Refused {
+    let (_, id) = kv_reader(&seat).await;
+    let change = admin(&seat).delete_api_key_kv_permissions(&id, "*").await.unwrap();
+    assert!(change.before.is_some_and(|grant| grant.read) && change.after.is_none());
+    refused(admin(&seat).delete_api_key_kv_permissions(&id, "*").await.map(|_| ()))
 }

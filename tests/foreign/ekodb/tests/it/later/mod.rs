@@ -9,8 +9,6 @@ mod http;
 mod socket;
 pub(crate) mod unbuilt;
 
-pub(crate) use admin::changes as permissions;
-
 /// All of them.
 pub(crate) fn all() -> Vec<Row> {
     [http::ROWS, socket::ROWS, admin::ROWS].concat()
