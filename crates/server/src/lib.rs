@@ -34,6 +34,7 @@ mod owner;
 mod pipe;
 mod server;
 mod socket;
+mod target;
 mod wire;
 
 pub use config::Config;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tidewire_engine::store::sqlite::{Settings, Sqlite};
 use tidewire_engine::{Code, Error, Result};
 
-use super::{ConfigArgs, Outcome, runtime, say};
+use super::{FolderArgs, Outcome, runtime, say};
 use crate::backup::{self, Taken};
 use crate::owner::Owner;
 
@@ -23,22 +23,14 @@ pub(crate) struct BackupArgs {
     /// Where the copy goes; it must not exist. `tidewire serve --data FOLDER` serves it.
     #[arg(value_name = "FOLDER")]
     target: PathBuf,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The folder that is copied [default: ./tidewire-data].
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// An admin key, if a running server owns the data folder and has keys.
-    #[arg(long, env = "TIDEWIRE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 pub(super) fn run(args: BackupArgs) -> Outcome {
-    let said = ConfigArgs { config: args.config, data: args.data, ..ConfigArgs::default() };
-    let data = said.load()?.data;
+    let data = args.folder.load()?.data;
     runtime()?.block_on(async {
-        let taken = take(&data, &args.target, args.key).await?;
+        let taken = take(&data, &args.target, args.folder.key).await?;
         verify(&args.target).await?;
         show(&args.target, &taken);
         Ok::<_, Error>(())

@@ -14,8 +14,9 @@ use tidewire_engine::collections::check_name;
 use tidewire_engine::collections::import::{Batch, Checkpoint};
 use tidewire_engine::{Error, Result};
 
-use super::{ConfigArgs, Outcome, runtime, say};
-use crate::import::{Format, Piece, Plan, Reject, Target, fingerprint, read};
+use super::{FolderArgs, Outcome, runtime, say};
+use crate::import::{Format, Piece, Plan, Reject, fingerprint, read};
+use crate::target::Target;
 
 /// So many rejected rows are shown; the others are in the rejects file.
 const SHOWN: u64 = 20;
@@ -37,20 +38,12 @@ pub(crate) struct ImportArgs {
     /// Import a file once more that was imported before: its records are overwritten.
     #[arg(long)]
     again: bool,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The folder that holds everything that is kept [default: ./tidewire-data].
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// The API key, if a running server owns the data folder and has keys.
-    #[arg(long, env = "TIDEWIRE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 pub(super) fn run(args: ImportArgs) -> Outcome {
-    let said = ConfigArgs { config: args.config.clone(), data: args.data.clone(), ..ConfigArgs::default() };
-    let data = said.load()?.data;
+    let data = args.folder.load()?.data;
     runtime()?.block_on(import(args, &data))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -61,7 +54,7 @@ async fn import(args: ImportArgs, data: &Path) -> Result<()> {
     check_name(&args.collection)?;
     let format = args.format.map_or_else(|| Format::of(&args.file), Ok)?;
     let fingerprint = fingerprint(&args.file)?;
-    let target = Target::open(data, args.key.clone())?;
+    let target = Target::open(data, args.folder.key.clone())?;
     let known = target.checkpoint(&args.collection, &fingerprint).await?.unwrap_or_default();
     if known.done && !args.again {
         say(format_args!(

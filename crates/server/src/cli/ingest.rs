@@ -20,11 +20,12 @@ use tidewire_engine::model::{Embedder, Status};
 use tidewire_engine::{Code, Error, Result};
 use tokio::sync::mpsc;
 
-use super::{ConfigArgs, Outcome as Ending, runtime, say};
+use super::{FolderArgs, Outcome as Ending, runtime, say};
 use crate::ingest::paths::{Found, find};
 use crate::ingest::text::Text;
-use crate::ingest::{Limits, Target, chunks, embedded, hash, read, this_program};
+use crate::ingest::{Limits, chunks, embedded, hash, read, this_program};
 use crate::start::model_settings;
+use crate::target::Target;
 
 /// So many texts wait to be embedded before the documents that they are of are put.
 const POOL: usize = 1024;
@@ -56,27 +57,19 @@ pub(crate) struct IngestArgs {
     words_only: bool,
     #[command(flatten)]
     limits: Limits,
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The folder that holds everything that is kept [default: ./tidewire-data].
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// The API key, if a running server owns the data folder and has keys.
-    #[arg(long, env = "TIDEWIRE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 pub(super) fn run(args: IngestArgs) -> Ending {
-    let said = ConfigArgs { config: args.config.clone(), data: args.data.clone(), ..ConfigArgs::default() };
-    let config = said.load()?;
+    let config = args.folder.load()?;
     let failed = runtime()?.block_on(async {
         check_name(&args.collection)?;
         let here = std::env::current_dir().map_err(Error::internal)?;
         let files = find(&args.paths, &here)?;
         let embedder =
             if args.words_only { None } else { Some(ready(embedder(&model_settings(&config))).await?) };
-        let target = Target::open(&config.data, args.key.clone())?;
+        let target = Target::open(&config.data, args.folder.key.clone())?;
         let job = Job {
             target,
             embedder,

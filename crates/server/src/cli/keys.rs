@@ -1,13 +1,12 @@
 //! `tidewire keys`: makes, shows and revokes API keys.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use tidewire_engine::{Error, Result};
 
-use super::{ConfigArgs, Outcome, runtime, say};
+use super::{FolderArgs, Outcome, runtime, say};
 use crate::auth::remote::Keys;
 use crate::auth::{Access, KeyInfo, NewKey};
 
@@ -16,15 +15,8 @@ use crate::auth::{Access, KeyInfo, NewKey};
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
     action: Action,
-    /// The configuration file.
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The folder that holds everything that is kept [default: ./tidewire-data].
-    #[arg(long, global = true, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// An admin key, if a running server owns the data folder and has keys.
-    #[arg(long, global = true, env = "TIDEWIRE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -82,10 +74,9 @@ impl From<AddArgs> for NewKey {
 }
 
 pub(super) fn run(args: KeysArgs) -> Outcome {
-    let said = ConfigArgs { config: args.config.clone(), data: args.data.clone(), ..ConfigArgs::default() };
-    let data = said.load()?.data;
+    let data = args.folder.load()?.data;
     runtime()?.block_on(async {
-        let keys = Keys::open(&data, args.key).await?;
+        let keys = Keys::open(&data, args.folder.key).await?;
         let done = act(&keys, args.action).await;
         keys.close().await.and(done)
     })?;

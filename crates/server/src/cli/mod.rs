@@ -78,6 +78,28 @@ pub(crate) struct ConfigArgs {
     model: Option<String>,
 }
 
+/// Which data folder a command works on, and what it shows to a server that owns it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FolderArgs {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder that holds everything that is kept [default: ./tidewire-data].
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// An API key, if a running server owns the folder and has keys; backups and keys take an admin's.
+    #[arg(long, global = true, env = "TIDEWIRE_API_KEY", hide_env_values = true, value_name = "KEY")]
+    key: Option<String>,
+}
+
+impl FolderArgs {
+    /// As [`ConfigArgs::load`].
+    fn load(&self) -> Result<Config, ConfigError> {
+        let (config, data) = (self.config.clone(), self.data.clone());
+        ConfigArgs { config, data, ..ConfigArgs::default() }.load()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]

@@ -22,7 +22,6 @@ use tidewire_engine::query::Body;
 use tidewire_engine::{Error, Result};
 
 pub(crate) use reader::{Piece, Plan, Reject, read};
-pub(crate) use target::Target;
 pub(crate) use wire::{MAX_BODY, PATH, accept};
 
 /// The longest row, in bytes of the file.

@@ -28,7 +28,6 @@ use tidewire_engine::{Code, Error, Result};
 use crate::import::Format;
 pub(crate) use chunk::{Chunk, chunks};
 pub(crate) use extract::Limits;
-pub(crate) use target::Target;
 use text::Text;
 pub(crate) use wire::{MAX_BODY, PATH, accept};
 

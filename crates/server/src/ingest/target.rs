@@ -1,42 +1,13 @@
-//! Where the passages go: into a data folder, or to the server that owns it.
+//! Passages on their way into a data folder, or to the server that owns it.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use tidewire_engine::collections::Desk;
 use tidewire_engine::collections::documents::{Document, Outcome};
-use tidewire_engine::id::SystemClock;
-use tidewire_engine::store::sqlite::Sqlite;
 use tidewire_engine::{Error, Identity, Result};
 
 use super::wire::{self, Reply, Request};
-use crate::owner::{Owner, Server};
-
-/// Where the passages go.
-pub(crate) enum Target {
-    /// A folder that this process owns now.
-    Folder {
-        /// The store in it.
-        store: Arc<Sqlite>,
-        /// The desk in front of the store.
-        desk: Desk,
-    },
-    /// The server that owns the folder.
-    Server(Server),
-}
+use crate::owner::Server;
+use crate::target::Target;
 
 impl Target {
-    /// Takes the folder, or finds the server that owns it.
-    pub(crate) fn open(data: &Path, key: Option<String>) -> Result<Self> {
-        match Owner::find(data, key)? {
-            Owner::Us(store) => {
-                let desk = Desk::new(Arc::clone(&store) as Arc<_>, Arc::new(SystemClock));
-                Ok(Self::Folder { store, desk })
-            }
-            Owner::Server(server) => Ok(Self::Server(server)),
-        }
-    }
-
     /// Which of these hashes have no vector yet.
     pub(crate) async fn missing(&self, collection: &str, hashes: Vec<String>) -> Result<Vec<String>> {
         match self {
@@ -68,14 +39,6 @@ impl Target {
                 let reply = ask(server, &Request::from(document)).await?;
                 reply.outcome.map(Outcome::from).ok_or_else(old_server)
             }
-        }
-    }
-
-    /// Lets go of the folder.
-    pub(crate) async fn close(self) -> Result<()> {
-        match self {
-            Self::Folder { store, .. } => store.close().await,
-            Self::Server(_) => Ok(()),
         }
     }
 }
