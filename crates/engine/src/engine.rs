@@ -29,6 +29,7 @@ use crate::hub::Hub;
 use crate::id::{Clock, Timestamp};
 use crate::identity::Identity;
 use crate::model::{Embedder, Models};
+use crate::schema::KnownKinds;
 use crate::stats::{Calls, RunsEnded, Tally};
 use crate::store::Store;
 use crate::watch::{self, WatchHub};
@@ -323,12 +324,18 @@ impl Engine {
         }
         let collections = collections::Desk::new(Arc::clone(&parts.store), Arc::clone(&parts.clock));
         let core = Arc::new(Core::new(parts));
+        core.watches.learn(&*core.store).await?;
         let (stop, house) = (core.ended.clone(), Arc::clone(&core).keep_house());
         tokio::spawn(async move { stop.run_until_cancelled(house).await });
         for run in go_on {
             recovery::go_on(&core, run).await?;
         }
         Ok(Arc::new(Self { core, collections }))
+    }
+
+    /// What the members of collections mean, as their schemas say.
+    pub fn kinds(&self) -> &Arc<KnownKinds> {
+        self.core.watches.kinds()
     }
 
     /// The names of those who answer; the first one answers whatever nobody asks another one for.

@@ -1,9 +1,12 @@
 //! What a collection's records must be, and how they can be found fast.
 
+mod kinds;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::id::Timestamp;
+pub use kinds::{Kinds, KnownKinds};
 
 /// A collection's schema. A collection without one takes any record.
 #[derive(Debug, Clone, PartialEq)]

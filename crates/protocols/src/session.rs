@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use tidewire_engine::schema::KnownKinds;
 use tidewire_engine::{Command, Error, Event, Identity, Reply};
 
 use crate::frame::{Frame, Incoming};
@@ -77,11 +78,13 @@ pub struct Opening<'a> {
 pub struct Switches {
     /// Whether `live_data` writes members as `{"type", "value"}`.
     pub typed_values: AtomicBool,
+    /// What the members of collections mean, where their schemas say it.
+    pub kinds: Arc<KnownKinds>,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { typed_values: AtomicBool::new(true) }
+        Self { typed_values: AtomicBool::new(true), kinds: Arc::default() }
     }
 }
 

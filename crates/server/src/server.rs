@@ -96,7 +96,7 @@ impl App {
             door: Door::new(&config, Arc::clone(&auth)),
             tickets: Tickets::default(),
             messages: MessageLimit::new(&config.limits),
-            switches: Arc::default(),
+            switches: Arc::new(Switches { kinds: Arc::clone(engine.kinds()), ..Switches::default() }),
             places: Places::new(&config.limits),
             figures: Figures::new(),
             closing: auth.keys.closing().clone(),

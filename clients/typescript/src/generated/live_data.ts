@@ -441,7 +441,7 @@ export const snapshotShape: runtime.Shape<Snapshot> = shape.record({
   last: shape.boolean,
 });
 
-/** An object with any members. `id` is its key, `ttl` its time to live: written as seconds or as `30s`, `5m`, `1h`, `1d`, read as the moment when it expires. `ttl_update_on_access` makes reading it start the time anew. With typed values, all members but `id` and `ttl` are read as `{"type", "value"}` */
+/** An object with any members. `id` is its key, `ttl` its time to live: written as seconds or as `30s`, `5m`, `1h`, `1d`, read as the moment when it expires. `ttl_update_on_access` makes reading it start the time anew. With typed values, all members but `id` and `ttl` are read as `{"type", "value"}`. The type is what the collection's schema says; where it says nothing, it is what JSON shows, and `DateTime` for RFC 3339 text with an offset */
 export type Record2 = unknown;
 
 export const record2Shape: runtime.Shape<Record2> = shape.json;

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::id::{ChatId, Epoch, Offset, Position, RecordId, RunId, Seq, SessionId, Timestamp};
 use crate::identity::Subject;
 use crate::query::{Body, CollectionInfo, Filter, Hit, Query, Record, RecordTexts, Search};
-use crate::schema::{FieldChange, Schema};
+use crate::schema::{FieldChange, Kinds, Schema};
 
 use entry::LogEntry;
 
@@ -150,6 +150,8 @@ pub enum Committed {
         version: u64,
         /// Under which name the record's key is shown.
         primary_key: Arc<str>,
+        /// What its members mean, as far as the schema says.
+        kinds: Option<Arc<Kinds>>,
         /// The last offset of the collection's log from now on; a drop takes one.
         last_offset: Offset,
     },

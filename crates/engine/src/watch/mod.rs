@@ -43,7 +43,8 @@ use crate::engine::Core;
 use crate::error::Result;
 use crate::id::Offset;
 use crate::query::Filter;
-use crate::store::{Committed, Listener};
+use crate::schema::{Kinds, KnownKinds};
+use crate::store::{Committed, Listener, Store};
 
 pub(crate) use read::serve;
 use topic::{Told, Topic};
@@ -70,6 +71,7 @@ const MERGED: usize = 12 << 10;
 pub(crate) struct WatchHub {
     topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
     edits: Arc<Edits>,
+    kinds: Arc<KnownKinds>,
 }
 
 /// The edits that are under way.
@@ -176,6 +178,20 @@ impl WatchHub {
         }
     }
 
+    /// What the members of collections mean.
+    pub(crate) fn kinds(&self) -> &Arc<KnownKinds> {
+        &self.kinds
+    }
+
+    /// Reads what they mean until now.
+    pub(crate) async fn learn(&self, store: &dyn Store) -> Result<()> {
+        for info in store.collections().await? {
+            let kinds = Kinds::of(&store.schema(&info.name).await?);
+            self.kinds.set(info.name.into(), kinds.map(Arc::new));
+        }
+        Ok(())
+    }
+
     fn known(&self, collection: &str) -> Option<Arc<Topic>> {
         self.lock().get(collection).cloned()
     }
@@ -230,7 +246,8 @@ impl Post {
                 }
                 Some(News::Changes { topic, batch, weight })
             }
-            Committed::Schema { collection, version, primary_key, last_offset } => {
+            Committed::Schema { collection, version, primary_key, kinds, last_offset } => {
+                self.hub.kinds.set(Arc::clone(&collection), kinds);
                 let topic = self.hub.known(&collection)?;
                 Some(News::Schema { topic, version, primary_key, last: last_offset })
             }

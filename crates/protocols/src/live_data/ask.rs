@@ -12,7 +12,7 @@ use super::filter;
 use super::input;
 use super::schema;
 use super::spell::{self, Format};
-use super::typed::{Values, put_json, put_record, put_text};
+use super::typed::{Manner, put_json, put_record, put_text};
 use super::wire;
 use crate::frame::Frame;
 
@@ -53,6 +53,17 @@ pub enum About {
 
 /// A request about data: what to do, and what its reply is about.
 pub type Asked = (Command, About);
+
+/// Of which collection the records are that a command reads, if of one alone.
+pub(super) fn read_from(command: &Command) -> Option<&str> {
+    if let Command::Get { collection, .. } | Command::Edit { collection, .. } = command {
+        return Some(collection);
+    }
+    if let Command::Query(query) = command {
+        return Some(&query.collection);
+    }
+    if let Command::Search(search) = command { Some(&search.collection) } else { None }
+}
 
 /// A request without a subscription or chat; `None` if it has one.
 pub fn about_data(message: wire::ClientMessage) -> Option<Result<Asked>> {
@@ -216,15 +227,16 @@ pub fn tools(written: Vec<wire::ToolSpec>) -> Vec<ToolDefinition> {
 }
 
 /// A reply as a frame.
-pub fn answer(
+pub fn answer<'a>(
     about: About,
     reply: Result<Reply>,
     id: Option<&RawValue>,
     format: Format,
-    values: Values,
+    manner: impl Into<Manner<'a>>,
 ) -> Frame {
+    let manner = manner.into();
     match reply.and_then(|reply| data(about, reply)) {
-        Ok(data) => spell::success(id, format, |out| data.put(out, values)),
+        Ok(data) => spell::success(id, format, |out| data.put(out, manner)),
         Err(error) => spell::error(id, format, &error),
     }
 }
@@ -241,14 +253,14 @@ pub(super) enum Data {
 
 impl Data {
     /// Writes it behind what is there.
-    pub(super) fn put(&self, out: &mut Vec<u8>, values: Values) {
+    pub(super) fn put(&self, out: &mut Vec<u8>, manner: Manner<'_>) {
         match self {
-            Self::Record(record) => put_record(out, record, values),
+            Self::Record(record) => put_record(out, record, manner),
             Self::Text(record) => {
-                record.iter().take(1).for_each(|record| put_text(out, record, values));
+                record.iter().take(1).for_each(|record| put_text(out, record, manner));
             }
-            Self::Records(records) => spell::put_records(out, records, values),
-            Self::Hits(hits) => spell::put_hits(out, hits, values),
+            Self::Records(records) => spell::put_records(out, records, manner),
+            Self::Hits(hits) => spell::put_hits(out, hits, manner),
             Self::Json(value) => put_json(out, value),
         }
     }
@@ -368,7 +380,13 @@ mod tests {
 
     #[test]
     fn what_the_engine_never_answers_is_our_fault() {
-        let frame = answer(About::Record, Ok(Reply::Done), None, Format::Json, Values::Plain);
+        let frame = answer(
+            About::Record,
+            Ok(Reply::Done),
+            None,
+            Format::Json,
+            crate::live_data::typed::Values::Plain,
+        );
         let Frame::Text(text) = frame else { panic!("{frame:?}") };
         assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["code"], 500);
     }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tidewire_engine::command::WhileRunning;
 use tidewire_engine::conversation::{RunOptions, ToolAnswer};
 use tidewire_engine::query::Filter;
+use tidewire_engine::schema::Kinds;
 use tidewire_engine::{
     ChatRef, Code, Command, Detail, Epoch, Error, Event, Offset, Position, RecordId, Reply, Result, Seq,
 };
@@ -21,7 +22,7 @@ use super::correlate::{Correlation, Way};
 use super::notify::{Notifications, Variant};
 use super::pack;
 use super::spell::{self, Format};
-use super::typed::Values;
+use super::typed::{Manner, Values};
 use super::wire::{self, ClientMessage, DecodeError};
 use crate::frame::{Frame, Incoming};
 use crate::session::{Session, Step, Switches, Ticket};
@@ -34,6 +35,8 @@ struct Asked {
     id: Option<Box<RawValue>>,
     way: Way,
     what: What,
+    /// What the members mean of the records that are read.
+    kinds: Option<Arc<Kinds>>,
 }
 
 /// What a reply is for.
@@ -90,6 +93,7 @@ pub struct LiveData {
 impl LiveData {
     /// A conversation in which nobody has spoken yet.
     pub fn new(switches: Arc<Switches>, now: Instant) -> Self {
+        let notifications = Notifications::new(now, Arc::clone(&switches.kinds));
         Self {
             switches,
             format: Format::Json,
@@ -98,7 +102,7 @@ impl LiveData {
             correlation: Correlation::default(),
             watches: Vec::new(),
             next_watch: 0,
-            notifications: Notifications::new(now),
+            notifications,
             chats: Chats::default(),
         }
     }
@@ -111,7 +115,8 @@ impl LiveData {
         Variant { format: self.format, values: self.values() }
     }
 
-    fn ask(&mut self, step: &mut Step, asked: Asked, command: Command) {
+    fn ask(&mut self, step: &mut Step, mut asked: Asked, command: Command) {
+        asked.kinds = ask::read_from(&command).and_then(|collection| self.switches.kinds.of(collection));
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.correlation.asked(ticket, asked.way);
@@ -492,8 +497,9 @@ impl Session for LiveData {
         let what = std::mem::replace(&mut asked.what, What::Data(About::Done));
         let data = match what {
             What::Data(about) => {
-                let Asked { id, way, .. } = asked;
-                let reply = ask::answer(about, result, id.as_deref(), self.format, self.values());
+                let Asked { id, way, kinds, .. } = asked;
+                let manner = Manner::new(self.values(), kinds.as_deref());
+                let reply = ask::answer(about, result, id.as_deref(), self.format, manner);
                 return self.correlation.answered(ticket, way, reply, out);
             }
             What::Subscribe { collection, watch } => self.subscribed(&collection, watch, result, now),
@@ -563,7 +569,7 @@ fn asked(id: Option<Box<RawValue>>, what: What) -> Asked {
             Way::Alone
         }
     };
-    Asked { id, way, what }
+    Asked { id, way, what, kinds: None }
 }
 
 fn quietly(chat: String) -> Asked {

@@ -25,7 +25,7 @@ impl LiveData {
 impl Talk {
     pub(in crate::live_data) fn new() -> Self {
         let now = Instant::now();
-        let switches = Switches { typed_values: false.into() };
+        let switches = Switches { typed_values: false.into(), ..Switches::default() };
         Self { session: LiveData::new(Arc::new(switches), now), now, open: Vec::new() }
     }
 

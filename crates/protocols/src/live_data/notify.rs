@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use tidewire_engine::query::Record;
+use tidewire_engine::schema::{Kinds, KnownKinds};
 use tidewire_engine::{Change, ChangeBatch, ChangeKind, Notice, Selection, Timestamp};
 
 use super::spell::{self, Format};
-use super::typed::{self, Values, put_json};
+use super::typed::{self, Manner, Values, put_json};
 use super::{pack, wire};
 use crate::frame::Frame;
 
@@ -71,6 +72,8 @@ struct Run {
 /// A run that grows.
 struct Growing {
     variant: Variant,
+    /// What the members of the records mean.
+    kinds: Option<Arc<Kinds>>,
     kind: ChangeKind,
     count: usize,
     ids: Vec<u8>,
@@ -80,9 +83,10 @@ struct Growing {
 }
 
 impl Growing {
-    fn new(variant: Variant, kind: ChangeKind) -> Self {
+    fn new(variant: Variant, kind: ChangeKind, kinds: Option<Arc<Kinds>>) -> Self {
         Self {
             variant,
+            kinds,
             kind,
             count: 0,
             ids: Vec::new(),
@@ -98,10 +102,11 @@ impl Growing {
 
     fn push(&mut self, change: &Change) {
         let variant = self.variant;
+        let manner = Manner::new(variant.values, self.kinds.as_deref());
         put_part(&mut self.ids, variant.format, |out| put_json(out, &change.id.0));
         if let Some(body) = &change.after {
             put_part(&mut self.records, variant.format, |out| {
-                typed::put(out, &change.id.0, body, change.expires_at, variant.values);
+                typed::put(out, &change.id.0, body, change.expires_at, manner);
             });
         }
         self.cover(1, change.at, change.offset.0, change.offset.0);
@@ -276,18 +281,24 @@ fn event(kind: ChangeKind) -> &'static str {
 }
 
 /// The runs of a batch, made once for all connections that read it in the same way.
-fn runs(batch: &ChangeBatch, selection: &Selection, variant: Variant) -> Arc<Vec<Run>> {
-    batch.spelled(variant.number(), selection, || spell_runs(batch, selection, variant))
+fn runs(batch: &ChangeBatch, selection: &Selection, variant: Variant, known: &KnownKinds) -> Arc<Vec<Run>> {
+    let kinds = || known.of(&batch.collection);
+    batch.spelled(variant.number(), selection, || spell_runs(batch, selection, variant, &kinds()))
 }
 
-fn spell_runs(batch: &ChangeBatch, selection: &Selection, variant: Variant) -> Vec<Run> {
+fn spell_runs(
+    batch: &ChangeBatch,
+    selection: &Selection,
+    variant: Variant,
+    kinds: &Option<Arc<Kinds>>,
+) -> Vec<Run> {
     let mut done = Vec::new();
     let mut growing: Option<Growing> = None;
     for change in batch.selected(selection) {
         if let Some(full) = growing.take_if(|run| !run.takes(change.kind, 0)) {
             done.push(full.finish(&batch.collection));
         }
-        growing.get_or_insert_with(|| Growing::new(variant, change.kind)).push(change);
+        growing.get_or_insert_with(|| Growing::new(variant, change.kind, kinds.clone())).push(change);
     }
     if let Some(mut last) = growing {
         // What was not selected is covered too: who resumes need not read it again.
@@ -301,10 +312,10 @@ fn spell_runs(batch: &ChangeBatch, selection: &Selection, variant: Variant) -> V
 pub(super) fn payloads(
     batch: &ChangeBatch,
     selection: &Selection,
-    values: Values,
+    (values, known): (Values, &KnownKinds),
     mut put: impl FnMut(&[u8], u64),
 ) {
-    for run in runs(batch, selection, Variant { format: Format::Json, values }).iter() {
+    for run in runs(batch, selection, Variant { format: Format::Json, values }, known).iter() {
         let message = match &run.frame {
             Frame::Text(message) => message,
             Frame::Binary(_) | Frame::Close { .. } => continue,
@@ -328,10 +339,10 @@ impl Waiting {
         }
     }
 
-    fn bytes(&self) -> usize {
+    fn bytes(&self, known: &KnownKinds) -> usize {
         match self {
             Self::Changes { batch, selection, variant } => {
-                runs(batch, selection, *variant).iter().map(|run| run.frame.len()).sum()
+                runs(batch, selection, *variant, known).iter().map(|run| run.frame.len()).sum()
             }
             Self::Frames { frames, .. } => frames.iter().map(Frame::len).sum(),
         }
@@ -348,12 +359,21 @@ pub(super) struct Notifications {
     not_before: Option<Instant>,
     window: Instant,
     sent: usize,
+    known: Arc<KnownKinds>,
 }
 
 impl Notifications {
     /// Nothing was said yet.
-    pub(super) fn new(now: Instant) -> Self {
-        Self { waiting: Vec::new(), waiting_bytes: 0, since: None, not_before: None, window: now, sent: 0 }
+    pub(super) fn new(now: Instant, known: Arc<KnownKinds>) -> Self {
+        Self {
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            since: None,
+            not_before: None,
+            window: now,
+            sent: 0,
+            known,
+        }
     }
 
     /// A subscription was confirmed.
@@ -365,7 +385,7 @@ impl Notifications {
     /// offset would otherwise take it for an answer to that.
     pub(super) fn unsubscribed(&mut self, collection: &str) {
         self.waiting.retain(|waiting| waiting.collection() != collection);
-        self.waiting_bytes = self.waiting.iter().map(Waiting::bytes).sum();
+        self.waiting_bytes = self.waiting.iter().map(|waiting| waiting.bytes(&self.known)).sum();
         if self.waiting.is_empty() {
             self.since = None;
         }
@@ -381,7 +401,9 @@ impl Notifications {
                 self.frames(collection, vec![frame], now, out);
             }
             Notice::Snapshot { collection, records, last } => {
-                self.frames(collection, snapshot(collection, records, *last, variant), now, out);
+                let kinds = self.known.of(collection);
+                let frames = snapshot(collection, records, *last, variant, kinds.as_deref());
+                self.frames(collection, frames, now, out);
             }
             Notice::Schema { collection, version, primary_key } => {
                 let changed = wire::SchemaChanged {
@@ -405,7 +427,7 @@ impl Notifications {
     ) {
         self.open_window(now);
         if self.may_speak(now) {
-            let runs = runs(batch, selection, variant);
+            let runs = runs(batch, selection, variant, &self.known);
             if self.sent + runs.len() <= BURST {
                 self.sent += runs.len();
                 out.extend(runs.iter().map(|run| run.frame.clone()));
@@ -439,7 +461,7 @@ impl Notifications {
 
     fn wait(&mut self, waiting: Waiting, now: Instant) {
         self.since.get_or_insert(now);
-        self.waiting_bytes += waiting.bytes();
+        self.waiting_bytes += waiting.bytes(&self.known);
         self.waiting.push(waiting);
     }
 
@@ -473,12 +495,12 @@ impl Notifications {
                     merging.entry(key).or_default().push((batch, selection, variant));
                 }
                 Waiting::Frames { frames, .. } => {
-                    write_all(&mut merging, out);
+                    write_all(&mut merging, &self.known, out);
                     out.extend(frames);
                 }
             }
         }
-        write_all(&mut merging, out);
+        write_all(&mut merging, &self.known, out);
         self.waiting = Vec::new();
         self.waiting_bytes = 0;
         self.since = None;
@@ -491,26 +513,26 @@ impl Notifications {
 /// Batches of one collection, in order.
 type Merging = Vec<(Arc<ChangeBatch>, Selection, Variant)>;
 
-fn write_all(merging: &mut IndexMap<Arc<str>, Merging>, out: &mut Vec<Frame>) {
+fn write_all(merging: &mut IndexMap<Arc<str>, Merging>, known: &KnownKinds, out: &mut Vec<Frame>) {
     for (collection, batches) in merging.drain(..) {
-        write_merged(&collection, &batches, out);
+        write_merged(&collection, &batches, known, out);
     }
 }
 
-fn write_merged(collection: &str, batches: &Merging, out: &mut Vec<Frame>) {
+fn write_merged(collection: &str, batches: &Merging, known: &KnownKinds, out: &mut Vec<Frame>) {
     let runs: Vec<Arc<Vec<Run>>> =
-        batches.iter().map(|(batch, selection, variant)| runs(batch, selection, *variant)).collect();
+        batches.iter().map(|(batch, selection, variant)| runs(batch, selection, *variant, known)).collect();
     let Some((_, _, variant)) = batches.last() else { return };
     let runs: Vec<&Run> = runs.iter().flat_map(|runs| runs.iter()).collect();
     let groups = grouped(&runs);
     if groups.len() > MERGED_FRAMES {
-        return write_records(collection, batches, *variant, out);
+        return write_records(collection, batches, *variant, known.of(collection), out);
     }
     for group in groups {
         match group {
             [alone] => out.push(alone.frame.clone()),
             several => {
-                let mut merged = Growing::new(*variant, several[0].kind);
+                let mut merged = Growing::new(*variant, several[0].kind, None); // written already
                 several.iter().for_each(|run| merged.append(run));
                 out.push(merged.frame(collection));
             }
@@ -538,7 +560,13 @@ fn grouped<'a, 'b>(runs: &'b [&'a Run]) -> Vec<&'b [&'a Run]> {
 
 /// What became of each record: at most one frame a kind, or as many as their size needs. Only the last one says
 /// offsets, because only with it everything up to there was told.
-fn write_records(collection: &str, batches: &Merging, variant: Variant, out: &mut Vec<Frame>) {
+fn write_records(
+    collection: &str,
+    batches: &Merging,
+    variant: Variant,
+    kinds: Option<Arc<Kinds>>,
+    out: &mut Vec<Frame>,
+) {
     let mut net: IndexMap<&str, (bool, &Change)> = IndexMap::new();
     let changes = batches.iter().flat_map(|(batch, selection, _)| batch.selected(selection));
     for change in changes {
@@ -552,7 +580,7 @@ fn write_records(collection: &str, batches: &Merging, variant: Variant, out: &mu
             if let Some(full) = one.take_if(|run| !run.takes(kind, 0)) {
                 growing.push(full);
             }
-            one.get_or_insert_with(|| Growing::new(variant, kind)).push(change);
+            one.get_or_insert_with(|| Growing::new(variant, kind, kinds.clone())).push(change);
         }
         growing.extend(one);
     }
@@ -574,11 +602,17 @@ fn net_kind(existed: bool, change: &Change) -> ChangeKind {
 }
 
 /// Records after a gap, in frames of bounded size.
-fn snapshot(collection: &str, records: &[Record], last: bool, variant: Variant) -> Vec<Frame> {
+fn snapshot(
+    collection: &str,
+    records: &[Record],
+    last: bool,
+    variant: Variant,
+    kinds: Option<&Kinds>,
+) -> Vec<Frame> {
     let mut pieces: Vec<Vec<u8>> = vec![Vec::new()];
     for record in records {
         let mut written = Vec::new();
-        typed::put_record(&mut written, record, variant.values);
+        typed::put_record(&mut written, record, Manner::new(variant.values, kinds));
         match pieces.last_mut() {
             Some(piece) if piece.is_empty() => *piece = written,
             Some(piece) if piece.len() + written.len() < FRAME_BYTES => {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidewire_engine::query::Body;
+use tidewire_engine::schema::KnownKinds;
 use tidewire_engine::{Offset, RecordId};
 
 use super::super::codec::tests::{read, record};
@@ -55,7 +56,7 @@ struct Reader {
 impl Reader {
     fn new(variant: Variant) -> Self {
         let now = Instant::now();
-        Self { notifications: Notifications::new(now), now, variant }
+        Self { notifications: Notifications::new(now, Arc::default()), now, variant }
     }
 
     fn hear(&mut self, notice: &Notice) -> Vec<Value> {
@@ -169,7 +170,7 @@ fn what_is_not_selected_is_covered_by_the_last_frame() {
 #[test]
 fn a_batch_is_spelled_once_for_all_who_read_alike() {
     let batch = batch(0, "i1");
-    let of = |variant| runs(&batch, &Selection::All, variant);
+    let of = |variant| runs(&batch, &Selection::All, variant, &KnownKinds::default());
     assert!(Arc::ptr_eq(&of(JSON), &of(JSON)));
     let variants: std::collections::BTreeSet<u32> = [Format::Json, Format::MessagePack]
         .into_iter()
@@ -246,7 +247,12 @@ fn frames_are_of_bounded_size() {
     };
     let batch = Arc::new(ChangeBatch::new("c".into(), (1..=10).map(large).collect()));
     let mut out = Vec::new();
-    Notifications::new(Instant::now()).notice(&notice(&batch), JSON, Instant::now(), &mut out);
+    Notifications::new(Instant::now(), Arc::default()).notice(
+        &notice(&batch),
+        JSON,
+        Instant::now(),
+        &mut out,
+    );
     assert!(out.len() >= 4 && out.iter().all(|frame| frame.len() < 2 * FRAME_BYTES), "{}", out.len());
     let snapshot = Notice::Snapshot {
         collection: "c".into(),

@@ -8,7 +8,7 @@ use tidewire_engine::query::{Hit, RecordTexts};
 use tidewire_engine::schema::Schema;
 use tidewire_engine::{Code, Error, Result};
 
-use super::typed::{Values, put_json, put_record, put_text};
+use super::typed::{Manner, put_json, put_record, put_text};
 use super::{pack, wire};
 use crate::frame::Frame;
 
@@ -110,15 +110,17 @@ pub fn put_list<T>(
 }
 
 /// Records as an array.
-pub fn put_records(out: &mut Vec<u8>, records: &RecordTexts, values: Values) {
-    put_list(out, records.iter(), |out, record| put_text(out, record, values));
+pub fn put_records<'a>(out: &mut Vec<u8>, records: &RecordTexts, manner: impl Into<Manner<'a>>) {
+    let manner = manner.into();
+    put_list(out, records.iter(), |out, record| put_text(out, record, manner));
 }
 
 /// What a search found.
-pub fn put_hits(out: &mut Vec<u8>, hits: &[Hit], values: Values) {
+pub fn put_hits<'a>(out: &mut Vec<u8>, hits: &[Hit], manner: impl Into<Manner<'a>>) {
+    let manner = manner.into();
     put_list(out, hits, |out, hit| {
         out.extend_from_slice(b"{\"record\":");
-        put_record(out, &hit.record, values);
+        put_record(out, &hit.record, manner);
         out.extend_from_slice(b",\"score\":");
         put_json(out, &hit.score);
         out.extend_from_slice(b",\"matched_fields\":");

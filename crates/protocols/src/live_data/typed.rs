@@ -1,7 +1,8 @@
 //! Records as clients read them: with typed values or plain.
 //!
 //! With typed values, each member but `id` and `ttl` is `{"type", "value"}`; what lies within a value is plain. The
-//! types are those that JSON shows, and `DateTime` for RFC 3339 text with an offset.
+//! type is what the collection's schema says. Where it says nothing, it is what JSON shows, and `DateTime` for RFC 3339
+//! text with an offset.
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewire_engine::Timestamp;
 use tidewire_engine::query::{Body, Record, RecordText};
+use tidewire_engine::schema::{FieldKind, Kinds};
 
 /// How members are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,20 +22,63 @@ pub enum Values {
     Plain,
 }
 
+/// How members are written, and what the schema says of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    values: Values,
+    kinds: Option<&'a Kinds>,
+}
+
+impl<'a> Manner<'a> {
+    /// With the kinds of the collection that the members are of.
+    pub fn new(values: Values, kinds: Option<&'a Kinds>) -> Self {
+        Self { values, kinds }
+    }
+
+    /// What a member means.
+    fn kind(self, name: &str) -> FieldKind {
+        self.kinds.map_or(FieldKind::Any, |kinds| kinds.get(name))
+    }
+
+    /// The same for a name as JSON text.
+    fn kind_of_raw(self, name: &str) -> FieldKind {
+        match self.kinds {
+            Some(_) if name.contains('\\') => {
+                serde_json::from_str::<String>(name).map_or(FieldKind::Any, |name| self.kind(&name))
+            }
+            Some(_) => self.kind(name.trim_matches('"')),
+            None => FieldKind::Any,
+        }
+    }
+}
+
+impl From<Values> for Manner<'static> {
+    fn from(values: Values) -> Self {
+        Self { values, kinds: None }
+    }
+}
+
 /// Writes a record behind what is there.
-pub fn put_record(out: &mut Vec<u8>, record: &Record, values: Values) {
-    put(out, &record.id.0, &record.body, record.expires_at, values);
+pub fn put_record<'a>(out: &mut Vec<u8>, record: &Record, manner: impl Into<Manner<'a>>) {
+    put(out, &record.id.0, &record.body, record.expires_at, manner);
 }
 
 /// The same from its parts.
-pub fn put(out: &mut Vec<u8>, id: &str, body: &Body, expires_at: Option<Timestamp>, values: Values) {
+pub fn put<'a>(
+    out: &mut Vec<u8>,
+    id: &str,
+    body: &Body,
+    expires_at: Option<Timestamp>,
+    manner: impl Into<Manner<'a>>,
+) {
+    let manner = manner.into();
     out.extend_from_slice(b"{\"id\":");
     put_json(out, id);
     for (name, value) in body.iter().filter(|(name, _)| is_own(name, expires_at)) {
         out.push(b',');
         put_json(out, name);
         out.push(b':');
-        put_value(out, value, values);
+        put_member(out, value, manner.values, manner.kind(name));
     }
     put_end(out, expires_at);
 }
@@ -47,13 +92,14 @@ fn put_end(out: &mut Vec<u8>, expires_at: Option<Timestamp>) {
 }
 
 /// Writes a record whose members are text, as [`put`] would. The text is only looked into where something of it changes.
-pub fn put_text(out: &mut Vec<u8>, record: RecordText<'_>, values: Values) {
+pub fn put_text<'a>(out: &mut Vec<u8>, record: RecordText<'_>, manner: impl Into<Manner<'a>>) {
+    let manner = manner.into();
     out.extend_from_slice(b"{\"id\":");
     put_json(out, record.id);
-    if values == Values::Plain && !has_taken_name(record.members) {
+    if manner.values == Values::Plain && !has_taken_name(record.members) {
         put_inside(out, record.members);
     } else {
-        let members = Members { out: &mut *out, expires_at: record.expires_at, values };
+        let members = Members { out: &mut *out, expires_at: record.expires_at, manner };
         let mut text = serde_json::Deserializer::from_str(record.members);
         members.deserialize(&mut text).expect("the store has objects only");
     }
@@ -78,7 +124,7 @@ fn put_inside(out: &mut Vec<u8>, object: &str) {
 struct Members<'o> {
     out: &'o mut Vec<u8>,
     expires_at: Option<Timestamp>,
-    values: Values,
+    manner: Manner<'o>,
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
@@ -103,7 +149,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                 self.out.push(b',');
                 self.out.extend_from_slice(name.as_bytes());
                 self.out.push(b':');
-                put_raw(self.out, value, self.values);
+                put_raw(self.out, value, self.manner.values, self.manner.kind_of_raw(name));
             }
         }
         Ok(())
@@ -111,12 +157,12 @@ impl<'de> Visitor<'de> for Members<'_> {
 }
 
 /// Writes a value, JSON as `serde_json` writes it, as [`put_value`] would.
-fn put_raw(out: &mut Vec<u8>, value: &str, values: Values) {
+fn put_raw(out: &mut Vec<u8>, value: &str, values: Values, kind: FieldKind) {
     match values {
         Values::Plain => out.extend_from_slice(value.as_bytes()),
         Values::Typed => {
             out.extend_from_slice(b"{\"type\":\"");
-            out.extend_from_slice(type_of_raw(value).as_bytes());
+            out.extend_from_slice(meant(kind, type_of_raw(value)).as_bytes());
             out.extend_from_slice(b"\",\"value\":");
             out.extend_from_slice(value.as_bytes());
             out.push(b'}');
@@ -146,11 +192,15 @@ fn is_own(name: &str, expires_at: Option<Timestamp>) -> bool {
 
 /// Writes a member's value behind what is there.
 pub fn put_value(out: &mut Vec<u8>, value: &Value, values: Values) {
+    put_member(out, value, values, FieldKind::Any);
+}
+
+fn put_member(out: &mut Vec<u8>, value: &Value, values: Values, kind: FieldKind) {
     match values {
         Values::Plain => put_json(out, value),
         Values::Typed => {
             out.extend_from_slice(b"{\"type\":\"");
-            out.extend_from_slice(type_of(value).as_bytes());
+            out.extend_from_slice(meant(kind, type_of(value)).as_bytes());
             out.extend_from_slice(b"\",\"value\":");
             put_json(out, value);
             out.push(b'}');
@@ -170,6 +220,24 @@ pub fn type_of(value: &Value) -> &'static str {
         Value::Array(_) => "Array",
         Value::Object(_) => "Object",
     }
+}
+
+/// The name of the type that is meant, where JSON shows `shown`. A value that its schema would not take today, because
+/// it was there before, is what it looks like.
+fn meant(kind: FieldKind, shown: &'static str) -> &'static str {
+    let is_text = matches!(shown, "String" | "DateTime");
+    let is_number = matches!(shown, "Integer" | "Float");
+    let fits = match kind {
+        FieldKind::Any => false,
+        FieldKind::String | FieldKind::DateTime | FieldKind::Uuid => is_text,
+        FieldKind::Decimal => is_text || is_number,
+        FieldKind::Integer | FieldKind::Float | FieldKind::Number => is_number,
+        FieldKind::Boolean | FieldKind::Object | FieldKind::Array => false, // as it is shown
+        FieldKind::Set | FieldKind::Vector => shown == "Array",
+        FieldKind::Duration => is_text || matches!(shown, "Object" | "Array"),
+        FieldKind::Binary | FieldKind::Bytes => is_text || shown == "Array",
+    };
+    if fits { kind.name() } else { shown }
 }
 
 /// Whether a text is a moment with an offset. Most texts are told apart by a look at three characters.
@@ -248,11 +316,36 @@ mod tests {
         assert_eq!(written(body, None, Values::Plain), json!({"id": "r1", "ttl": "1h", "a": 1}));
     }
 
+    #[test]
+    fn a_schema_says_what_is_meant_where_the_value_fits() {
+        let kinds =
+            Kinds::from([("v", FieldKind::Vector), ("t", FieldKind::String), ("d\"", FieldKind::Decimal)]);
+        let body = json!({"v": [1.0], "t": "2026-01-02T03:04:05Z", "d\"": "1.5", "x": [1.0]});
+        let mut out = Vec::new();
+        put(&mut out, "r1", body.as_object().unwrap(), None, Manner::new(Values::Typed, Some(&kinds)));
+        let written: Value = serde_json::from_slice(&out).unwrap();
+        let types = ["v", "t", "d\"", "x"].map(|name| written[name]["type"].as_str().unwrap());
+        assert_eq!(types, ["Vector", "String", "Decimal", "Array"]);
+        for (kind, shown) in
+            [(FieldKind::Vector, "String"), (FieldKind::Uuid, "Null"), (FieldKind::Set, "Object")]
+        {
+            assert_eq!(meant(kind, shown), shown);
+        }
+    }
+
     proptest! {
         #[test]
-        fn text_is_written_as_members_are(body in body(), expires in any::<bool>(), typed in any::<bool>()) {
+        fn text_is_written_as_members_are(
+            body in body(),
+            expires in any::<bool>(),
+            typed in any::<bool>(),
+            meant in prop::sample::select(FieldKind::ALL.to_vec()),
+        ) {
             let expires_at = expires.then_some(Timestamp(1_234_567));
             let values = if typed { Values::Typed } else { Values::Plain };
+            let name = body.keys().next().cloned().unwrap_or_default();
+            let kinds = Kinds::from([(name.as_str(), meant.0)]);
+            let values = Manner::new(values, Some(&kinds));
             let (mut by_members, mut by_text) = (Vec::new(), Vec::new());
             put(&mut by_members, "r\"1", &body, expires_at, values);
             let members = serde_json::to_string(&body).unwrap();

@@ -567,7 +567,8 @@ impl Store for Sqlite {
         let work = move |c: &Connection, news: &mut Vec<News>| {
             let version = collections::drop(c, &schemas, &name)?;
             let (collection, last_offset) = (name.clone(), collections::last_offset(c, &name)?);
-            news.push(News::Schema { collection, version, primary_key: "id".to_owned(), last_offset });
+            let primary_key = "id".to_owned();
+            news.push(News::Schema { collection, version, primary_key, kinds: None, last_offset });
             Ok(())
         };
         self.records.writer.call(work).await

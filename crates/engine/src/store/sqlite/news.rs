@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::change::ChangeBatch;
 use crate::id::Offset;
-use crate::schema::Schema;
+use crate::schema::{Kinds, Schema};
 use crate::store::{Change, Committed, Listener};
 
 /// What one command or a round of chores did.
@@ -15,7 +15,13 @@ pub(super) enum News {
     /// Changes, of any collections.
     Changes(Vec<Change>),
     /// A schema, and the last offset of the collection's log.
-    Schema { collection: String, version: u64, primary_key: String, last_offset: Offset },
+    Schema {
+        collection: String,
+        version: u64,
+        primary_key: String,
+        kinds: Option<Kinds>,
+        last_offset: Offset,
+    },
 }
 
 impl News {
@@ -23,7 +29,7 @@ impl News {
     pub(super) fn schema(collection: &str, schema: &Schema, last_offset: Offset) -> Self {
         let Schema { version, primary_key, .. } = schema;
         let (collection, primary_key) = (collection.to_owned(), primary_key.clone());
-        Self::Schema { collection, version: *version, primary_key, last_offset }
+        Self::Schema { collection, version: *version, primary_key, kinds: Kinds::of(schema), last_offset }
     }
 }
 
@@ -82,13 +88,14 @@ fn gather(news: Vec<News>) -> Vec<Committed> {
             News::Changes(changes) => {
                 changes.into_iter().for_each(|change| add(&mut pieces, &mut open, change))
             }
-            News::Schema { collection, version, primary_key, last_offset } => {
+            News::Schema { collection, version, primary_key, kinds, last_offset } => {
                 open.remove(&collection);
                 let (collection, primary_key) = (collection.into(), primary_key.into());
                 pieces.push(Piece::Schema(Committed::Schema {
                     collection,
                     version,
                     primary_key,
+                    kinds: kinds.map(Arc::new),
                     last_offset,
                 }));
             }

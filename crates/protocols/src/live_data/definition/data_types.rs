@@ -268,7 +268,7 @@ pub(super) fn shared() -> Vec<TypeDef> {
     vec![
         TypeDef::alias(
             "Record",
-            "An object with any members. `id` is its key, `ttl` its time to live: written as seconds or as `30s`, `5m`, `1h`, `1d`, read as the moment when it expires. `ttl_update_on_access` makes reading it start the time anew. With typed values, all members but `id` and `ttl` are read as `{\"type\", \"value\"}`",
+            "An object with any members. `id` is its key, `ttl` its time to live: written as seconds or as `30s`, `5m`, `1h`, `1d`, read as the moment when it expires. `ttl_update_on_access` makes reading it start the time anew. With typed values, all members but `id` and `ttl` are read as `{\"type\", \"value\"}`. The type is what the collection's schema says; where it says nothing, it is what JSON shows, and `DateTime` for RFC 3339 text with an offset",
             Type::Json,
         ),
         TypeDef::alias(

@@ -98,7 +98,7 @@ fn snippet(source: &Source) -> Value {
 }
 
 /// How the answer is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Way {
     Whole(Style),
     Stream,
@@ -329,7 +329,7 @@ impl Talk {
         out: &mut Vec<u8>,
     ) -> Result<Next> {
         let (message_id, took) = (event.to.to_string(), milliseconds(event, run));
-        match self.way {
+        match &self.way {
             Way::Whole(style) => {
                 let response = wire::ChatResponse {
                     chat_id: self.id.map_or_else(String::new, |id| id.to_string()),

@@ -389,19 +389,19 @@ fn tool_use(tool: &ToolUse) -> wire::ToolCallRecord {
 }
 
 impl Style {
-    fn report(self, info: ChatInfo) -> Result<Answer> {
+    fn report(&self, info: ChatInfo) -> Result<Answer> {
         let mut out = b"{\"session\":".to_vec();
         typed::put(&mut out, &info.chat.to_string(), &session(&info), None, self.values);
         out.extend_from_slice(format!(",\"message_count\":{}}}", info.message_count).as_bytes());
         self.answer(out)
     }
 
-    fn put_message(self, out: &mut Vec<u8>, chat: ChatId, message: &ChatMessage) {
+    fn put_message(&self, out: &mut Vec<u8>, chat: ChatId, message: &ChatMessage) {
         typed::put(out, &message.seq.to_string(), &body(chat, message), None, self.values);
     }
 
     fn messages(
-        self,
+        &self,
         chat: ChatId,
         messages: &[ChatMessage],
         total: u64,

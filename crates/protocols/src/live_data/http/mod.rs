@@ -19,14 +19,16 @@ mod subscribe;
 mod tests;
 mod tools;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tidewire_engine::schema::Kinds;
 use tidewire_engine::{Code, Command, Error, Event, Identity, Reply, Result};
 
 use super::pack;
 use super::spell::{Format, MAX_MESSAGE};
-use super::typed::{Values, put_json};
+use super::typed::{Manner, Values, put_json};
 use crate::session::Switches;
 
 pub use routes::{Method, ROUTES, Route};
@@ -140,19 +142,26 @@ impl Request<'_> {
 }
 
 /// How an answer is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Style {
     format: Format,
     values: Values,
+    /// What the members mean of the collection that the request names.
+    kinds: Option<Arc<Kinds>>,
 }
 
 impl Style {
     fn of(request: &Request<'_>) -> Self {
-        Self { format: request.accept, values: request.values() }
+        let kinds = request.switches.kinds.of(&request.param("collection"));
+        Self { format: request.accept, values: request.values(), kinds }
+    }
+
+    fn manner(&self) -> Manner<'_> {
+        Manner::new(self.values, self.kinds.as_deref())
     }
 
     /// An answer with this JSON.
-    fn answer(self, json: Vec<u8>) -> Result<Answer> {
+    fn answer(&self, json: Vec<u8>) -> Result<Answer> {
         if json.len() > MAX_MESSAGE {
             let limit = MAX_MESSAGE >> 20;
             return Err(Error::new(
@@ -168,7 +177,7 @@ impl Style {
     }
 
     /// An answer with this value.
-    fn json<T: serde::Serialize>(self, value: &T) -> Result<Answer> {
+    fn json<T: serde::Serialize>(&self, value: &T) -> Result<Answer> {
         let mut json = Vec::new();
         put_json(&mut json, value);
         self.answer(json)

@@ -25,9 +25,9 @@ pub(super) fn as_on_socket(request: &Request<'_>, message: ClientMessage) -> Sta
 
 impl Style {
     /// What the socket puts into `data`.
-    pub(super) fn data(self, about: About, reply: Reply) -> Result<Answer> {
+    pub(super) fn data(&self, about: About, reply: Reply) -> Result<Answer> {
         let mut out = Vec::with_capacity(256);
-        ask::data(about, reply)?.put(&mut out, self.values);
+        ask::data(about, reply)?.put(&mut out, self.manner());
         self.answer(out)
     }
 }
@@ -77,11 +77,11 @@ fn edit(request: &Request<'_>, edit: Edit, projection: Projection) -> Started {
 
 impl Style {
     /// The record that an edit left.
-    fn edited(self, reply: Reply, projection: &Projection) -> Result<Answer> {
+    fn edited(&self, reply: Reply, projection: &Projection) -> Result<Answer> {
         let mut record = ask::edited(reply)?;
         projection.apply(&mut record.body);
         let mut out = Vec::with_capacity(256);
-        typed::put_record(&mut out, &record, self.values);
+        typed::put_record(&mut out, &record, self.manner());
         self.answer(out)
     }
 }

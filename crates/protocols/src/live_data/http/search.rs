@@ -31,10 +31,10 @@ pub(super) fn search(request: &Request<'_>) -> Started {
 }
 
 impl Style {
-    fn hits(self, hits: &[Hit], took: std::time::Duration) -> Result<Answer> {
+    fn hits(&self, hits: &[Hit], took: std::time::Duration) -> Result<Answer> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(b"{\"results\":");
-        spell::put_hits(&mut out, hits, self.values);
+        spell::put_hits(&mut out, hits, self.manner());
         let (total, took) = (hits.len(), took.as_millis());
         out.extend_from_slice(format!(",\"total\":{total},\"execution_time_ms\":{took}}}").as_bytes());
         self.answer(out)

@@ -1,13 +1,15 @@
 //! Changes of a collection as server-sent events.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 use tidewire_engine::query::Filter;
+use tidewire_engine::schema::KnownKinds;
 use tidewire_engine::{Command, Detail, Error, Event, Notice, Offset, RecordId, Reply, Result};
 
 use super::{Call, Next, Request, Started, sse};
-use crate::live_data::typed::{Values, put_record};
+use crate::live_data::typed::{Manner, Values, put_record};
 use crate::live_data::{ask, notify, spell, wire};
 
 /// A connection has one watch.
@@ -24,6 +26,7 @@ pub(super) fn subscribe(request: &Request<'_>) -> Started {
         filter: filter(request)?,
         after: after.map(Offset),
         values: request.values(),
+        kinds: Arc::clone(&request.switches.kinds),
         early: Some(Vec::new()),
     }))
 }
@@ -62,6 +65,7 @@ struct Subscription {
     filter: Option<Filter>,
     after: Option<Offset>,
     values: Values,
+    kinds: Arc<KnownKinds>,
     /// What happened before the watch was confirmed.
     early: Option<Vec<u8>>,
 }
@@ -112,7 +116,7 @@ impl Subscription {
     fn notice(&self, notice: &Notice, out: &mut Vec<u8>) {
         match notice {
             Notice::Changes { batch, selection } => {
-                notify::payloads(batch, selection, self.values, |payload, offset| {
+                notify::payloads(batch, selection, (self.values, &self.kinds), |payload, offset| {
                     sse::put(out, Some("mutation"), Some(offset), |out| out.extend_from_slice(payload));
                 });
             }
@@ -132,7 +136,9 @@ impl Subscription {
                 out.extend_from_slice(b"{\"collection\":");
                 super::put_json(out, &**collection);
                 out.extend_from_slice(b",\"records\":");
-                spell::put_list(out, records, |out, record| put_record(out, record, self.values));
+                let kinds = self.kinds.of(collection);
+                let manner = Manner::new(self.values, kinds.as_deref());
+                spell::put_list(out, records, |out, record| put_record(out, record, manner));
                 out.extend_from_slice(format!(",\"last\":{last}}}").as_bytes());
             }),
         }

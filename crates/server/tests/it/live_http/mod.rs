@@ -8,6 +8,7 @@ mod models;
 mod records;
 mod search;
 mod streams;
+mod types;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
