@@ -11,6 +11,11 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program whose output is read")]
 
+#[path = "measure/chats.rs"]
+mod chats;
+#[path = "measure/process.rs"]
+mod process;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,16 +27,15 @@ use tidewire_engine::agent::graph::assistant::{Means, agent};
 use tidewire_engine::agent::run_loop::Limits;
 use tidewire_engine::agent::{Agents, SharedRecords, ToolSet};
 use tidewire_engine::collections::Desk;
-use tidewire_engine::command::WhileRunning;
 use tidewire_engine::edit::Edit;
 use tidewire_engine::event::Usage;
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::{Model, ModelEvent, ModelStream, Models, Request, StopReason};
 use tidewire_engine::store::sqlite::{Settings as Folder, Sqlite};
-use tidewire_engine::{
-    AgentEvent, ChatBody, ChatRef, Command, Connection, Engine, Identity, LocalBus, Parts, Position,
-    RecordId, Result, Seq, Settings,
-};
+use tidewire_engine::{AgentEvent, ChatBody, Engine, Identity, LocalBus, Parts, RecordId, Result, Settings};
+
+use chats::{follow, listen, send};
+use process::{cpu_time, resident};
 
 /// Runs for the measurement of memory.
 const IN_FLIGHT: usize = 1_000;
@@ -139,7 +143,7 @@ async fn measure_tokens(engine: &Arc<Engine>, runs: usize, born: Instant) {
     for number in 0..runs {
         let (engine, connection) = (Arc::clone(engine), follow(engine, number).await);
         readers.push(tokio::spawn(async move {
-            send(&engine, &connection, number).await;
+            send(&engine, &connection, number, QUESTION).await;
             listen(&connection, born).await
         }));
     }
@@ -155,32 +159,13 @@ async fn measure_tokens(engine: &Arc<Engine>, runs: usize, born: Instant) {
     println!("  CPU per token, retrieval included: {:.1} µs", cpu.as_secs_f64() * 1e6 / delays.len() as f64);
 }
 
-/// Reads to the end of the run. Gives how long each token was under way, in microseconds.
-async fn listen(connection: &Connection, born: Instant) -> Vec<u64> {
-    let (mut events, mut delays) = (Vec::new(), Vec::new());
-    loop {
-        connection.next(&mut events).await;
-        let now = u64::try_from(born.elapsed().as_micros()).unwrap_or(u64::MAX);
-        for event in events.drain(..).filter_map(tidewire_engine::Event::into_chat) {
-            let ChatBody::Run { event, .. } = &event.body else { continue };
-            if let AgentEvent::TextDelta { text } = event {
-                let said = text.split_ascii_whitespace().filter_map(|at| at.parse::<u64>().ok());
-                delays.extend(said.map(|at| now.saturating_sub(at)));
-            }
-            if event.is_end() {
-                return delays;
-            }
-        }
-    }
-}
-
 /// Waits until each of the runs says something, and looks at the memory then.
 async fn measure_memory(engine: &Arc<Engine>) {
     let before = resident();
     let mut connections = Vec::with_capacity(IN_FLIGHT);
     for number in 0..IN_FLIGHT {
         let connection = follow(engine, number).await;
-        send(engine, &connection, number).await;
+        send(engine, &connection, number, QUESTION).await;
         connections.push(connection);
     }
     let mut events = Vec::new();
@@ -199,40 +184,4 @@ async fn measure_memory(engine: &Arc<Engine>) {
 
 fn is_text(body: &ChatBody) -> bool {
     matches!(body, ChatBody::Run { event: AgentEvent::TextDelta { .. }, .. })
-}
-
-fn session(number: usize) -> ChatRef {
-    ChatRef::Session(format!("session-{number}").parse().expect("it is a session id"))
-}
-
-async fn follow(engine: &Arc<Engine>, number: usize) -> Connection {
-    let connection = engine.connect(Identity::local());
-    let after = Some(Position { epoch: None, seq: Seq::START });
-    let follow = Command::FollowChat { chat: session(number), after };
-    engine.execute(&connection, follow).await.expect("it follows");
-    connection
-}
-
-async fn send(engine: &Engine, connection: &Connection, number: usize) {
-    let send = Command::SendMessage {
-        chat: session(number),
-        message_id: None,
-        content: QUESTION.into(),
-        while_running: WhileRunning::Reject,
-        options: Default::default(),
-    };
-    engine.execute(connection, send).await.expect("the message is accepted");
-}
-
-/// What all threads have used of the processors (Linux).
-fn cpu_time() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let used = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-    Duration::from_nanos(used.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
-}
-
-/// What the process holds in memory, in bytes (Linux).
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
 }

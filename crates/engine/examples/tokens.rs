@@ -12,21 +12,25 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program whose output is read")]
 
+#[path = "measure/chats.rs"]
+mod chats;
+#[path = "measure/process.rs"]
+mod process;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tidewire_engine::agent::{Agent, Agents, Events, Turn};
-use tidewire_engine::command::WhileRunning;
 use tidewire_engine::event::{Answer, Usage};
 use tidewire_engine::id::SystemClock;
 use tidewire_engine::model::Models;
 use tidewire_engine::model::scripted::ScriptedModel;
 use tidewire_engine::store::sqlite::{Settings as Folder, Sqlite};
-use tidewire_engine::{
-    AgentEvent, ChatBody, ChatRef, Command, Connection, Engine, Identity, LocalBus, Parts, Position, Seq,
-    Settings,
-};
+use tidewire_engine::{AgentEvent, Engine, LocalBus, Parts, Settings};
+
+use chats::{follow, listen, send};
+use process::{cpu_time, resident};
 
 /// Connections for the measurement of idle ones.
 const IDLE: usize = 10_000;
@@ -100,7 +104,7 @@ async fn measure_tokens(engine: &Arc<Engine>, chats: usize, tokens: usize, born:
         .map(|(connection, number)| {
             let engine = Arc::clone(engine);
             tokio::spawn(async move {
-                send(&engine, &connection, number).await;
+                send(&engine, &connection, number, "hello").await;
                 listen(&connection, born).await
             })
         })
@@ -127,25 +131,6 @@ async fn measure_tokens(engine: &Arc<Engine>, chats: usize, tokens: usize, born:
     println!("  from the agent to the listener: {} µs p50, {} µs p99", at(50), at(99));
 }
 
-/// Reads to the end of the run. Gives how long each token was under way, in microseconds.
-async fn listen(connection: &Connection, born: Instant) -> Vec<u64> {
-    let (mut events, mut delays) = (Vec::new(), Vec::new());
-    loop {
-        connection.next(&mut events).await;
-        let now = u64::try_from(born.elapsed().as_micros()).unwrap_or(u64::MAX);
-        for event in events.drain(..).filter_map(tidewire_engine::Event::into_chat) {
-            let ChatBody::Run { event, .. } = &event.body else { continue };
-            if let AgentEvent::TextDelta { text } = event {
-                let said = text.split_ascii_whitespace().filter_map(|at| at.parse::<u64>().ok());
-                delays.extend(said.map(|at| now.saturating_sub(at)));
-            }
-            if event.is_end() {
-                return delays;
-            }
-        }
-    }
-}
-
 async fn measure_idle(engine: &Arc<Engine>) {
     let before = resident();
     let mut connections = Vec::with_capacity(IDLE);
@@ -154,40 +139,4 @@ async fn measure_idle(engine: &Arc<Engine>) {
     }
     let grown = resident().saturating_sub(before);
     println!("{IDLE} idle connections, each with its chat: {} bytes each", grown / connections.len());
-}
-
-fn session(number: usize) -> ChatRef {
-    ChatRef::Session(format!("session-{number}").parse().expect("it is a session id"))
-}
-
-async fn follow(engine: &Arc<Engine>, number: usize) -> Connection {
-    let connection = engine.connect(Identity::local());
-    let after = Some(Position { epoch: None, seq: Seq::START });
-    let follow = Command::FollowChat { chat: session(number), after };
-    engine.execute(&connection, follow).await.expect("it follows");
-    connection
-}
-
-async fn send(engine: &Engine, connection: &Connection, number: usize) {
-    let send = Command::SendMessage {
-        chat: session(number),
-        message_id: None,
-        content: "hello".into(),
-        while_running: WhileRunning::Reject,
-        options: Default::default(),
-    };
-    engine.execute(connection, send).await.expect("the message is accepted");
-}
-
-/// What all threads have used of the processors (Linux).
-fn cpu_time() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let used = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-    Duration::from_nanos(used.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
-}
-
-/// What the process holds in memory, in bytes (Linux).
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
 }

@@ -11,6 +11,9 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program whose output is read")]
 
+#[path = "measure/process.rs"]
+mod process;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,8 @@ use tidewire_engine::store::sqlite::{Settings as Folder, Sqlite};
 use tidewire_engine::{
     Command, Connection, Engine, Event, Identity, LocalBus, Notice, Offset, Parts, RecordId, Settings,
 };
+
+use process::{cpu_time, resident};
 
 /// Nobody talks here.
 struct Silent;
@@ -169,17 +174,4 @@ async fn measure_stalled(engine: &Arc<Engine>, listeners: usize) {
         idle.saturating_sub(before) / listeners.max(1),
         full.saturating_sub(idle) / listeners.max(1)
     );
-}
-
-/// What all threads have used of the processors (Linux).
-fn cpu_time() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let used = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
-    Duration::from_nanos(used.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
-}
-
-/// What the process holds in memory, in bytes (Linux).
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
 }

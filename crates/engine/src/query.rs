@@ -3,6 +3,7 @@
 //! Plain data: the collections desk checks who may ask, the store turns it into parameterised SQL, tools build it
 //! from a model's arguments.
 
+mod cost;
 mod texts;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::id::{Offset, RecordId, Timestamp};
 use crate::schema::Metric;
 
+pub(crate) use cost::{Cost, MAX_COMPARISONS, MAX_DEPTH, deeper, too_deep};
 pub use texts::{RecordText, RecordTexts};
 
 /// A record's members, in the order in which they were written.

@@ -117,6 +117,19 @@ pub enum RestMethod {
 }
 
 impl RestMethod {
+    /// As it stands in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+        }
+    }
+
     /// Whether repeating the request does no harm.
     pub fn is_idempotent(self) -> bool {
         match self {

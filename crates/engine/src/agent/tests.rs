@@ -30,7 +30,7 @@ fn explorer(model: ScriptedModel) -> Explorer {
 }
 
 /// Runs a turn to its end.
-async fn events(explorer: &Explorer, turn: Turn) -> Vec<AgentEvent> {
+async fn events(agent: &impl Agent, turn: Turn) -> Vec<AgentEvent> {
     let (sender, mut receiver) = events::queue(1);
     let read = async {
         let mut events = Vec::new();
@@ -39,7 +39,7 @@ async fn events(explorer: &Explorer, turn: Turn) -> Vec<AgentEvent> {
         }
         events
     };
-    let ((), events) = tokio::join!(explorer.run(turn, sender), read);
+    let ((), events) = tokio::join!(agent.run(turn, sender), read);
     check_grammar(&events);
     events
 }

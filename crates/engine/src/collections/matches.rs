@@ -10,13 +10,8 @@ use serde_json::{Number, Value};
 
 use crate::error::{Detail, Error, Result};
 use crate::id::RecordId;
-use crate::query::{Body, Filter, Operator};
+use crate::query::{Body, Cost, Filter, MAX_COMPARISONS, MAX_DEPTH, Operator, deeper};
 use crate::store::path;
-
-/// The store's limits; a filter that one refuses is refused by the other.
-const MAX_DEPTH: usize = 32;
-const MAX_COMPARISONS: usize = 256;
-const MAX_VALUES: usize = 10_000;
 
 /// A filter that was understood once, to be held against many records.
 #[derive(Debug)]
@@ -104,8 +99,7 @@ enum Found<'a> {
 impl Matcher {
     /// Understands a filter. Fails as the store does where the filter says what cannot be asked, or is too large.
     pub fn new(filter: &Filter) -> Result<Self> {
-        let mut budget = Budget { comparisons: MAX_COMPARISONS, values: MAX_VALUES };
-        test(filter, MAX_DEPTH, &mut budget).map(Self)
+        test(filter, MAX_DEPTH, &mut Cost::default()).map(Self)
     }
 
     /// Whether a record fits.
@@ -114,41 +108,16 @@ impl Matcher {
     }
 }
 
-/// What a filter may still cost.
-struct Budget {
-    comparisons: usize,
-    values: usize,
-}
-
-impl Budget {
-    fn spend(&mut self, values: usize) -> Result<()> {
-        let left = (self.comparisons.checked_sub(1), self.values.checked_sub(values));
-        let (Some(comparisons), Some(values)) = left else {
-            return Err(Error::invalid(format!(
-                "a filter has at most {MAX_COMPARISONS} comparisons and {MAX_VALUES} values; split it"
-            )));
-        };
-        *self = Self { comparisons, values };
-        Ok(())
-    }
-}
-
-fn test(filter: &Filter, depth: usize, budget: &mut Budget) -> Result<Test> {
-    let depth = depth
-        .checked_sub(1)
-        .ok_or_else(|| Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep")))?;
-    let values = match filter {
-        Filter::Compare { value: Value::Array(list), .. } => list.len(),
-        Filter::Compare { .. } | Filter::And(_) | Filter::Or(_) | Filter::Not(_) => 1,
-    };
-    budget.spend(values)?;
+fn test(filter: &Filter, depth: usize, cost: &mut Cost) -> Result<Test> {
+    let depth = deeper(depth)?;
+    cost.spend(filter)?;
     let mut each = |list: &[Filter]| -> Result<Vec<Test>> {
-        list.iter().map(|filter| test(filter, depth, budget)).collect()
+        list.iter().map(|filter| test(filter, depth, cost)).collect()
     };
     match filter {
         Filter::And(list) => each(list).map(Test::All),
         Filter::Or(list) => each(list).map(Test::Any),
-        Filter::Not(inner) => Ok(Test::Not(Box::new(test(inner, depth, budget)?))),
+        Filter::Not(inner) => Ok(Test::Not(Box::new(test(inner, depth, cost)?))),
         Filter::Compare { field, operator, value } => compare(field, *operator, value),
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     use serde_json::Value;
 
     use super::wire::{ClientMessage, ServerMessage};
-    use crate::transcript::{Line, parse};
+    use crate::transcript::{Line, filled, parse};
 
     fn examples(direction: schematic_define::MessageDirection) -> Vec<Value> {
         let definition = tidewire_definitions::live_data::definition();
@@ -91,19 +91,6 @@ mod tests {
         for example in examples(schematic_define::MessageDirection::ServerToClient) {
             let read = ServerMessage::decode(&example.to_string()).unwrap();
             check(&example, &read.message.unwrap().encode(read.id.as_deref()));
-        }
-    }
-
-    /// A written frame with its names filled, or nothing if only a part of it is written.
-    fn filled(frame: Value) -> Option<Value> {
-        match frame {
-            Value::String(name) if name.starts_with("$#") => Some(7.into()),
-            Value::Object(members) if members.contains_key("…") => None,
-            Value::Object(members) => {
-                members.into_iter().map(|(name, value)| Some((name, filled(value)?))).collect()
-            }
-            Value::Array(items) => items.into_iter().map(filled).collect(),
-            other => Some(other),
         }
     }
 

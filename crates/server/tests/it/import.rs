@@ -1,9 +1,8 @@
 //! `tidewire import` as a process: what it says, what it writes, and what a kill leaves behind.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -12,6 +11,8 @@ use tidewire_engine::id::Offset;
 use tidewire_engine::query::{Body, Filter, Query};
 use tidewire_engine::store::Store;
 use tidewire_engine::store::sqlite::{Settings, Sqlite};
+
+use crate::commands::{Serving, tidewire};
 
 /// A folder with a file to import and a place for the data.
 struct Place {
@@ -70,12 +71,6 @@ impl Place {
         });
         count.map_or(0, i64::unsigned_abs)
     }
-}
-
-fn tidewire() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
-    command.env_clear(); // no setting of this machine
-    command
 }
 
 /// A CSV file of eight columns. Rows whose numbers are in `bad` lack a cell.
@@ -229,36 +224,11 @@ async fn a_killed_import_goes_on_where_it_was() {
     check_exactly_once(12_000, [0, 5_999, 11_999], &[1, 6_000]).await;
 }
 
-/// A server on the place's data folder, killed when it is dropped.
-struct Serving(Child);
-
-impl Serving {
-    fn start(place: &Place) -> Self {
-        let mut child = tidewire()
-            .args(["serve", "--listen", "127.0.0.1:0", "--model", "scripted", "--data"])
-            .arg(place.data())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("http://")), "it says where it is");
-        Self(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 #[tokio::test]
 async fn an_import_goes_through_the_server_that_owns_the_folder() {
     let place = Place::new();
     let file = place.file("orders.csv", orders(9_000, &[77]));
-    let server = Serving::start(&place);
+    let server = Serving::start(&place.data());
     let killed = kill_at(&place, &file, 2_000);
     assert!(killed, "the importer was killed before its end");
     let said = place.imported(&file);

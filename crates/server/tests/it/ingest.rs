@@ -1,14 +1,15 @@
 //! `tidewire ingest` as a process: what it reads, what it says of what it cannot read, and what it leaves alone.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tidewire_engine::query::{Body, Query};
 use tidewire_engine::store::Store;
 use tidewire_engine::store::sqlite::{Settings, Sqlite};
+
+use crate::commands::{Serving, tidewire};
 
 /// A folder with documents and a place for the data.
 pub(crate) struct Place {
@@ -58,12 +59,6 @@ impl Place {
         store.close().await.unwrap();
         records.into_iter().map(|record| record.body).collect()
     }
-}
-
-fn tidewire() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewire"));
-    command.env_clear(); // no setting of this machine
-    command
 }
 
 /// A PDF with a page for each content stream; `more` goes into its trailer.
@@ -264,7 +259,7 @@ async fn an_ingest_that_is_killed_leaves_whole_documents_and_the_next_one_the_re
 async fn documents_go_through_the_server_that_owns_the_folder() {
     let place = Place::new();
     place.file("a.md", "# A\n\nOne.\n");
-    let server = Serving::start(&place);
+    let server = Serving::start(&place.data());
     assert!(place.ingested().contains("1 passages written"));
     assert!(place.ingested().contains("1 unchanged"));
     drop(server);
@@ -281,29 +276,4 @@ fn what_is_missing_is_said() {
     command.args(["ingest", "/nonexistent.md", "--words-only", "--data"]).arg(place.data());
     let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
     assert!(said.contains("/nonexistent.md cannot be read") && said.contains("check the path"), "{said}");
-}
-
-/// A server on the place's data folder, killed when it is dropped.
-struct Serving(Child);
-
-impl Serving {
-    fn start(place: &Place) -> Self {
-        let mut child = tidewire()
-            .args(["serve", "--listen", "127.0.0.1:0", "--model", "scripted", "--data"])
-            .arg(place.data())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("http://")), "it says where it is");
-        Self(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
 }

@@ -8,6 +8,7 @@ mod binary;
 mod chat_client;
 mod chat_service;
 mod client;
+mod commands;
 mod conformance;
 mod crash;
 mod cuts;

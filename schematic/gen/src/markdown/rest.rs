@@ -1,8 +1,6 @@
 //! The part of a page that is about HTTP.
 
-use schematic_define::{
-    ApiRequest, ApiResponse, Endpoint, FormField, ParamPlace, RestApi, RestMethod, StreamFormat,
-};
+use schematic_define::{ApiRequest, ApiResponse, Endpoint, FormField, ParamPlace, RestApi, StreamFormat};
 
 use super::{Page, code, link, phrases};
 
@@ -18,7 +16,7 @@ pub(super) fn write(page: &mut Page, api: &RestApi) {
 
 fn endpoint(page: &mut Page, endpoint: &Endpoint) {
     page.heading(3, &endpoint.id);
-    page.line(&format!("\n{}", code(&format!("{} {}", method(endpoint.method), endpoint.path))));
+    page.line(&format!("\n{}", code(&format!("{} {}", endpoint.method.name(), endpoint.path))));
     page.paragraph(&endpoint.description);
     page.table(
         ["parameter", "in", "type", "", ""],
@@ -35,18 +33,6 @@ fn endpoint(page: &mut Page, endpoint: &Endpoint) {
     );
     let request = endpoint.request.as_ref().map(|request| format!("Sends {}", self::request(request)));
     page.list(request.into_iter().chain(responses(&endpoint.response)));
-}
-
-fn method(method: RestMethod) -> &'static str {
-    match method {
-        RestMethod::Get => "GET",
-        RestMethod::Post => "POST",
-        RestMethod::Put => "PUT",
-        RestMethod::Patch => "PATCH",
-        RestMethod::Delete => "DELETE",
-        RestMethod::Head => "HEAD",
-        RestMethod::Options => "OPTIONS",
-    }
 }
 
 fn place(place: ParamPlace) -> &'static str {

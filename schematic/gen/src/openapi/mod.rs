@@ -7,9 +7,7 @@ mod bodies;
 
 use std::collections::BTreeMap;
 
-use schematic_define::{
-    AuthStrategy, Definition, Endpoint, ParamPlace, ParamType, Problem, RestApi, RestMethod,
-};
+use schematic_define::{AuthStrategy, Definition, Endpoint, ParamPlace, ParamType, Problem, RestApi};
 use serde_json::{Value, json};
 
 use crate::File;
@@ -106,22 +104,9 @@ fn paths(api: &Api, rest: &RestApi) -> Value {
     let mut paths = serde_json::Map::new();
     for endpoint in &rest.endpoints {
         let item = paths.entry(endpoint.path.clone()).or_insert_with(|| json!({}));
-        item[method(endpoint.method)] = operation(api, rest, endpoint);
+        item[endpoint.method.name().to_lowercase()] = operation(api, rest, endpoint);
     }
     Value::Object(paths)
-}
-
-/// The name of the operation in a path item.
-fn method(method: RestMethod) -> &'static str {
-    match method {
-        RestMethod::Get => "get",
-        RestMethod::Post => "post",
-        RestMethod::Put => "put",
-        RestMethod::Patch => "patch",
-        RestMethod::Delete => "delete",
-        RestMethod::Head => "head",
-        RestMethod::Options => "options",
-    }
 }
 
 fn operation(api: &Api, rest: &RestApi, endpoint: &Endpoint) -> Value {

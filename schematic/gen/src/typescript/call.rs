@@ -1,6 +1,6 @@
 //! Writes the HTTP call that gives the address of a connection: the request as data, and what it is filled with.
 
-use schematic_define::{AuthWay, Definition, Endpoint as RestEndpoint, ParamPlace, ParamType, RestMethod};
+use schematic_define::{AuthWay, Definition, Endpoint as RestEndpoint, ParamPlace, ParamType};
 
 use super::policy;
 use super::writer::{key, list, names, quoted};
@@ -31,7 +31,7 @@ pub(super) fn specification(definition: &Definition, id: &str) -> Option<String>
     let api = definition.rest.as_ref()?;
     let endpoint = api.endpoints.iter().find(|endpoint| endpoint.id == id)?;
     let mut parts = vec![
-        format!("method: {}", quoted(method(endpoint.method))),
+        format!("method: {}", quoted(endpoint.method.name())),
         format!("baseUrl: {}", quoted(&api.base_url)),
         format!("path: {}", quoted(&endpoint.path)),
     ];
@@ -47,18 +47,6 @@ pub(super) fn specification(definition: &Definition, id: &str) -> Option<String>
     }
     parts.extend(policy::strategy(&api.auth).map(|way| format!("auth: {way}")));
     Some(format!("{{ {} }}", parts.join(", ")))
-}
-
-fn method(method: RestMethod) -> &'static str {
-    match method {
-        RestMethod::Get => "GET",
-        RestMethod::Post => "POST",
-        RestMethod::Put => "PUT",
-        RestMethod::Patch => "PATCH",
-        RestMethod::Delete => "DELETE",
-        RestMethod::Head => "HEAD",
-        RestMethod::Options => "OPTIONS",
-    }
 }
 
 /// What the call is filled with beside the connection's own parameters.

@@ -7,8 +7,7 @@ use std::collections::HashSet;
 
 use heck::ToLowerCamelCase;
 use schematic_define::{
-    ApiRequest, AuthStrategy, Definition, Pagination, ParamPlace, ParamType, Problem, RestMethod,
-    StreamFormat, Type,
+    ApiRequest, AuthStrategy, Definition, Pagination, ParamPlace, ParamType, Problem, StreamFormat, Type,
 };
 
 use super::types;
@@ -320,7 +319,7 @@ fn methods(out: &mut Writer, rest: &Rest, endpoint: &Endpoint) {
     let with_options = list([of(&arguments), options].into_iter().filter(|part| !part.is_empty()));
     let given = list(arguments.iter().map(|(name, _)| name.clone()));
     out.blank();
-    out.doc(&format!("{} (`{} {}`)", about(endpoint), verb(endpoint.define.method), endpoint.define.path));
+    out.doc(&format!("{} (`{} {}`)", about(endpoint), endpoint.define.method.name(), endpoint.define.path));
     let (prefix, result) = result(endpoint);
     out.block(format!("{prefix}{name}({with_options}): {result} {{"), "}", |out| {
         match &endpoint.pages {
@@ -388,18 +387,6 @@ fn argument(name: &str) -> String {
     if RESERVED.contains(&name.as_str()) { format!("{name}_") } else { name }
 }
 
-fn verb(method: RestMethod) -> &'static str {
-    match method {
-        RestMethod::Get => "GET",
-        RestMethod::Post => "POST",
-        RestMethod::Put => "PUT",
-        RestMethod::Patch => "PATCH",
-        RestMethod::Delete => "DELETE",
-        RestMethod::Head => "HEAD",
-        RestMethod::Options => "OPTIONS",
-    }
-}
-
 /// What stands before the name of a method, and what it returns.
 fn result(endpoint: &Endpoint) -> (&'static str, String) {
     match &endpoint.successes[..] {
@@ -413,7 +400,7 @@ fn result(endpoint: &Endpoint) -> (&'static str, String) {
 /// The request as a literal.
 fn call(out: &mut Writer, open: &str, rest: &Rest, endpoint: &Endpoint) {
     out.block(open, "};", |out| {
-        out.line(format!("method: {},", quoted(verb(endpoint.define.method))));
+        out.line(format!("method: {},", quoted(endpoint.define.method.name())));
         out.line(format!("path: {},", quoted(&endpoint.define.path)));
         let statuses: Vec<String> =
             endpoint.successes.iter().filter_map(|o| o.status).map(|status| status.to_string()).collect();

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::events as walk;
 use super::*;
 use crate::agent::graph::assistant::{Means, agent, graph};
 use crate::agent::graph::{Condition, END, Edge, Graph, GraphAgent, Node, Stage, State, Work};
@@ -40,21 +41,6 @@ fn means_over(model: Arc<dyn Model>, records: SharedRecords, tools: Vec<Arc<dyn 
 
 fn means(model: impl Model) -> Means {
     means_over(Arc::new(model), Arc::new(memory()), Vec::new())
-}
-
-/// Runs a turn to its end.
-async fn walk(agent: &GraphAgent, turn: Turn) -> Vec<AgentEvent> {
-    let (sender, mut receiver) = events::queue(1);
-    let read = async {
-        let mut events = Vec::new();
-        while let Some(event) = receiver.next().await {
-            events.push(event);
-        }
-        events
-    };
-    let ((), events) = tokio::join!(agent.run(turn, sender), read);
-    check_grammar(&events);
-    events
 }
 
 fn steps(events: &[AgentEvent]) -> Vec<&str> {

@@ -15,14 +15,11 @@ use serde_json::Value;
 use super::indexes;
 use crate::error::{Detail, Error, Result};
 use crate::id::Timestamp;
-use crate::query::{Filter, Operator, Query};
+use crate::query::{Cost, Filter, MAX_COMPARISONS, MAX_DEPTH, Operator, Query, deeper, too_deep};
 use crate::store::constraints::Rules;
 use crate::store::path;
 
-/// Limits that keep one filter from occupying a reader or leaving SQLite's own limits.
-const MAX_DEPTH: usize = 32;
-const MAX_COMPARISONS: usize = 256;
-const MAX_VALUES: usize = 10_000;
+/// How many members a query is sorted by at most.
 const MAX_SORTS: usize = 8;
 
 /// A statement and what is bound to it.
@@ -127,8 +124,7 @@ fn restrict(statement: &mut SelectStatement, scope: &Scope, filter: Option<&Filt
     // The key is written out: a partial index is only recognised by a constant.
     statement.and_where(Expr::cust(format!("collection = {}", scope.key)));
     if let Some(filter) = filter {
-        let mut budget = Budget { comparisons: MAX_COMPARISONS, values: MAX_VALUES };
-        statement.and_where(condition(filter, &scope.rules, MAX_DEPTH, &mut budget)?);
+        statement.and_where(condition(filter, &scope.rules, MAX_DEPTH, &mut Cost::default())?);
     }
     statement.and_where(Expr::cust_with_values("(expires_at IS NULL OR expires_at > ?)", [scope.now.0]));
     Ok(())
@@ -171,11 +167,6 @@ fn inner(filter: &Filter) -> &[Filter] {
     }
 }
 
-fn too_deep() -> Error {
-    Error::invalid(format!("a filter is at most {MAX_DEPTH} levels deep; make it flatter"))
-        .with(Detail::Field("filter".into()))
-}
-
 /// Whether what fits has values of one type in a field.
 fn is_of_one_type(filter: &Filter, name: &str) -> bool {
     use Operator::{Eq, Gt, Gte, Lt, Lte};
@@ -188,43 +179,17 @@ fn is_of_one_type(filter: &Filter, name: &str) -> bool {
     }
 }
 
-/// What a filter may still cost.
-struct Budget {
-    comparisons: usize,
-    values: usize,
-}
-
-impl Budget {
-    fn spend(&mut self, values: usize) -> Result<()> {
-        let left = (self.comparisons.checked_sub(1), self.values.checked_sub(values));
-        let (Some(comparisons), Some(values)) = left else {
-            return Err(Error::invalid(format!(
-                "a filter has at most {MAX_COMPARISONS} comparisons and {MAX_VALUES} values; split it"
-            )));
-        };
-        *self = Self { comparisons, values };
-        Ok(())
-    }
-}
-
-fn condition(filter: &Filter, rules: &Rules, depth: usize, budget: &mut Budget) -> Result<Expr> {
-    let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-    budget.spend(values_of(filter))?;
+fn condition(filter: &Filter, rules: &Rules, depth: usize, cost: &mut Cost) -> Result<Expr> {
+    let depth = deeper(depth)?;
+    cost.spend(filter)?;
     match filter {
-        Filter::And(list) => all_of(Cond::all(), "1", list, rules, depth, budget),
-        Filter::Or(list) => all_of(Cond::any(), "0", list, rules, depth, budget),
-        Filter::Not(inner) => Ok(not(condition(inner, rules, depth, budget)?)),
+        Filter::And(list) => all_of(Cond::all(), "1", list, rules, depth, cost),
+        Filter::Or(list) => all_of(Cond::any(), "0", list, rules, depth, cost),
+        Filter::Not(inner) => Ok(not(condition(inner, rules, depth, cost)?)),
         Filter::Compare { field, operator, value } => {
             let field = Field::parse(field, rules)?;
             compare(&field, *operator, value)
         }
-    }
-}
-
-fn values_of(filter: &Filter) -> usize {
-    match filter {
-        Filter::Compare { value: Value::Array(list), .. } => list.len(),
-        Filter::Compare { .. } | Filter::And(_) | Filter::Or(_) | Filter::Not(_) => 1,
     }
 }
 
@@ -234,14 +199,14 @@ fn all_of(
     list: &[Filter],
     rules: &Rules,
     depth: usize,
-    budget: &mut Budget,
+    cost: &mut Cost,
 ) -> Result<Expr> {
     if list.is_empty() {
         return Ok(Expr::cust(empty));
     }
     let mut cond = cond;
     for filter in list {
-        cond = cond.add(condition(filter, rules, depth, budget)?);
+        cond = cond.add(condition(filter, rules, depth, cost)?);
     }
     Ok(Expr::cust_with_expr("(?)", Expr::from(cond)))
 }

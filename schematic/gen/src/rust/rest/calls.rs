@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
-use schematic_define::{ApiRequest, Pagination, ParamPlace, ParamType, RestMethod, Type};
+use schematic_define::{ApiRequest, Pagination, ParamPlace, ParamType, Type};
 
 use super::{answers, doc, param_type};
 use crate::names::rust_ident;
@@ -88,21 +88,8 @@ pub(super) fn method(rest: &Rest, endpoint: &Endpoint) -> TokenStream {
 
 fn about(endpoint: &Endpoint) -> TokenStream {
     let first = doc(&endpoint.define.description, &format!("The endpoint `{}`", endpoint.define.id));
-    let line = doc(&format!("`{} {}`", verb(endpoint.define.method), endpoint.define.path), "");
+    let line = doc(&format!("`{} {}`", endpoint.define.method.name(), endpoint.define.path), "");
     quote!(#first #[doc = ""] #line)
-}
-
-fn verb(method: RestMethod) -> Ident {
-    let name = match method {
-        RestMethod::Get => "GET",
-        RestMethod::Post => "POST",
-        RestMethod::Put => "PUT",
-        RestMethod::Patch => "PATCH",
-        RestMethod::Delete => "DELETE",
-        RestMethod::Head => "HEAD",
-        RestMethod::Options => "OPTIONS",
-    };
-    format_ident!("{name}")
 }
 
 /// What the caller gives: the path's parameters, the others, the body.
@@ -165,7 +152,7 @@ fn given(endpoint: &Endpoint) -> Vec<TokenStream> {
 
 /// The request.
 fn call(endpoint: &Endpoint) -> TokenStream {
-    let (verb, template) = (verb(endpoint.define.method), &endpoint.define.path);
+    let (verb, template) = (format_ident!("{}", endpoint.define.method.name()), &endpoint.define.path);
     let statuses: Vec<TokenStream> = endpoint.successes.iter().filter_map(|o| o.status).map(number).collect();
     let accepts = (!statuses.is_empty()).then(|| quote!(.accepts(&[#(#statuses),*])));
     let headers = endpoint.headers.iter().map(|(name, value)| quote!(.header(#name, Some(#value))));
