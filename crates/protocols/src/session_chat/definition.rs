@@ -14,6 +14,7 @@ pub fn definition() -> Definition {
         .with_types(server_types())
         .with_types(past_types())
         .with_types(shared_types())
+        .with_types(page_types())
         .with_messages(client_messages())
         .with_messages(server_messages())
         .with_policy(policy())
@@ -168,6 +169,11 @@ fn timestamp() -> Field {
 }
 
 fn server_types() -> Vec<TypeDef> {
+    [answer_types(), session_types()].concat()
+}
+
+/// What every client knows.
+fn answer_types() -> Vec<TypeDef> {
     vec![
         TypeDef::record(
             "User",
@@ -223,6 +229,12 @@ fn server_types() -> Vec<TypeDef> {
         ),
         TypeDef::record("Error", "Something that did not work", error_fields()),
         TypeDef::record("Ping", "A question for a sign of life", vec![]),
+    ]
+}
+
+/// What clients are told that ask for more.
+fn session_types() -> Vec<TypeDef> {
+    vec![
         TypeDef::record(
             "Ready",
             "Where the conversation stands",
@@ -443,6 +455,12 @@ fn shared_types() -> Vec<TypeDef> {
                 Field::required("output_tokens", Type::Unsigned).doc("Tokens written"),
             ],
         ),
+    ]
+}
+
+/// What the page shows beside an answer.
+fn page_types() -> Vec<TypeDef> {
+    vec![
         TypeDef::open_enum("CanvasAction", "What the page could do", ["switch_view", "new_analysis", "none"]),
         TypeDef::open_enum(
             "ViewType",
@@ -523,12 +541,18 @@ fn client_messages() -> Vec<MessageFacts> {
     ]
 }
 
+/// When the examples were said.
+const AT: &str = "2026-01-02T03:04:05.678Z";
+
 fn server_messages() -> Vec<MessageFacts> {
-    let at = "2026-01-02T03:04:05.678Z";
+    [answer_messages(), session_messages(), told_messages()].concat()
+}
+
+fn answer_messages() -> Vec<MessageFacts> {
     vec![
         MessageFacts::tag("User", "type", "user").example(
             "echo",
-            json!({"type": "user", "content": "Show me all tables", "message_id": "m-1", "run_id": "r-1", "seq": 1, "timestamp": at}),
+            json!({"type": "user", "content": "Show me all tables", "message_id": "m-1", "run_id": "r-1", "seq": 1, "timestamp": AT}),
         ),
         MessageFacts::tag("AgentPartial", "type", "agent_partial")
             .example("snapshot", json!({"type": "agent_partial", "content": "There are", "run_id": "r-1", "seq": 4}))
@@ -541,7 +565,7 @@ fn server_messages() -> Vec<MessageFacts> {
         MessageFacts::tag("Agent", "type", "agent")
             .example(
                 "answer",
-                json!({"type": "agent", "content": "There are two.", "diagram": null, "timestamp": at,
+                json!({"type": "agent", "content": "There are two.", "diagram": null, "timestamp": AT,
                        "status": "finished", "usage": {"input_tokens": 210, "output_tokens": 5}, "run_id": "r-1", "seq": 6}),
             )
             .example(
@@ -549,7 +573,7 @@ fn server_messages() -> Vec<MessageFacts> {
                 json!({"type": "agent", "content": "They are joined.", "diagram": "erDiagram",
                        "canvas_trigger": {"action": "switch_view", "view_type": "er_diagram", "reason": "relationships", "confidence": 0.85},
                        "metrics": {"total_tables": 2, "total_columns": 9, "facts_count": 1, "dimensions_count": 1, "relationships_count": 1},
-                       "timestamp": at, "status": "finished", "run_id": "r-2", "seq": 12}),
+                       "timestamp": AT, "status": "finished", "run_id": "r-2", "seq": 12}),
             ),
         MessageFacts::tag("Error", "type", "error")
             .example(
@@ -562,6 +586,11 @@ fn server_messages() -> Vec<MessageFacts> {
                        "retry_after_ms": 3000, "retryable": true, "message_id": "m-9"}),
             ),
         MessageFacts::tag("Ping", "type", "ping").example("ping", json!({"type": "ping"})),
+    ]
+}
+
+fn session_messages() -> Vec<MessageFacts> {
+    vec![
         MessageFacts::tag("Ready", "type", "ready").example(
             "ready",
             json!({"type": "ready", "session_id": "s-1", "chat_id": "chat-1", "epoch": 1, "last_seq": 17,
@@ -582,7 +611,7 @@ fn server_messages() -> Vec<MessageFacts> {
         ),
         MessageFacts::tag("Step", "type", "step").example(
             "a node of the graph",
-            json!({"type": "step", "name": "retrieve", "run_id": "r-5", "seq": 21, "timestamp": at}),
+            json!({"type": "step", "name": "retrieve", "run_id": "r-5", "seq": 21, "timestamp": AT}),
         ),
         MessageFacts::tag("Sources", "type", "sources").example(
             "one passage",
@@ -591,32 +620,37 @@ fn server_messages() -> Vec<MessageFacts> {
                  "collection": "documents", "record": "keys-00003", "section": "Keys › Revoking",
                  "passage": "Revoking closes what is open.", "highlights": [{"start": 0, "end": 29}]}]}),
         ),
+    ]
+}
+
+fn told_messages() -> Vec<MessageFacts> {
+    vec![
         MessageFacts::tag("Approval", "type", "approval")
             .example(
                 "asked",
                 json!({"type": "approval", "call_id": "call_1-8f3a20c4", "state": "requested", "tool_name": "git_commit",
                        "arguments": {"message": "Tidy"}, "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                       "expires_at": "2026-01-02T03:09:05.678Z", "run_id": "r-6", "seq": 31, "timestamp": at}),
+                       "expires_at": "2026-01-02T03:09:05.678Z", "run_id": "r-6", "seq": 31, "timestamp": AT}),
             )
             .example(
                 "decided",
                 json!({"type": "approval", "call_id": "call_1-8f3a20c4", "state": "approved", "by": "ann",
-                       "run_id": "r-6", "seq": 32, "timestamp": at}),
+                       "run_id": "r-6", "seq": 32, "timestamp": AT}),
             ),
         MessageFacts::tag("Message", "type", "message")
             .example(
                 "from another chat",
-                json!({"type": "message", "role": "user", "content": "Show me all tables", "seq": 1, "timestamp": at}),
+                json!({"type": "message", "role": "user", "content": "Show me all tables", "seq": 1, "timestamp": AT}),
             )
             .example(
                 "an answer with what it rests on",
-                json!({"type": "message", "role": "assistant", "content": "It is closed [1].", "seq": 2, "timestamp": at,
+                json!({"type": "message", "role": "assistant", "content": "It is closed [1].", "seq": 2, "timestamp": AT,
                        "status": "finished", "usage": {"input_tokens": 210, "output_tokens": 5},
-                       "steps": [{"name": "retrieve", "timestamp": at}],
+                       "steps": [{"name": "retrieve", "timestamp": AT}],
                        "tools": [{"call_id": "c-1", "tool_name": "list_tables", "arguments": {}, "content": "[]", "duration_ms": 12}],
                        "approvals": [{"call_id": "c-1", "state": "approved", "tool_name": "list_tables", "arguments": {},
                                       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                                      "by": "ann", "timestamp": at}],
+                                      "by": "ann", "timestamp": AT}],
                        "sources": [{"id": "documents/keys-00003", "title": "Keys", "source": "docs/guide/keys.md", "score": 0.91}]}),
             ),
         MessageFacts::tag("Deleted", "type", "deleted").example("gone", json!({"type": "deleted", "by": "ann"})),
