@@ -49,7 +49,8 @@ struct Watching {
     interest: Interest,
     watches: Vec<Watch>,
     at: At,
-    /// Grows when watches come and go, so that what was read for the earlier ones is known.
+    /// The topic's number of these watches: what is read for other ones, earlier ones of this connection among them, is
+    /// not for them.
     revision: u64,
     /// News of the schema that the client has not got yet.
     schema: Option<(u64, Arc<str>)>,
@@ -253,7 +254,7 @@ impl Watches {
         shared.join(interest.clone(), inbox);
         watching.interest = interest;
         watching.watches = watches;
-        watching.revision += 1;
+        watching.revision = shared.next_revision();
         watching.at = match (&watching.at, gap) {
             (_, Some(resume)) => At::snapshot(resume),
             // The pages that the client has may lack what the new watches want.

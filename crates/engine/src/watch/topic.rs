@@ -61,6 +61,8 @@ pub(crate) struct TopicState {
     /// The last offset that was put into the inboxes; `None` until somebody joins or something comes.
     pub(super) written: Option<Offset>,
     groups: Vec<Group>,
+    /// So often watches came and went.
+    revisions: u64,
 }
 
 /// Those who want the same.
@@ -162,6 +164,12 @@ impl Topic {
 }
 
 impl TopicState {
+    /// A number that no watches have had.
+    pub(super) fn next_revision(&mut self) -> u64 {
+        self.revisions += 1;
+        self.revisions
+    }
+
     /// Whether something came after this offset.
     pub(super) fn has_more(&self, after: Offset) -> bool {
         self.written.is_some_and(|written| written > after)

@@ -345,3 +345,25 @@ async fn who_takes_news_at_its_bell_shares_them_with_the_task() {
     rings.until(house.put("c", 4, json!({})).await).await;
     assert_eq!(rings.offsets, [2, 4], "without whom it rings for, the task is woken");
 }
+
+/// As a client does that had no room: the reading for its earlier watch is under way meanwhile.
+#[tokio::test]
+async fn what_is_read_for_a_watch_that_has_ended_is_not_for_the_next_one() {
+    let house = House::new(Settings { batch: 16, ..Settings::default() }).await;
+    for n in 0..60 {
+        house.put("c", n, json!({"n": n})).await;
+    }
+    let mut watcher = house.watcher();
+    watcher.watch(&house, 1, None, Some(30)).await;
+    let mut events = Vec::new();
+    {
+        let mut next = std::pin::pin!(watcher.connection.next(&mut events));
+        assert!(futures_util::poll!(next.as_mut()).is_pending(), "the log is being read");
+        watcher.unwatch(&house, None).await;
+        watcher.watch(&house, 1, None, Some(0)).await;
+        next.await;
+    }
+    events.into_iter().for_each(|event| watcher.hear(event));
+    watcher.until(Offset(60)).await;
+    assert_eq!(watcher.offsets, (1..=60).collect::<Vec<_>>());
+}
