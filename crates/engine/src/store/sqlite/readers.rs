@@ -7,14 +7,16 @@
 //! Small reads (a record by its key) share: those that came while one thread was at it are read together by that
 //! thread, in one transaction. A hundred askers then cost a few changes of threads, not a hundred.
 //!
-//! Reads that are surely short hold their answers while others wait, and tell several at once: each answer wakes its
-//! asker, which on a busy core takes it away from the reading thread.
+//! Reads that are mostly short wait until those who are about to ask have asked, and few threads read them one after the
+//! other. They hold their answers while others wait, and tell several at once: each answer wakes its asker, which on a busy
+//! core takes it away from the reading thread. One that may take long first lets another thread read what waits.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, InterruptHandle};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use super::failure;
@@ -40,36 +42,47 @@ struct Pool {
     /// So many connections are out.
     lent: usize,
     waiting: VecDeque<Read>,
+    /// Whether somebody is about to see to those that wait.
+    is_starting: bool,
     is_closed: bool,
 }
 
 /// A read that waits for a connection; it answers its asker itself, or leaves the answer to be told with others.
 type Read = Box<dyn FnOnce(&Connection, &mut Held) + Send>;
 
-/// So many answers are told at once.
+/// So many answers are told at once, and so many short reads are worth a thread.
 const TOGETHER: usize = 16;
+/// More threads than this would only take turns.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
 /// Answers that are about to be told.
-#[derive(Default)]
-pub(super) struct Held(Vec<Box<dyn FnOnce() + Send>>);
+pub(super) struct Held {
+    answers: Vec<Box<dyn FnOnce() + Send>>,
+    shared: Arc<Shared>,
+}
 
 impl Held {
-    /// Tells them. A read that may take long does so before it begins.
+    /// Tells them and leaves the reads that wait to another thread. A read that may take long does so before it begins.
     pub(super) fn tell(&mut self) {
-        self.0.drain(..).for_each(|answer| answer());
+        self.flush();
+        self.shared.spread();
     }
 
     fn put(&mut self, answer: impl FnOnce() + Send + 'static) {
-        self.0.push(Box::new(answer));
-        if self.0.len() == TOGETHER {
-            self.tell();
+        self.answers.push(Box::new(answer));
+        if self.answers.len() == TOGETHER {
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        self.answers.drain(..).for_each(|answer| answer());
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.tell();
+        self.flush();
     }
 }
 
@@ -104,7 +117,8 @@ impl std::fmt::Debug for Small {
 impl Readers {
     /// A pool of these connections.
     pub(super) fn new(connections: Vec<Connection>) -> Self {
-        let pool = Pool { idle: connections, lent: 0, waiting: VecDeque::new(), is_closed: false };
+        let waiting = VecDeque::new();
+        let pool = Pool { idle: connections, lent: 0, waiting, is_starting: false, is_closed: false };
         let shared = Shared { pool: Mutex::new(pool), returned: Notify::new() };
         Self { shared: Arc::new(shared), small: Arc::default() }
     }
@@ -140,7 +154,7 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let reading = Reading::default();
         let state = Arc::clone(&reading.0);
-        self.shared.ask(Box::new(move |connection, held| {
+        self.shared.ask_together(Box::new(move |connection, held| {
             if begin(&state, connection) {
                 let outcome = safely(|| in_transaction(connection, |connection| work(connection, held)));
                 *lock(&state) = State::Over;
@@ -187,6 +201,7 @@ impl Readers {
             if lock(&self.shared.pool).close() {
                 return;
             }
+            self.shared.spread();
             returned.await;
         }
     }
@@ -196,10 +211,11 @@ impl Pool {
     /// Takes no more reads. Whether all is done and closed.
     fn close(&mut self) -> bool {
         self.is_closed = true;
-        if self.lent == 0 {
+        let is_done = self.lent == 0 && self.waiting.is_empty();
+        if is_done {
             self.idle.clear();
         }
-        self.lent == 0
+        is_done
     }
 }
 
@@ -218,9 +234,64 @@ impl Shared {
             pool.lent += 1;
             connection
         };
+        self.lend(connection, read);
+        Ok(())
+    }
+
+    /// Puts a read behind those that wait, until those who are about to ask have done so.
+    fn ask_together(self: &Arc<Self>, read: Read) -> Result<()> {
+        let begin = {
+            let mut pool = lock(&self.pool);
+            if pool.is_closed {
+                return Err(failure::closed());
+            }
+            pool.waiting.push_back(read);
+            !std::mem::replace(&mut pool.is_starting, true)
+        };
+        if begin {
+            let start = Start(Arc::clone(self));
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                drop(start);
+            });
+        }
+        Ok(())
+    }
+
+    /// Lets another thread read what waits, if something does and a connection is idle.
+    fn spread(self: &Arc<Self>) {
+        let (connection, read) = {
+            let mut pool = lock(&self.pool);
+            if pool.waiting.is_empty() || pool.idle.is_empty() {
+                return;
+            }
+            pool.lent += 1;
+            (pool.idle.pop(), pool.waiting.pop_front())
+        };
+        if let (Some(connection), Some(read)) = (connection, read) {
+            self.lend(connection, read);
+        }
+    }
+
+    fn lend(self: &Arc<Self>, connection: Connection, read: Read) {
         let lent = Lent { connection: Some(connection), shared: Arc::clone(self) };
         tokio::task::spawn_blocking(move || lent.serve(read));
-        Ok(())
+    }
+}
+
+/// Its drop sees to the reads that wait: when it is their turn, or when the runtime of who asked first ends.
+struct Start(Arc<Shared>);
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        let count = {
+            let mut pool = lock(&self.0.pool);
+            pool.is_starting = false;
+            pool.waiting.len()
+        };
+        if Handle::try_current().is_ok() {
+            (0..count.div_ceil(TOGETHER).min(*CORES)).for_each(|_| self.0.spread());
+        }
     }
 }
 
@@ -321,7 +392,7 @@ struct Lent {
 impl Lent {
     /// Reads, and then what waits.
     fn serve(mut self, first: Read) {
-        let mut held = Held::default();
+        let mut held = Held { answers: Vec::new(), shared: Arc::clone(&self.shared) };
         let mut next = Some(first);
         while let Some(read) = next
             && let Some(connection) = &self.connection

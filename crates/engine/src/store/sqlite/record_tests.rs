@@ -71,6 +71,19 @@ async fn reads_that_wait_for_each_other_are_all_answered() {
 }
 
 #[tokio::test]
+async fn a_long_read_lets_others_read() {
+    let store = Sqlite::in_memory().unwrap();
+    let (say, hear) = std::sync::mpsc::channel();
+    let long = store.records.readers.short(move |_, held| {
+        held.tell();
+        hear.recv_timeout(Duration::from_secs(30)).map_err(Error::internal)
+    });
+    let short = store.records.readers.short(move |_, _| say.send(()).map_err(Error::internal));
+    let (long, short) = futures_util::future::join(long, short).await;
+    assert!(long.is_ok() && short.is_ok(), "{long:?} {short:?}");
+}
+
+#[tokio::test]
 async fn declared_indexes_are_used() {
     let store = Sqlite::in_memory().unwrap();
     let insert = |number: u64| {
