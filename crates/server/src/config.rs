@@ -139,7 +139,7 @@ pub struct Limits {
     pub body_seconds: u64,
     /// A client that takes nothing for so many seconds while something waits for it is cut off.
     pub stall_seconds: u64,
-    /// How many seconds an answer has to begin, then between two signs of life.
+    /// How many seconds an answer has to begin; twice as long may pass between two signs of life.
     pub answer_seconds: u64,
     /// How many seconds a tool has.
     pub tool_seconds: u64,

@@ -307,17 +307,21 @@ fn summary(sum: &Sum, collection: &str, time: Duration) {
     let Outcome { written, kept, removed } = sum.outcome;
     let count = |number: usize| HumanCount(number as u64);
     say(format_args!(
-        "{collection}: {} documents, {} passages written ({} embedded), {} unchanged, {} removed, in {:.1} s",
-        count(sum.documents),
-        count(written),
+        "{collection}: {}, {} written ({} embedded), {} unchanged, {} removed, in {:.1} s",
+        many(sum.documents, "document"),
+        many(written, "passage"),
         count(sum.embedded),
         count(kept),
         count(removed),
         time.as_secs_f64()
     ));
     if sum.failed > 0 {
-        say(format_args!("{} files were left out", count(sum.failed)));
+        say(format_args!("{} left out", many(sum.failed, "file")));
     }
+}
+
+fn many(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", HumanCount(number as u64), if number == 1 { "" } else { "s" })
 }
 
 /// The bar: bytes of files that are done.

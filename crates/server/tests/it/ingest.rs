@@ -198,7 +198,7 @@ async fn files_that_cannot_be_read_are_named_and_the_others_go_on() {
         let line = said.lines().find(|line| line.contains(name)).unwrap_or_default();
         assert!(line.contains(why), "{name}: {said}");
     }
-    assert!(String::from_utf8(output.stdout).unwrap().contains("5 files were left out"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("5 files left out"));
     assert_eq!(place.passages().await.len(), 1);
 }
 
