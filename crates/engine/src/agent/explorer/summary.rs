@@ -81,7 +81,10 @@ pub async fn suggestions(records: &dyn Records, identity: &Identity) -> Result<V
         format!("How are {} related to {}?", spoken_table(fact), spoken_table(dimension))
     });
     let collections = records.collections(identity).await?;
-    let collection = collections.iter().find(|info| !catalog::COLLECTIONS.contains(&info.name.as_str()));
+    let documents = records.documents(identity).await?;
+    // The records of documents are passages: their number would be the wrong answer.
+    let is_own = |name: &String| !catalog::COLLECTIONS.contains(&name.as_str()) && !documents.contains(name);
+    let collection = collections.iter().find(|info| is_own(&info.name));
     let counting = collection.map(|info| format!("How many {} are there?", spoken_name(&info.name)));
     let others = tables.iter().filter(|table| related.is_none_or(|(fact, _)| fact != *table));
     let keys = |table: &Table| edges.iter().filter(|edge| edge.from_table == table.full_name).count();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::agent::explorer::{self, catalog};
+use crate::agent::retrieval::DOCUMENTS;
 use crate::event::{CanvasTrigger, CanvasView};
 use crate::identity::{Grant, Grants};
 use crate::model::NameKind;
@@ -251,6 +252,10 @@ async fn suggestions_are_questions_about_what_is_loaded() {
     ];
     assert_eq!(explorer::suggestions(&demo, &local).await.unwrap(), expected);
     assert_eq!(explorer::suggestions(&with_orders(), &local).await.unwrap()[2], "How many orders are there?");
+    let documented = Memory::of(demo::entries());
+    documented.put(DOCUMENTS, "a.md-00000", json!({"text": "A passage."}).as_object().unwrap().clone());
+    let suggested = explorer::suggestions(&documented, &local).await.unwrap();
+    assert_eq!(suggested, expected, "passages are not counted");
     assert!(explorer::suggestions(&Memory::default(), &local).await.unwrap().is_empty());
     let summary = explorer::summary(&demo, &local).await.unwrap();
     assert_eq!((summary.tables.len(), summary.metrics.total_tables), (92, 92));
