@@ -165,7 +165,7 @@ async fn a_changed_document_replaces_its_passages_and_others_are_left_alone() {
     assert!(place.ingested().contains("3 passages written"));
     assert!(place.ingested().contains("0 passages written (0 embedded), 3 unchanged, 0 removed"));
     place.file("a.md", "# A\n\nNew.\n");
-    assert!(place.ingested().contains("1 passages written (0 embedded), 1 unchanged, 1 removed"));
+    assert!(place.ingested().contains("1 passage written (0 embedded), 1 unchanged, 1 removed"));
     let passages = place.passages().await;
     let texts: Vec<_> = passages.iter().map(|passage| text(passage, "text")).collect();
     assert_eq!(texts, ["New.", "Three."]);
@@ -260,7 +260,7 @@ async fn documents_go_through_the_server_that_owns_the_folder() {
     let place = Place::new();
     place.file("a.md", "# A\n\nOne.\n");
     let server = Serving::start(&place.data());
-    assert!(place.ingested().contains("1 passages written"));
+    assert!(place.ingested().contains("1 passage written"));
     assert!(place.ingested().contains("1 unchanged"));
     drop(server);
     assert_eq!(place.passages().await.len(), 1);
