@@ -160,6 +160,8 @@ const COMMON: &[&str] = &[
 pub(super) struct Terms {
     words: Vec<String>,
     stems: Vec<String>,
+    /// With what they begin.
+    initials: Vec<char>,
 }
 
 impl Terms {
@@ -175,8 +177,9 @@ impl Terms {
         list.retain(|word| seen.insert(word.clone()));
         list.truncate(MAX_TERMS);
         let stemmer = Stemmer::create(Algorithm::English);
-        let stems = list.iter().map(|word| stemmer.stem(word).into_owned()).collect();
-        Self { words: list, stems }
+        let stems: Vec<String> = list.iter().map(|word| stemmer.stem(word).into_owned()).collect();
+        let initials = stems.iter().filter_map(|stem| initial(stem)).collect();
+        Self { words: list, stems, initials }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -195,19 +198,31 @@ impl Terms {
 
     /// Which share of them stands in a text, 0 to 1. So many edits are forgiven a long word, half as many a short one.
     pub(super) fn coverage(&self, text: &str, edits: usize) -> f64 {
-        let there: HashSet<String> = if edits == 0 { self.alike(text) } else { stems(text).collect() };
-        let is_there =
-            |stem: &&String| there.contains(*stem) || there.iter().any(|other| is_near(stem, other, edits));
-        let hits = self.stems.iter().filter(is_there).count();
+        let hits = if edits == 0 { self.as_they_are(text) } else { self.nearly(text, edits) };
         hits as f64 / self.stems.len().max(1) as f64
     }
 
-    /// The stems of those of a text's words that begin as one of the terms does; a word and its stem begin alike.
-    fn alike(&self, text: &str) -> HashSet<String> {
-        let initials: HashSet<Option<char>> = self.stems.iter().map(|stem| initial(stem)).collect();
+    /// How many of them stand in a text. Only those of its words are stemmed that begin as one of the terms does: a word
+    /// and its stem begin alike.
+    fn as_they_are(&self, text: &str) -> usize {
         let stemmer = Stemmer::create(Algorithm::English);
-        let alike = words(text).filter(|word| initials.contains(&initial(word)));
-        alike.map(|word| stemmer.stem(&fold(word)).into_owned()).collect()
+        let mut is_found = [false; MAX_TERMS];
+        for word in
+            words(text).filter(|word| initial(word).is_some_and(|first| self.initials.contains(&first)))
+        {
+            let word = fold(word);
+            let stem = stemmer.stem(&word);
+            is_found.iter_mut().zip(&self.stems).for_each(|(is_found, own)| *is_found |= *own == stem);
+        }
+        is_found.into_iter().filter(|is_found| *is_found).count()
+    }
+
+    /// How many of them stand in a text, if typing errors are forgiven.
+    fn nearly(&self, text: &str, edits: usize) -> usize {
+        let there: HashSet<String> = stems(text).collect();
+        let is_there =
+            |stem: &&String| there.contains(*stem) || there.iter().any(|other| is_near(stem, other, edits));
+        self.stems.iter().filter(is_there).count()
     }
 }
 
