@@ -120,7 +120,8 @@ fn check(files: &[Vec<u8>]) -> Result<(), TestCaseError> {
         left_out += failed;
     }
     let whole = files.len() - left_out;
-    prop_assert!(out.contains(&format!(": {whole} documents,")), "{whole} were to be taken: {out}{said}");
+    let s = if whole == 1 { "" } else { "s" };
+    prop_assert!(out.contains(&format!(": {whole} document{s},")), "{whole} were to be taken: {out}{said}");
     prop_assert_eq!(output.status.success(), left_out == 0);
     Ok(())
 }
